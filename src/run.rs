@@ -1,1 +1,4 @@
-//! (being written)
+//! The daemon.
+
+pub mod lease;
+pub mod queue;
