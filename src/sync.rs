@@ -1,1 +1,3 @@
-//! (being written)
+//! Executes a plan.
+
+pub mod repair;
