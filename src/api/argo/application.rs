@@ -339,7 +339,8 @@ impl SyncOperation {
 
     /// True when hooks run: the strategy is not `apply`, and it is about all objects.
     pub fn runs_hooks(&self) -> bool {
-        !self.is_selective() && !self.sync_strategy.as_ref().is_some_and(|strategy| strategy.apply.is_some())
+        let applies_only = self.sync_strategy.as_ref().is_some_and(|strategy| strategy.apply.is_some());
+        !applies_only && !self.is_selective()
     }
 
     /// True when the strategy asks to delete and recreate what cannot be changed in place.
