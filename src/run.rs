@@ -1,4 +1,5 @@
 //! The daemon.
 
+pub mod environment;
 pub mod lease;
 pub mod queue;
