@@ -1,3 +1,4 @@
 //! Executes a plan.
 
+pub mod event;
 pub mod repair;
