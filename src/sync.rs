@@ -1,4 +1,5 @@
 //! Executes a plan.
 
+pub mod decide;
 pub mod event;
 pub mod repair;
