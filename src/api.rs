@@ -7,8 +7,11 @@
 //! value in a status drops that field only. Semantics: SEMANTICS a and e, from Argo CD 3.x.
 
 pub mod argo;
+mod crd;
 pub mod duration;
 pub mod leeboard;
+
+pub use crd::{crds, file_name};
 
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
