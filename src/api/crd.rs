@@ -28,6 +28,7 @@ fn application() -> Value {
     require(&mut spec, "", &["destination"]);
     require(&mut spec, "ignoreDifferences[]", &["kind"]);
     require(&mut spec, "info[]", &["name", "value"]);
+    require(&mut spec, "sourceHydrator", &["drySource", "syncSource"]);
     require(&mut operation, "info[]", &["name", "value"]);
     require(&mut operation, "sync.resources[]", &["kind", "name"]);
     require(&mut status, "conditions[]", &["type", "message"]);
@@ -90,7 +91,10 @@ fn app_project() -> Value {
 
 fn environment() -> Value {
     let mut spec = schema::<EnvironmentSpec>();
-    let status = schema::<EnvironmentStatus>();
+    let mut status = schema::<EnvironmentStatus>();
+    let conditions = at(&mut status, "conditions");
+    conditions.insert("x-kubernetes-list-type".into(), "map".into());
+    conditions.insert("x-kubernetes-list-map-keys".into(), json!(["type"]));
     require(&mut spec, "", &["repoURL"]);
     // The lengths bound what the rules below may cost the API server.
     for (field, length) in [("repoURL", 1024), ("branch", 250), ("path", 1024), ("project", 253), ("interval", 20)] {
@@ -303,13 +307,13 @@ fn make_structural(schema: &mut Value) {
         properties.values_mut().for_each(make_structural);
     }
     for key in ["items", "additionalProperties"] {
-        if let Some(inner) = map.get_mut(key)
-            && (inner.is_object() || key == "items")
-        {
+        if let Some(inner) = map.get_mut(key) {
             make_structural(inner);
         }
     }
-    if !["type", "x-kubernetes-int-or-string"].iter().any(|key| map.contains_key(*key)) {
+    // A mapping of anything: JSON whose shape is not ours to know.
+    if map.get("additionalProperties") == Some(&json!({})) {
+        map.remove("additionalProperties");
         map.insert("x-kubernetes-preserve-unknown-fields".into(), true.into());
     }
 }
