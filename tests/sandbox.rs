@@ -11,7 +11,7 @@ use leeboard::sandbox::{Binaries, ControlPlane, Controllers, Directory, Options,
 
 mod harness;
 
-use harness::{Cluster, eventually};
+use harness::{Cluster, Repo, eventually};
 
 #[tokio::test]
 async fn a_deployment_becomes_ready_and_a_job_completes() {
@@ -168,12 +168,13 @@ async fn a_directory_with_something_else_is_not_touched() {
     assert!(folder.path().join("letter.txt").exists());
 }
 
-/// The test below runs this binary again, with only this test and with this variable, to have something to kill.
+/// Where [`victim`] starts its control plane.
 const DIRECTORY_OF_VICTIM: &str = "LEEBOARD_TEST_VICTIM";
 
 #[tokio::test]
+#[ignore = "no test: the next one runs it in a process of its own, to have something to kill"]
 async fn victim() {
-    let Some(path) = std::env::var_os(DIRECTORY_OF_VICTIM) else { return };
+    let path = std::env::var_os(DIRECTORY_OF_VICTIM).unwrap();
     let binaries = Binaries::find_or_build(|_| {}).unwrap();
     let options = Options { directory: Directory::Removed(path.into()), ..Options::default() };
     let control_plane = ControlPlane::start(&binaries, options).await.unwrap();
@@ -186,7 +187,7 @@ async fn nothing_is_left_behind_by_a_process_that_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("victim");
     let mut victim = Command::new(std::env::current_exe().unwrap())
-        .args(["victim", "--exact"])
+        .args(["victim", "--exact", "--ignored"])
         .env(DIRECTORY_OF_VICTIM, &path)
         .stdout(Stdio::null())
         .spawn()
@@ -209,6 +210,28 @@ async fn nothing_is_left_behind_by_a_process_that_is_killed() {
     })
     .await;
     println!("gone after {:?}", killed.elapsed());
+}
+
+#[test]
+fn a_repository_changes_as_people_change_it() {
+    let repo = Repo::new();
+    let first = repo.commit("env/dev", &[("clusters/dev/kustomization.yaml", "resources: []\n"), ("old.yaml", "")]);
+    let second = repo.commit("env/dev", &[("apps/web.yaml", "kind: Service\n")]);
+    assert_eq!(repo.head("env/dev"), second);
+    let history = || repo.git(&["log", "--format=%H", "origin/env/dev"]);
+    assert_eq!(history(), format!("{second}\n{first}"));
+
+    let third = repo.remove("env/dev", &["old.yaml"]);
+    assert_eq!(repo.git(&["ls-tree", "-r", "--name-only", &third]), "apps/web.yaml\nclusters/dev/kustomization.yaml");
+
+    let other = repo.commit("env/prod", &[("clusters/prod/kustomization.yaml", "resources: []\n")]);
+    assert_eq!(repo.git(&["ls-tree", "-r", "--name-only", &other]), "clusters/prod/kustomization.yaml");
+
+    let rewritten = repo.force_push("env/dev", &[("apps/web.yaml", "kind: Pod\n")]);
+    assert_eq!(history(), format!("{rewritten}\n{second}\n{first}"));
+
+    repo.delete_branch("env/prod");
+    assert_eq!(repo.git(&["ls-remote", "--heads", "origin"]), format!("{rewritten}\trefs/heads/env/dev"));
 }
 
 /// The command lines of all processes that have to do with this directory.

@@ -135,7 +135,9 @@ impl Workshop {
             return Ok(());
         }
         let module = directory.join("module");
-        let fresh = directory.join("fresh");
+        // A Go that a killed build has left behind may still write: not to the directory of this build.
+        let fresh = directory.join(format!("fresh-{}", std::process::id()));
+        remove_left_behind(directory)?;
         for directory in [&module, &fresh] {
             fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
         }
@@ -222,6 +224,16 @@ impl Workshop {
         command.env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "");
         command
     }
+}
+
+/// Removes what builds that were killed have left in the cache.
+fn remove_left_behind(directory: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(directory).map_err(Error::io("list", directory))?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("fresh-") {
+            fs::remove_dir_all(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs a command to its end and gives each line of its standard error; returns its standard output.
@@ -326,6 +338,8 @@ mod tests {
     #[test]
     fn what_is_missing_is_built_once() {
         let (_folder, workshop) = workshop(GO);
+        let left_behind = workshop.cache.join("control-plane").join(build_key()).join("fresh-0");
+        fs::create_dir_all(&left_behind).unwrap();
         let mut seen = Vec::new();
         let binaries = workshop.find_or_build(|progress| seen.push(progress)).unwrap();
         assert_eq!(fs::read_to_string(&binaries.etcd).unwrap(), "go.etcd.io/etcd/server/v3\n");
@@ -333,6 +347,7 @@ mod tests {
         let compiling = |done| Progress::Compiling { done, total: 2 };
         let expected = [Progress::Downloading { modules: 1 }, compiling(0), compiling(1), compiling(2), compiling(2)];
         assert_eq!(seen, expected);
+        assert!(!left_behind.exists());
 
         let mut again = Vec::new();
         workshop.find_or_build(|progress| again.push(progress)).unwrap();
