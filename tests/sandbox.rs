@@ -82,6 +82,54 @@ spec: {{restartPolicy: Never, containers: [{{name: web, image: registry.example/
 }
 
 #[tokio::test]
+async fn what_the_sandbox_lacks_is_played() {
+    let cluster = Cluster::shared().await;
+    let shop = cluster.namespace("played").await;
+    shop.apply(
+        "
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {defaultBackend: {service: {name: web, port: {number: 80}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, ports: [{port: 80}]}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {minReplicas: 2, maxReplicas: 5, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: web}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+",
+    )
+    .await;
+    let cases = [
+        // object    path                                                             what a controller would say
+        ("ingress/web", "{.status.loadBalancer.ingress[0].ip}", "198.19.0.1"),
+        ("service/web", "{.status.loadBalancer.ingress[0].ip}", "198.19.0.2"),
+        (
+            "horizontalpodautoscaler/web",
+            "{.status.conditions[1].reason} {.status.desiredReplicas}",
+            "ValidMetricFound 2",
+        ),
+        ("persistentvolumeclaim/web", "{.status.phase}", "Bound"),
+    ];
+    for (object, path, expected) in cases {
+        eventually(&format!("{object} says {expected}"), Duration::from_secs(20), async || {
+            let found = shop.field(object, path).await?;
+            if found == expected { Ok(()) } else { Err(found) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn rights_are_enforced() {
     let cluster = Cluster::shared().await;
     let shop = cluster.namespace("rights").await;

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use k8s_openapi::api::core::v1::{Node, ServiceAccount};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, ServiceAccount};
+use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -43,7 +44,8 @@ pub enum Directory {
 /// Who plays the nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pods {
-    /// kwok, with so many nodes: pods become ready and Jobs complete at once, or as their annotations say.
+    /// kwok, with so many nodes: pods become ready and Jobs complete at once, or as their annotations say; claims are
+    /// bound to volumes, Ingresses get an address.
     Played {
         /// How many.
         nodes: u16,
@@ -256,7 +258,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    /// Adds the nodes, and waits for what others make of them and of the namespace.
+    /// Adds nodes and volumes, and waits for what others make of them and of the namespace.
     async fn populate(&mut self) -> Result<(), Error> {
         let client = self.client().await?;
         let mut servers: Vec<&mut Process> = self.clients.iter_mut().collect();
@@ -266,6 +268,7 @@ impl ControlPlane {
                 let name = format!("node-{number}");
                 self.layout.add_node(&api, &name).await.map_err(Error::api(format!("add the node `{name}`")))?;
             }
+            add_volumes(&client).await.map_err(Error::api("add the volumes"))?;
             let last = format!("node-{nodes}");
             let ready =
                 eventually("the nodes are ready", &mut servers, async || api.get(&last).await.ok().filter(is_ready));
@@ -367,6 +370,8 @@ impl Layout {
             // No lease and no port: a sandbox at rest makes no requests.
             "--leader-elect=false".into(),
             "--secure-port=0".into(),
+            // There are no metrics to scale by; kwok plays the autoscalers' status.
+            "--controllers=*,-horizontal-pod-autoscaler-controller".into(),
             format!("--service-account-private-key-file={}", self.certificates.token_key.display()),
             // Makes the ConfigMap kube-root-ca.crt in every namespace, as real clusters have it.
             format!("--root-ca-file={}", self.certificates.authority.display()),
@@ -474,6 +479,37 @@ current-context: leeboard-sandbox
     fn kubelet_port(&self) -> u16 {
         self.ports.numbers[3]
     }
+}
+
+/// Makes volumes that claims without a class of their own are bound to. No pod ever mounts one: it has no bytes.
+async fn add_volumes(client: &Client) -> Result<(), kube::Error> {
+    const VOLUMES: u16 = 16;
+    let (apply, class) = (PatchParams::apply("leeboard-sandbox"), "sandbox");
+    let default = json!({
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": { "name": class, "annotations": { "storageclass.kubernetes.io/is-default-class": "true" } },
+        "provisioner": "kubernetes.io/no-provisioner",
+    });
+    Api::<StorageClass>::all(client.clone()).patch(class, &apply, &Patch::Apply(default)).await?;
+    let volumes = Api::<PersistentVolume>::all(client.clone());
+    for number in 1..=VOLUMES {
+        let name = format!("sandbox-{number}");
+        let volume = json!({
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": { "name": name },
+            "spec": {
+                "storageClassName": class,
+                "accessModes": ["ReadWriteOnce", "ReadWriteMany"],
+                "capacity": { "storage": "100Gi" },
+                "persistentVolumeReclaimPolicy": "Retain",
+                "hostPath": { "path": format!("/sandbox/{number}") },
+            },
+        });
+        volumes.patch(&name, &apply, &Patch::Apply(volume)).await?;
+    }
+    Ok(())
 }
 
 /// Polls until there is an answer, one of the servers has ended, or it takes too long. The first server is to blame
