@@ -1,1 +1,5 @@
-//! (being written)
+//! The daemon.
+
+pub mod environment;
+pub mod lease;
+pub mod queue;

@@ -1,1 +1,5 @@
-//! (being written)
+//! Executes a plan.
+
+pub mod decide;
+pub mod event;
+pub mod repair;

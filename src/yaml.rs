@@ -1,1 +1,26 @@
-//! (being written)
+//! YAML as the ecosystem reads and writes it, with spans, comments and styles kept.
+//!
+//! **In:** the bytes of a file and the name that a person knows it by. **Out:** [`Document`]s of [`Node`]s that know
+//! where they were written; plain values; text. **May not:** do I/O, or know what a field means to Kubernetes beyond
+//! what makes a mapping an object.
+//!
+//! Two readings exist in the field and differ in what a plain `yes` is: see [`Resolve`]. The grammar is that of
+//! granit-parser (YAML 1.2, accepted as go-yaml v3 accepts it); everything after its events is ours.
+//! Read [`parse`](mod@self) → `node` → `resolve` → `value` → [`emit`].
+
+pub mod emit;
+mod error;
+mod node;
+mod objects;
+mod parse;
+mod resolve;
+mod text;
+mod value;
+
+pub use error::{Error, Problem};
+pub use node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence, Step};
+pub use objects::objects;
+pub use parse::{Limits, parse, parse_as, parse_within};
+pub use resolve::{Plain, Resolve, plain};
+pub use text::{Span, Text};
+pub use value::{DuplicateKey, number_from_f64};
