@@ -1,1 +1,6 @@
-//! (being written)
+//! The daemon.
+
+pub mod environment;
+pub mod lease;
+pub mod queue;
+pub mod repositories;

@@ -1,1 +1,6 @@
-//! (being written)
+//! Executes a plan.
+
+pub mod decide;
+pub mod event;
+pub mod repair;
+pub mod status;
