@@ -403,4 +403,26 @@ mod tests {
             assert_eq!(redact_answer(answer, about, &[]), shown);
         }
     }
+
+    /// Each row of the corpus is an answer of a real API server about an object with a planted value.
+    #[test]
+    fn no_answer_of_a_real_server_shows_a_value() {
+        let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS") else {
+            println!("skipped: set LEEBOARD_CORPUS to the folder of the corpora");
+            return;
+        };
+        let file = std::path::PathBuf::from(corpus).join("immutable/ECHO.tsv");
+        let table = std::fs::read_to_string(file).unwrap();
+        let mut echoes = 0;
+        for row in table.lines().skip(1).filter(|row| row.contains("<value>") || row.contains("<base64>")) {
+            let (kind, _) = row.split_once(':').unwrap();
+            let answer =
+                row.rsplit('\t').next().unwrap().replace("<value>", "pl4nted").replace("<base64>", "cGw0bnRlZA==");
+            let about = ObjectKey { group: "".into(), kind: kind.into(), namespace: None, name: "s".into() };
+            let shown = redact_answer(&answer, &about, &[]);
+            assert!(!shown.contains("pl4nted") && !shown.contains("cGw0bnRlZA"), "{answer}\n{shown}");
+            echoes += 1;
+        }
+        assert!(echoes > 10, "{echoes} rows hold a value");
+    }
 }
