@@ -12,6 +12,7 @@
 mod credentials;
 mod error;
 mod http;
+mod known_hosts;
 mod local;
 mod mirror;
 mod mirrors;
@@ -21,6 +22,7 @@ mod protocol;
 mod remote;
 mod revision;
 mod snapshot;
+mod ssh;
 mod store;
 mod url;
 
