@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use leeboard::git::{
-    Change, CredentialStore, Credentials, Error, Kind, LocalRepositories, Mirror, Mirrors, Refreshed, RepoUrl,
+    Change, CredentialStore, Credentials, Error, Kind, LocalRepositories, Mirror, Mirrors, Refreshed, RepoUrl, Watch,
 };
 use repository::Repository;
 use server::{Fault, GitServer};
@@ -581,15 +581,15 @@ async fn ssh_reads_with_each_kind_of_key_and_checks_the_host() {
     };
     let url = RepoUrl::parse(&sshd.url(&repository.bare())).unwrap();
     let ok = repository.head();
-    let cases: [(&str, Option<&str>, Option<&str>, Result<&str, &str>); 9] = [
+    let cases = [
         // key       known host     set to true           commit, or what the error says
-        ("ed25519", Some("host"), None, Ok(&ok)),
-        ("rsa", Some("host"), None, Ok(&ok)),
-        ("rsa_pem", Some("host_rsa"), None, Ok(&ok)),
+        ("ed25519", Some("host"), None, Ok(ok.as_str())),
+        ("rsa", Some("host"), None, Ok(ok.as_str())),
+        ("rsa_pem", Some("host_rsa"), None, Ok(ok.as_str())),
         ("ed25519", None, None, Err("the host key of")),
         ("ed25519", Some("stranger"), None, Err("the host key of")),
-        ("ed25519", None, Some("insecureIgnoreHostKey"), Ok(&ok)),
-        ("ed25519", None, Some("insecure"), Ok(&ok)),
+        ("ed25519", None, Some("insecureIgnoreHostKey"), Ok(ok.as_str())),
+        ("ed25519", None, Some("insecure"), Ok(ok.as_str())),
         ("stranger", Some("host"), None, Err("refuses the configured credentials")),
         ("host.pub", Some("host"), None, Err("the ssh key cannot be read")),
     ];
@@ -651,4 +651,109 @@ async fn ssh_follows_a_branch_in_both_versions_of_the_protocol() {
         assert!(error.to_string().contains("does not appear to be a git repository"), "{error}");
         assert_eq!(bench.follow("main").await, Ok(repository.head()), "{accepts}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_to_a_local_repository_is_noticed_at_once() {
+    let repository = Repository::new();
+    let quiet = Repository::new();
+    let urls = [&repository, &quiet].map(|repository| RepoUrl::parse(repository.bare().to_str().unwrap()).unwrap());
+    let mut watch = Watch::new().unwrap();
+    for url in &urls {
+        watch.add(url).unwrap();
+        watch.add(url).unwrap();
+    }
+    watch.add(&RepoUrl::parse("https://git.example.com/a/b").unwrap()).unwrap();
+    let pushes: [(&str, &[&str]); 5] = [
+        ("a commit", &["push", "-q", "origin", "HEAD:main"]),
+        ("a branch in a new folder", &["push", "-q", "origin", "HEAD:refs/heads/env/dev"]),
+        ("another one beside it", &["push", "-q", "origin", "HEAD:refs/heads/env/int"]),
+        ("refs being packed", &["-C", "../shop.git", "pack-refs", "--all"]),
+        ("a deleted branch", &["push", "-q", "origin", ":refs/heads/env/dev"]),
+    ];
+    for (what, arguments) in pushes {
+        repository.commit("x", what);
+        repository.git(arguments);
+        let noticed = tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.expect(what);
+        assert_eq!(noticed.into_iter().collect::<Vec<_>>(), [urls[0].clone()], "{what}");
+    }
+    let missing = RepoUrl::parse(repository.root().join("none.git").to_str().unwrap()).unwrap();
+    assert!(watch.add(&missing).unwrap_err().to_string().starts_with("there is no repository at"));
+    watch.remove(&urls[0]);
+    quiet.commit("x", "1");
+    repository.push("main");
+    quiet.push("main");
+    let noticed = tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.unwrap();
+    assert_eq!(noticed.into_iter().collect::<Vec<_>>(), [urls[1].clone()]);
+}
+
+/// Run with `--ignored --nocapture`: how long a refresh takes after a push of one commit.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "prints figures"]
+async fn figures() {
+    let repository = Repository::new();
+    for number in 0..300 {
+        std::fs::create_dir_all(repository.work().join(format!("apps/{number}"))).unwrap();
+        std::fs::write(repository.work().join(format!("apps/{number}/web.yaml")), number.to_string()).unwrap();
+    }
+    repository.commit("x", "0");
+    repository.push("main");
+    let mut ways = ways(&repository).await;
+    let sshd = Sshd::start("AcceptEnv GIT_PROTOCOL");
+    if let Some(sshd) = &sshd {
+        ways.push(("ssh", sshd.url(&repository.bare()), None));
+    }
+    for (way, url, _server) in ways {
+        let bench = Bench::new(&url);
+        if let Some(sshd) = &sshd {
+            let mut store = CredentialStore::new();
+            let secret = [("url", url.clone().into_bytes()), ("sshPrivateKey", sshd.key("ed25519"))];
+            store.add_repository_secret(&secret.map(|(key, value)| (key.to_owned(), value)).into()).unwrap();
+            store.add_known_hosts(&String::from_utf8(sshd.known_host("host")).unwrap());
+            bench.mirrors.set_credentials(store);
+        }
+        let mut times = [const { Vec::new() }; 4];
+        let time = std::time::Instant::now;
+        bench.refresh(&["main"]).await.unwrap();
+        for number in 0..30 {
+            repository.commit("apps/7/web.yaml", &format!("{way}{number}"));
+            repository.push("main");
+            let start = time();
+            bench.refresh(&["main"]).await.unwrap();
+            times[0].push(start.elapsed());
+            let start = time();
+            bench.refresh(&["main"]).await.unwrap();
+            times[1].push(start.elapsed());
+            let start = time();
+            let commit = bench.mirror.resolve("main").unwrap();
+            times[2].push(start.elapsed());
+            let start = time();
+            let snapshot = bench.mirror.snapshot(&commit).unwrap();
+            for number in 0..300 {
+                snapshot.read(&format!("apps/{number}/web.yaml")).unwrap().unwrap();
+            }
+            times[3].push(start.elapsed());
+        }
+        for (what, times) in ["fetch after a push", "nothing moved", "resolve", "read 300 files"].iter().zip(&mut times)
+        {
+            times.sort();
+            println!("{way:>16}  {what:<20} p50 {:>9.2?}  max {:>9.2?}", times[15], times[29]);
+        }
+    }
+    let url = RepoUrl::parse(repository.bare().to_str().unwrap()).unwrap();
+    let mut watch = Watch::new().unwrap();
+    watch.add(&url).unwrap();
+    let mut times = Vec::new();
+    for number in 0..20 {
+        repository.commit("x", &number.to_string());
+        let bare = repository.bare();
+        let (name, head) = (bare.join("refs/heads/main"), repository.head());
+        std::fs::write(bare.join("refs/heads/main.lock"), head).unwrap();
+        let start = std::time::Instant::now();
+        std::fs::rename(bare.join("refs/heads/main.lock"), name).unwrap();
+        watch.changed().await;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("{:>16}  {:<20} p50 {:>9.2?}  max {:>9.2?}", "file", "push noticed", times[10], times[19]);
 }
