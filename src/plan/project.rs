@@ -167,16 +167,16 @@ impl Project {
     /// Checks all that an Application says of itself; empty when it may use the project.
     pub fn denials<'a>(
         &self,
-        application: (&str, &str),
+        application: &str,
+        namespace: &str,
         control_plane_namespace: &str,
         repositories: impl IntoIterator<Item = &'a str>,
         destination: &Destination,
     ) -> Vec<Denial> {
-        let (namespace, name) = application;
         let mut denials = Vec::new();
         if namespace != control_plane_namespace && !self.permits_application_namespace(namespace) {
             denials.push(Denial::ApplicationNamespace {
-                application: name.into(),
+                application: application.into(),
                 namespace: namespace.into(),
                 project: self.name.clone(),
             });
