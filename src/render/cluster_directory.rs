@@ -1,7 +1,6 @@
 //! What a cluster directory gives that has neither a kustomization nor Application objects: one Application per
 //! sub-directory.
 
-
 use super::unreadable;
 use crate::api::argo::{Application, ApplicationSpec, Automated, Destination, Directory, Source, SyncPolicy};
 use crate::api::leeboard::Environment;
