@@ -3,3 +3,4 @@
 pub mod decide;
 pub mod event;
 pub mod repair;
+pub mod status;

@@ -20,7 +20,7 @@ use tracing::{debug, info, warn};
 
 use super::queue::{Priority, Queue};
 use crate::git::{Change, Commit, Error, Mirrors, RepoUrl};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, Outcome};
 
 /// The longest wait between two tries to reach a repository that can't be reached.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
@@ -214,7 +214,7 @@ impl Repositories {
     async fn refresh(&self, repository: &Repository, revisions: &[String]) -> BTreeSet<SmolStr> {
         let started = Instant::now();
         let answer = self.0.mirrors.mirror(&repository.url).refresh(revisions).await;
-        self.0.metrics.fetch(started.elapsed(), answer.is_ok());
+        self.0.metrics.fetched(if answer.is_ok() { Outcome::Ok } else { Outcome::Error }, started.elapsed());
         let mut moved = BTreeSet::new();
         let mut state = repository.state.lock();
         match answer {

@@ -11,6 +11,7 @@
 mod cluster;
 mod daemon;
 mod repo;
+mod world;
 
 use std::fmt::Display;
 use std::io::Read;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions};
 pub use repo::Repo;
+pub use world::{A_WHILE, World, install_crds};
 
 /// Long enough for a busy machine; a test that waits this long has failed.
 pub const SOON: Duration = Duration::from_secs(30);
