@@ -3,3 +3,4 @@
 pub mod environment;
 pub mod lease;
 pub mod queue;
+pub mod repositories;

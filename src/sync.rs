@@ -1,3 +1,6 @@
 //! Executes a plan.
 
+pub mod decide;
+pub mod event;
 pub mod repair;
+pub mod status;
