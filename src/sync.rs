@@ -2,5 +2,6 @@
 
 pub mod decide;
 pub mod event;
+pub mod machine;
 pub mod repair;
 pub mod status;

@@ -235,8 +235,7 @@ impl Operation {
                 _ => None,
             }));
             if stage.steps().next().is_some() {
-                let stages =
-                    if at.0 == Phase::SyncFail { &mut operation.after_failure } else { &mut operation.coming };
+                let stages = if at.0 == Phase::SyncFail { &mut operation.after_failure } else { &mut operation.coming };
                 stages.push_back((at, stage));
             }
         }
@@ -316,19 +315,19 @@ impl Operation {
                 return Next::Done(end.clone());
             }
             let Some(stage) = &mut self.under_way else {
-                match self.next_stage() {
-                    Some(stage) => self.under_way = Some(stage),
-                    None => self.finish(),
+                self.under_way = self.next_stage();
+                if self.under_way.is_none() {
+                    self.finish();
                 }
                 continue;
             };
-            let progress = match (&self.stop, stage.progress(self.is_confirmed, &mut self.results)) {
-                // Nothing new is begun for a sync that shall end; what is under way is awaited.
-                (Some(Stop::Terminated(_)), Progress::Run(_)) => Progress::Ended,
-                (_, progress) => progress,
-            };
-            self.failed.append(&mut stage.failed);
-            let mut hooks = stage.hooks();
+            // Nothing new is begun for a sync that shall end; what is being executed is awaited.
+            if matches!(self.stop, Some(Stop::Terminated(_))) && !stage.is_busy() {
+                self.leave();
+                self.finish();
+                continue;
+            }
+            let progress = stage.progress(self.is_confirmed, &mut self.results);
             match progress {
                 Progress::Run(steps) => {
                     self.message = report::running(&steps);
@@ -339,17 +338,20 @@ impl Operation {
                     if self.stop.is_none() {
                         return self.wait(waiting);
                     }
-                    self.hooks.append(&mut hooks);
-                    self.under_way = None;
+                    self.leave();
                     self.finish();
                 }
-                Progress::Ended => {
-                    self.hooks.append(&mut hooks);
-                    self.waited_to_the_end = stage.has_hooks();
-                    self.under_way = None;
-                }
+                Progress::Ended => self.leave(),
             }
         }
+    }
+
+    /// Takes from the stage under way what outlives it.
+    fn leave(&mut self) {
+        let Some(mut stage) = self.under_way.take() else { return };
+        self.failed.append(&mut stage.failed);
+        self.hooks.append(&mut stage.hooks());
+        self.waited_to_the_end = stage.has_hooks();
     }
 
     fn wait(&mut self, waiting: Waiting) -> Next {

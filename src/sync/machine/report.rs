@@ -77,7 +77,8 @@ pub(super) fn refused(refusals: &[Refusal]) -> String {
 
 pub(super) fn failed(failed: &[Failed]) -> String {
     let reasons = |by: FailedBy| -> Option<String> {
-        let reasons: Vec<_> = failed.iter().filter(|failed| failed.by == by).map(|failed| &*failed.failure.message).collect();
+        let reasons: Vec<_> =
+            failed.iter().filter(|failed| failed.by == by).map(|failed| &*failed.failure.message).collect();
         (!reasons.is_empty()).then(|| reasons.join(","))
     };
     let sentence = if let Some(reasons) = reasons(FailedBy::Namespace) {

@@ -11,7 +11,7 @@ use crate::object::ObjectKey;
 use crate::plan::prune::Confirmation;
 use crate::plan::{Action, Hook, Permitted, Phase, Stage, Step, Wave, Why};
 
-use super::report::{Results, Waiting, WaitsFor};
+use super::report::{Results, Waiting, WaitsFor, name};
 use super::{Failed, FailedBy, Failure, HookState, Outcome, keys};
 
 /// Where a wave stands.
@@ -36,6 +36,8 @@ pub(super) struct Underway {
     in_flight: BTreeMap<ObjectKey, Step>,
     /// What the live view saw of objects whose step has not ended: the watch may be faster than the answer.
     early: BTreeMap<ObjectKey, Arc<Record>>,
+    /// The same of what it saw go.
+    early_gone: BTreeSet<(ObjectKey, SmolStr)>,
     /// Prunes that a person has to approve.
     to_confirm: BTreeSet<ObjectKey>,
     /// Old hooks that have to be gone before anything is created.
@@ -59,6 +61,8 @@ struct Member {
     uid: SmolStr,
     generation: i64,
     stands: Stands,
+    /// What its health says; may be empty.
+    message: Box<str>,
     hook: Option<Permitted<Hook>>,
 }
 
@@ -68,18 +72,13 @@ enum Stands {
     Passed,
     Waiting,
     Failed,
+    /// Its failure has been counted: nothing is expected of it any more.
+    Ended,
 }
 
 impl Underway {
-    pub(super) fn new(
-        at: (Phase, Wave),
-        stage: Stage,
-        waits_for_objects: bool,
-        waits_for_deletions: bool,
-    ) -> Self {
-        let awaits = |step: &&Step| {
-            matches!(&step.action, Action::Prune(victim) if victim.confirmation() == Confirmation::Awaited)
-        };
+    pub(super) fn new(at: (Phase, Wave), stage: Stage, waits_for_objects: bool, waits_for_deletions: bool) -> Self {
+        let awaits = |step: &&Step| matches!(&step.action, Action::Prune(victim) if victim.confirmation() == Confirmation::Awaited);
         let has_hooks = stage.has_hooks();
         let to_confirm = keys(stage.prunes.iter().filter(awaits));
         let batches = [stage.prunes, stage.clears].into_iter().chain(stage.groups);
@@ -89,6 +88,7 @@ impl Underway {
             batches: batches.filter(|batch| !batch.is_empty()).collect(),
             in_flight: BTreeMap::new(),
             early: BTreeMap::new(),
+            early_gone: BTreeSet::new(),
             to_confirm,
             clearing: BTreeMap::new(),
             blocked_hooks: BTreeSet::new(),
@@ -107,6 +107,11 @@ impl Underway {
         Underway::new(at, stage, false, false)
     }
 
+    /// Steps are being executed.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
     pub(super) fn has_hooks(&self) -> bool {
         self.has_hooks
     }
@@ -115,7 +120,7 @@ impl Underway {
     pub(super) fn hooks(&self) -> Vec<(Permitted<Hook>, HookState)> {
         let state = |member: &Member| match member.stands {
             Stands::Waiting => HookState::Running,
-            Stands::Passed | Stands::Failed => HookState::Ended,
+            Stands::Passed | Stands::Failed | Stands::Ended => HookState::Ended,
         };
         self.members.values().filter_map(|member| Some((member.hook.clone()?, state(member)))).collect()
     }
@@ -149,9 +154,16 @@ impl Underway {
             match &step.action {
                 Action::Keep => {
                     results.kept(&step, self.at.0);
-                    let stands = stands(step.health, false);
-                    let member = Member { uid: SmolStr::default(), generation: 0, stands, hook: None };
-                    self.members.insert(step.key, member);
+                    self.members.insert(
+                        step.key,
+                        Member {
+                            uid: SmolStr::default(),
+                            generation: 0,
+                            stands: stands(step.health, false),
+                            message: Box::default(),
+                            hook: None,
+                        },
+                    );
                 }
                 Action::Hook(_) if self.blocked_hooks.contains(&step.key) => {}
                 _ => {
@@ -194,15 +206,21 @@ impl Underway {
     }
 
     fn fail_what_degraded(&mut self, results: &mut Results) {
-        let gated = |member: &Member| member.hook.is_some() || self.waits_for_objects;
-        let newly = self.members.iter().filter(|(_, member)| member.stands == Stands::Failed && gated(member));
-        let newly: Vec<_> = newly.map(|(key, member)| (key.clone(), member.hook.is_some())).collect();
-        for (key, is_hook) in newly {
-            let message = results.degraded(&key, self.at.0, is_hook);
-            // Failed once, it is not counted again.
-            if let Some(member) = self.members.get_mut(&key) {
-                member.stands = Stands::Passed;
+        let mut newly = Vec::new();
+        for (key, member) in &mut self.members {
+            if member.stands == Stands::Failed && (member.hook.is_some() || self.waits_for_objects) {
+                let message = match (&*member.message, &member.hook) {
+                    ("", Some(_)) => format!("hook {} failed", name(key)),
+                    ("", None) => format!("{} is degraded", name(key)),
+                    (message, _) => message.to_owned(),
+                };
+                results.degraded(key, self.at.0, &message);
+                // Failed once, it is not counted again.
+                member.stands = Stands::Ended;
+                newly.push((key.clone(), message));
             }
+        }
+        for (key, message) in newly {
             self.fail(key, Failure { message, is_transient: true }, FailedBy::Completion);
         }
     }
@@ -233,7 +251,8 @@ impl Underway {
                 }
             }
             Ok(Outcome::Deleting { uid }) => {
-                let gone = early.is_some_and(|record| record.uid != uid);
+                let gone = early.is_some_and(|record| record.uid != uid)
+                    || self.early_gone.contains(&(step.key.clone(), uid.clone()));
                 results.deleted(&step, self.at.0);
                 match step.action {
                     _ if gone => {}
@@ -255,7 +274,8 @@ impl Underway {
         if is_crd && stands == Stands::Waiting {
             self.establishing.insert(step.key.clone());
         }
-        self.members.insert(step.key, Member { uid, generation, stands, hook });
+        let message = health.map(|verdict| verdict.message.clone()).unwrap_or_default();
+        self.members.insert(step.key, Member { uid, generation, stands, message, hook });
     }
 
     /// A record of the live view. One from before the apply says nothing of what was applied, and is passed over.
@@ -266,16 +286,20 @@ impl Underway {
         }
         let Some(member) = self.members.get_mut(&record.key) else { return };
         let is_other = !member.uid.is_empty() && member.uid != record.uid;
-        if is_other || record.generation < member.generation {
+        if is_other || record.generation < member.generation || member.stands == Stands::Ended {
             return;
         }
         member.stands = stands(record.health.as_ref().map(|verdict| verdict.status), member.hook.is_some());
+        member.message = record.health.as_ref().map(|verdict| verdict.message.clone()).unwrap_or_default();
         if member.stands == Stands::Passed {
             self.establishing.remove(&record.key);
         }
     }
 
     pub(super) fn gone(&mut self, key: &ObjectKey, uid: &SmolStr) {
+        if self.in_flight.contains_key(key) {
+            self.early_gone.insert((key.clone(), uid.clone()));
+        }
         self.clearing.retain(|going, going_uid| going != key || going_uid != uid);
         self.going.retain(|going, going_uid| going != key || going_uid != uid);
         let Some(member) = self.members.get_mut(key) else { return };
@@ -285,9 +309,8 @@ impl Underway {
         if member.hook.is_none() {
             member.stands = Stands::Waiting;
         } else if member.stands == Stands::Waiting {
-            member.stands = Stands::Passed;
-            let name = super::report::name(key);
-            let message = format!("Resource {name} is missing, it might have been deleted");
+            member.stands = Stands::Ended;
+            let message = format!("Resource {} is missing, it might have been deleted", name(key));
             self.fail(key.clone(), Failure { message, is_transient: true }, FailedBy::Completion);
         }
     }
@@ -297,12 +320,9 @@ impl Underway {
         self.establishing.remove(key);
         let Some(member) = self.members.get_mut(key) else { return };
         if member.hook.is_some() && member.stands == Stands::Waiting {
-            let message = format!("hook {} did not end in its time", super::report::name(key));
+            member.stands = Stands::Ended;
+            let message = format!("hook {} did not end in its time", name(key));
             self.fail(key.clone(), Failure { message, is_transient: true }, FailedBy::Completion);
-            // Still running as far as the chores are concerned, but no longer waited for.
-            if let Some(member) = self.members.get_mut(key) {
-                member.stands = Stands::Passed;
-            }
         }
     }
 }
