@@ -90,7 +90,8 @@ impl<'a> Fields<'a> {
 
     fn find(&self, name: &str) -> Option<&'a Node> {
         let entries = self.node.as_mapping()?;
-        let entry = entries.iter().rev().find(|entry| entry.name().is_some_and(|key| key.eq_ignore_ascii_case(name)))?;
+        let entry =
+            entries.iter().rev().find(|entry| entry.name().is_some_and(|key| key.eq_ignore_ascii_case(name)))?;
         Some(&entry.value)
     }
 
@@ -214,12 +215,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An item of a list, opened by the same rules.
-    pub(super) fn open_item<'b>(
-        &'b mut self,
-        item: &'b Node,
-        of: &'static str,
-        known: &[&'static str],
-    ) -> Fields<'b> {
+    pub(super) fn open_item<'b>(&'b mut self, item: &'b Node, of: &'static str, known: &[&'static str]) -> Fields<'b> {
         Fields::open(item, of, known, self.unknown, self.errors)
     }
 

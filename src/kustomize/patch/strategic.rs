@@ -184,12 +184,7 @@ fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Resul
     Ok(())
 }
 
-fn merge_sequence(
-    dest: &mut Node,
-    patch: Patch<'_>,
-    keys: &[SmolStr],
-    schema: Schema<'_>,
-) -> Result<Outcome, Error> {
+fn merge_sequence(dest: &mut Node, patch: Patch<'_>, keys: &[SmolStr], schema: Schema<'_>) -> Result<Outcome, Error> {
     let directive = match &patch {
         Patch::Silent => None,
         Patch::Says(patch) => sequence_directive(patch)?,
@@ -273,8 +268,9 @@ fn merge_elements(
     if keys.len() > 1 {
         fill_gaps(&mut values);
     }
-    let used: Vec<usize> =
-        (0..keys.len()).filter(|key| values.iter().any(|value| value.get(*key).is_some_and(|v| !v.is_empty()))).collect();
+    let used: Vec<usize> = (0..keys.len())
+        .filter(|key| values.iter().any(|value| value.get(*key).is_some_and(|v| !v.is_empty())))
+        .collect();
     let used: Vec<usize> = if used.is_empty() { (0..keys.len()).collect() } else { used };
     let valid_keys: Vec<&SmolStr> = used.iter().filter_map(|key| keys.get(*key)).collect();
 
@@ -283,7 +279,13 @@ fn merge_elements(
         let valid: Vec<&SmolStr> = used.iter().filter_map(|key| value.get(*key)).collect();
         let found = find(elements, &valid_keys, &valid);
         let said = match (patch, said) {
-            (None, _) => if found.is_some() { Patch::Same } else { Patch::Silent },
+            (None, _) => {
+                if found.is_some() {
+                    Patch::Same
+                } else {
+                    Patch::Silent
+                }
+            }
             (Some(_), Some(said)) => {
                 find(said, &valid_keys, &valid).and_then(|at| said.get(at)).map_or(Patch::Silent, Patch::Says)
             }
@@ -457,8 +459,11 @@ fn put(items: &mut Vec<Item>, item: Item, elements: &[Node], keys: &[&SmolStr], 
 /// Adds the object's own elements: in the place of a merged one with the same keys, else at the end.
 fn append_rest(items: &mut Vec<Item>, elements: &[Node], keys: &[&SmolStr]) {
     for (at, element) in elements.iter().enumerate() {
-        let values: Vec<SmolStr> =
-            keys.iter().filter_map(|key| element.get(key)).map(|v| v.as_str().map(SmolStr::new).unwrap_or_default()).collect();
+        let values: Vec<SmolStr> = keys
+            .iter()
+            .filter_map(|key| element.get(key))
+            .map(|v| v.as_str().map(SmolStr::new).unwrap_or_default())
+            .collect();
         let values: Vec<&SmolStr> = values.iter().collect();
         if values.len() < keys.len() && values.is_empty() {
             // An element without any of its keys sweeps all others away.
@@ -468,9 +473,8 @@ fn append_rest(items: &mut Vec<Item>, elements: &[Node], keys: &[&SmolStr]) {
         }
         if keys.len() > 1 {
             let keep = |item: &Item| {
-                node_of(item, elements).is_some_and(|node| {
-                    !(keys.iter().zip(&values).all(|(key, value)| matches(node, key, value)))
-                })
+                node_of(item, elements)
+                    .is_some_and(|node| !(keys.iter().zip(&values).all(|(key, value)| matches(node, key, value))))
             };
             items.retain(keep);
         }
