@@ -3,7 +3,6 @@
 //! A file is split at its `---` lines before any parser sees it, as kustomize and kubectl do: what follows a `...` inside
 //! of one part is never read. The tree is built with a stack of its own, so that no input can exhaust the thread's.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -172,8 +171,8 @@ struct Builder<'a> {
     expanded: usize,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
-    /// Comment lines that wait for the node below them.
-    comments: Vec<Cow<'a, str>>,
+    /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
+    comments: String,
     root: Option<Node>,
 }
 
@@ -188,7 +187,7 @@ impl<'a> Builder<'a> {
             expanded: 0,
             open: Vec::new(),
             anchors: HashMap::new(),
-            comments: Vec::new(),
+            comments: String::new(),
             root: None,
         }
     }
@@ -201,16 +200,14 @@ impl<'a> Builder<'a> {
             // Licence headers are longer than the default of 96 lines; the file's size bounds them.
             max_buffered_comment_events: usize::MAX,
             emit_unresolved_aliases: true,
+            // Splitting takes them from their document; kustomize and kubectl fail on them.
+            disallow_directives: true,
         };
         let mut parser = granit_parser::Parser::new_from_str_with_options(part, options);
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|error| self.syntax(&error))?;
             let span = self.span(span);
             match event {
-                Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
-                    let (major, minor) = (version.major, version.minor);
-                    return Err(self.error(Problem::Version { major, minor }, self.base));
-                }
                 Event::Scalar(text, style, anchor, tag) => {
                     let scalar = Scalar { text: SmolStr::new(&text), style: scalar_style(style) };
                     self.scalar(scalar, anchor, tag.as_deref(), span)?;
@@ -228,16 +225,17 @@ impl<'a> Builder<'a> {
                 Event::UnresolvedAlias(name) => {
                     return Err(self.error(Problem::UnknownAnchor { name: name.into_owned() }, span.start));
                 }
-                Event::Comment(text, placement) => self.comment(text, placement),
+                Event::Comment(_, placement) => self.comment(placement, span),
                 Event::DocumentEnd => break,
                 _ => {}
             }
         }
         let comments = std::mem::take(&mut self.comments);
-        if let Some(root) = &mut self.root {
-            comments.iter().for_each(|comment| root.add_foot_comment(comment));
+        let mut root = self.root.take();
+        if let Some(root) = root.as_mut().filter(|_| !comments.is_empty()) {
+            root.set_foot_comment(comments);
         }
-        Ok(self.root.take())
+        Ok(root)
     }
 
     fn scalar(
@@ -351,6 +349,7 @@ impl<'a> Builder<'a> {
     /// v3: own keys win. v2: what comes later wins. In a list of mappings the earlier one wins in both.
     fn merge(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
         let mut merged: Vec<Entry> = Vec::with_capacity(entries.len());
+        let mut merge_key = None;
         // Where each key is, and whether it came through `<<`.
         let mut places: HashMap<SmolStr, (usize, bool)> = HashMap::new();
         if self.mode == Resolve::V3 {
@@ -372,6 +371,12 @@ impl<'a> Builder<'a> {
                 }
                 continue;
             }
+            if let Some(first) = merge_key.filter(|_| self.mode == Resolve::V3) {
+                let first = self.text.origin(first).line;
+                let problem = Problem::DuplicateKey { key: "<<".to_owned(), first };
+                return Err(self.error(problem, entry.key.span().start));
+            }
+            merge_key = Some(entry.key.span().start);
             let mut added = HashMap::new();
             for source in self.merged_mappings(entry.value)? {
                 for entry in source {
@@ -418,19 +423,24 @@ impl<'a> Builder<'a> {
         sources.into_iter().map(entries).collect()
     }
 
-    fn comment(&mut self, text: Cow<'a, str>, placement: Placement) {
+    /// `span` has the `#`, which the event's text has not.
+    fn comment(&mut self, placement: Placement, span: Span) {
+        let comment = self.text.slice(span);
         if placement == Placement::Right
             && let Some(node) = self.open.last_mut().and_then(Open::latest)
         {
-            node.add_line_comment(&format!("#{text}"));
-        } else {
-            self.comments.push(format!("#{text}").into());
+            node.set_line_comment(comment);
+            return;
         }
+        if !self.comments.is_empty() {
+            self.comments.push('\n');
+        }
+        self.comments.push_str(comment);
     }
 
     fn take_comments(&mut self, node: &mut Node) {
-        for comment in self.comments.drain(..) {
-            node.add_head_comment(&comment);
+        if !self.comments.is_empty() {
+            node.set_head_comment(std::mem::take(&mut self.comments));
         }
     }
 
@@ -464,6 +474,7 @@ impl<'a> Builder<'a> {
     fn syntax(&self, error: &granit_parser::ScanError) -> Error {
         let problem = match error.kind() {
             granit_parser::ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
+            granit_parser::ErrorKind::DirectiveDisallowed => Problem::Directive,
             kind => Problem::Syntax { reason: kind.to_string() },
         };
         let byte = error.marker().byte_offset().unwrap_or_default();
