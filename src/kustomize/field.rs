@@ -200,8 +200,13 @@ impl<'a> Fields<'a> {
                 self.text_of(name, &entry.value)
             };
             if let Some(value) = value {
-                pairs.retain(|(known, _)| *known != key.text);
-                pairs.push((key.text.clone(), value));
+                // YAML 1.1: an unquoted `y` is a bool, and as JSON's key it is the text `true`.
+                let key = match entry.key.resolve(Resolve::V2) {
+                    Ok(Some(Plain::Bool(value))) => SmolStr::new(if value { "true" } else { "false" }),
+                    _ => key.text.clone(),
+                };
+                pairs.retain(|(known, _)| *known != key);
+                pairs.push((key, value));
             }
         }
         pairs.sort_by(|(one, _), (other, _)| one.cmp(other));

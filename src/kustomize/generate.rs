@@ -11,6 +11,7 @@ use super::error::{Error, Problem};
 use super::file::GeneratorArgs;
 use super::load::Loader;
 use super::resource::{Behavior, Resource, mapping_at};
+use super::transform::write_mark;
 use crate::source::TreePath;
 use crate::yaml::{Entry, Node};
 
@@ -49,7 +50,7 @@ pub(super) fn generate(
         if !marks.is_empty() {
             let mut mapping = Node::mapping();
             for (key, value) in marks {
-                mapping.insert(key.clone(), Node::string(value.value.clone()));
+                write_mark(&mut mapping, key, &value.value);
             }
             metadata.insert(field, mapping);
         }

@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
 use super::file::FieldSpec;
-use crate::yaml::{Node, ScalarStyle};
+use crate::yaml::{Entry, Node, ScalarStyle};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,4 +150,14 @@ pub(super) fn write_text(node: &mut Node, text: impl Into<SmolStr>) {
 /// Writes a string into a scalar, whatever was there.
 pub(super) fn write_string(node: &mut Node, text: impl Into<SmolStr>) {
     *node = Node::string(text).at_place_of(node);
+}
+
+/// Sets an entry of labels or annotations. A key that is not there yet is written without quotes: one that reads as
+/// something else than a string is refused at the end of the build, as kustomize does.
+pub(super) fn write_mark(node: &mut Node, key: &SmolStr, value: &SmolStr) {
+    if let Some(place) = node.get_mut(key) {
+        write_string(place, value.clone());
+    } else if let Some(entries) = node.as_mapping_mut() {
+        entries.push(Entry { key: Node::plain(key.clone()), value: Node::string(value.clone()) });
+    }
 }

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{Make, Place};
+use super::{Make, Place, write_mark};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::file::FieldSpec;
 use crate::kustomize::set::Set;
@@ -38,7 +38,7 @@ pub(in crate::kustomize) fn apply(
                     return Err(Error::at(node, problem));
                 }
                 for (key, value) in pairs {
-                    node.insert(key.clone(), Node::string(value.clone()));
+                    write_mark(node, key, value);
                 }
                 Ok(())
             })?;

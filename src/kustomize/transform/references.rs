@@ -37,6 +37,10 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
             }
         }
     }
+    let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
+    if !blank.is_empty() {
+        return Err(blank);
+    }
     if named.is_empty() {
         return Ok(());
     }
@@ -59,13 +63,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
                 continue;
             }
             let role = if place.spec.path.ends_with("roleRef/name") { role_kind(&resource.node) } else { None };
-            let accounts = match account_namespaces(resource) {
-                Ok(accounts) => accounts,
-                Err(error) => {
-                    errors.push(error);
-                    break;
-                }
-            };
+            let accounts = account_namespaces(resource).unwrap_or_default();
             let search = Search {
                 referrals: &referrals,
                 named: &named,

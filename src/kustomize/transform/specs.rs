@@ -140,7 +140,7 @@ mod tests {
             // section, field specs
             (specs.name_prefix.len(), 1),
             (specs.namespace.len(), 3),
-            (specs.common_labels.len(), 36),
+            (specs.common_labels.len(), 32),
             (specs.template_labels.len(), 9),
             (specs.common_annotations.len(), 9),
             (specs.images.len(), 7),
