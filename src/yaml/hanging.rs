@@ -77,9 +77,8 @@ impl Lexer<'_> {
         while self.at < self.text.len() {
             self.blanks();
             let indent = self.column();
-            if matches!(self.peek(), Some(b'\n' | b'\r' | b'#') | None) {
-                self.skip_line();
-            } else if plain_under.is_some_and(|parent| indent > parent) {
+            let is_empty = matches!(self.peek(), Some(b'\n' | b'\r' | b'#') | None);
+            if is_empty || plain_under.is_some_and(|parent| indent > parent) {
                 self.skip_line();
             } else {
                 plain_under = self.line_of_tokens();

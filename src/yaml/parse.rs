@@ -233,7 +233,10 @@ impl<'a> Builder<'a> {
                     if self.shifts.is_some() && is_quoted(style) {
                         self.quoted.push(byte_span(place));
                     }
-                    let scalar = Scalar { text: SmolStr::new(&text), style: scalar_style(style) };
+                    let style = scalar_style(style);
+                    let text =
+                        if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
+                    let scalar = Scalar { text: SmolStr::new(text), style };
                     self.scalar(scalar, anchor, tag.as_deref(), span)?;
                 }
                 Event::SequenceStart(style, anchor, tag) => {
@@ -558,6 +561,13 @@ fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
         ("tag:yaml.org,2002:", suffix) => smol_str::format_smolstr!("!!{suffix}"),
         (handle, suffix) => smol_str::format_smolstr!("{handle}{suffix}"),
     }
+}
+
+/// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
+fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+        && part.len() <= span.end as usize
+        && part.rsplit('\n').next().is_some_and(|last| !last.trim_matches(' ').is_empty())
 }
 
 fn byte_span(span: granit_parser::Span) -> Span {

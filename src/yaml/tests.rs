@@ -223,6 +223,23 @@ fn files_are_split_at_lines_of_three_dashes() {
 }
 
 #[test]
+fn a_block_scalar_ends_where_its_file_ends() {
+    let cases = [
+        ("a: |\n  x", "x"),
+        ("a: |\n  x\n", "x\n"),
+        ("a: |\n  x\n  ", "x\n"),
+        ("a: |+\n  x\n\n  y", "x\n\ny"),
+        ("a: >\n  x\n  y", "x y"),
+        ("a: |-\n  x", "x"),
+        ("a: |\n  x\n# c", "x\n"),
+        ("a: |\n  x\n---\nb: |\n  y", "x\n"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(value(text, Resolve::V3), json!({"a": expected}), "{text:?}");
+    }
+}
+
+#[test]
 fn merge_keys_are_expanded_as_each_reader_does() {
     let cases = [
         // text, v3, v2
