@@ -3,13 +3,14 @@
 //! **In:** a live object as JSON; only `metadata` (without its managed fields), `spec` and `status` are read.
 //! **Out:** a [`Verdict`], or nothing for kinds that have no health. **May not:** do I/O, read a clock.
 //!
-//! Rules: Argo CD 3.x for built-in kinds (`builtin`), word for word, since people search for the messages; kstatus
-//! for all others (`kstatus`). One deviation: a child Application has a health, its own, so that waves of an app of
+//! Rules: Argo CD 3.x for built-in kinds (`builtin`), word for word, since people search for the messages; a
+//! table of well-known custom kinds (`table`); kstatus for all others (`kstatus`). One deviation: a child Application has a health, its own, so that waves of an app of
 //! apps wait for it without a setting.
 
 mod builtin;
 mod fields;
 mod kstatus;
+mod table;
 
 use std::fmt;
 use std::str::FromStr;
@@ -99,7 +100,7 @@ pub fn verdict(object: &Value) -> Option<Verdict> {
     if object.is_deleting() && !object.has_finalizer(annotation::HOOK_FINALIZER) {
         return Some(Verdict::new(Health::Progressing, "Pending deletion"));
     }
-    builtin::verdict(object).unwrap_or_else(|| Some(kstatus::verdict(object)))
+    builtin::verdict(object).unwrap_or_else(|| Some(table::verdict(object).unwrap_or_else(|| kstatus::verdict(object))))
 }
 
 /// One managed object, as far as its application's health goes. Hooks are no parts, nor is the application itself.
