@@ -15,9 +15,11 @@ mod table;
 use std::fmt;
 use std::str::FromStr;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use self::fields::Fields;
+use crate::api::argo::HealthStatus;
 use crate::object::{ObjectKey, annotation};
 
 /// From best to worst; an application is as healthy as its worst object.
@@ -91,6 +93,15 @@ impl Verdict {
     /// A state and the sentence that says why; an empty one where there is nothing to add.
     pub fn new(status: Health, message: impl Into<Box<str>>) -> Self {
         Verdict { status, message: message.into() }
+    }
+
+    /// As an Application's status reports it.
+    pub fn to_status(&self, since: Option<Time>) -> HealthStatus {
+        HealthStatus {
+            status: Some(self.status.as_str().to_owned()),
+            message: self.message.to_string(),
+            last_transition_time: since,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Kinds of Kubernetes itself, and Argo CD's Application and Workflow: its rules and its words (SEMANTICS d.2).
+//! Kinds of Kubernetes itself, and Argo CD's Application and Workflow: its rules and its words.
 //!
 //! The quirks are kept, since users know them: a claim that waits for its first consumer is progressing, a Job's
 //! condition counts by its presence, an Ingress without an address never becomes healthy.
