@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::error::Diagnostic;
 use crate::git::Snapshot;
 use crate::render::{self, Manifest, Request};
-use crate::source::SnapshotFiles;
+use crate::source::snapshot::SnapshotFiles;
 use crate::telemetry::{Metrics, Outcome};
 
 /// The last render of one source of one application.
@@ -37,7 +37,9 @@ impl Rendered {
         metrics: &Metrics,
     ) -> Result<Arc<Manifest>, Vec<Diagnostic>> {
         // The commit is a variable of the build environment: only who uses it depends on it.
-        let fingerprint = format!("{} {:?}", snapshot.repository().normal(), Request { commit: "", ..*request });
+        let names_commit = format!("{:?}", request.source).contains("ARGOCD_APP_REVISION");
+        let commit = if names_commit { request.commit } else { "" };
+        let fingerprint = format!("{} {:?}", snapshot.repository().normal(), Request { commit, ..*request });
         let files = SnapshotFiles::new(snapshot.clone());
         if let Some(last) = &mut self.last
             && last.fingerprint == fingerprint

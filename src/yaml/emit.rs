@@ -4,6 +4,7 @@
 //! [`natural_order`]; how a string is written is decided by [`Traits`] and by what a YAML 1.1 reader would take it for.
 //! Everything is written once, into one string.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt::Write as _;
 
@@ -402,7 +403,7 @@ fn push_escape(out: &mut String, character: char) {
             // Writing to a string cannot fail.
             let _ = match number {
                 ..=0xff => write!(out, "x{number:02X}"),
-                ..=0xffff => write!(out, "u{number:04X}"),
+                0x100..=0xffff => write!(out, "u{number:04X}"),
                 _ => write!(out, "U{number:08X}"),
             };
             return;
@@ -438,9 +439,26 @@ pub(super) fn push_float(out: &mut String, number: f64) {
     };
 }
 
-/// kustomize reads each value back from JSON, where a raw next-line character is a line break and folded to a space.
-fn without_next_line(text: &str) -> std::borrow::Cow<'_, str> {
-    if text.is_ascii() || !text.contains('\u{85}') { text.into() } else { text.replace('\u{85}', " ").into() }
+/// kustomize reads each value back from JSON, where a raw next-line character is a line break: with the spaces around
+/// it, one becomes a space, and several one line feed less.
+fn without_next_line(text: &str) -> Cow<'_, str> {
+    const NEXT_LINE: char = '\u{85}';
+    if text.is_ascii() || !text.contains(NEXT_LINE) {
+        return text.into();
+    }
+    let mut folded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(NEXT_LINE) {
+        folded.push_str(before.trim_end_matches(' '));
+        rest = after.trim_start_matches([' ', NEXT_LINE]);
+        let gap = after.get(..after.len() - rest.len()).unwrap_or_default();
+        match gap.matches(NEXT_LINE).count() {
+            0 => folded.push(' '),
+            further => folded.extend(std::iter::repeat_n('\n', further)),
+        }
+    }
+    folded.push_str(rest);
+    folded.into()
 }
 
 /// A mapping's entries in the order in which go-yaml prints them.
@@ -603,6 +621,11 @@ mod tests {
             ("a\n b", "|-\n    a\n     b"),
             ("a \nb", "\"a \\nb\""),
             ("a\nb ", "\"a\\nb \""),
+            ("x\u{85}y", "x y"),
+            ("\u{85}", "' '"),
+            ("x \u{85} y", "x y"),
+            ("x\u{85}\u{85}y", "|-\n    x\n    y"),
+            ("x\u{85}\n\u{85}y", "\"x \\n y\""),
         ];
         for (text, expected) in cases {
             check(&json!({"m": {"k": text}}), &format!("m:\n  k: {expected}\n"));

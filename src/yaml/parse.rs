@@ -3,7 +3,6 @@
 //! A file is split at its `---` lines before any parser sees it, as kustomize and kubectl do: what follows a `...` inside
 //! of one part is never read. The tree is built with a stack of its own, so that no input can exhaust the thread's.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use granit_parser::{Event, Placement, StructureStyle};
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
+use super::hanging::{self, Shifts};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
 use super::resolve::Resolve;
 use super::text::{Span, Text, to_u32};
@@ -66,12 +66,23 @@ pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve
     let mut documents = Vec::new();
     for part in split(&text)? {
         let mut builder = Builder::new(&text, part.start, limits, mode, nodes);
-        if let Some(root) = builder.document(text.slice(part))?
-            && !root.is_null()
+        let mut root = builder.document(text.slice(part));
+        if root.is_err()
+            && builder.hangs
+            && let Some((copy, shifts)) = hanging::indent(text.slice(part))
         {
-            documents.push(Document { root });
+            let mut again = Builder::new(&text, part.start, limits, mode, nodes);
+            again.shifts = Some(shifts);
+            let found = again.document(&copy);
+            let is_sound = again.shifts.as_ref().is_some_and(|shifts| shifts.are_inside(&again.quoted));
+            if is_sound {
+                (builder, root) = (again, found);
+            }
         }
         nodes = builder.nodes;
+        if let Some(root) = root?.filter(|root| !root.is_null()) {
+            documents.push(Document { root });
+        }
     }
     Ok(documents)
 }
@@ -172,9 +183,15 @@ struct Builder<'a> {
     expanded: usize,
     open: Vec<Open>,
     anchors: HashMap<usize, Anchored>,
-    /// Comment lines that wait for the node below them.
-    comments: Vec<Cow<'a, str>>,
+    /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
+    comments: String,
     root: Option<Node>,
+    /// Set when the parser refused quoted text for its indentation.
+    hangs: bool,
+    /// When the parser reads a copy in which such text is indented.
+    shifts: Option<Shifts>,
+    /// Then: the quoted scalars in the copy.
+    quoted: Vec<Span>,
 }
 
 impl<'a> Builder<'a> {
@@ -188,31 +205,38 @@ impl<'a> Builder<'a> {
             expanded: 0,
             open: Vec::new(),
             anchors: HashMap::new(),
-            comments: Vec::new(),
+            comments: String::new(),
             root: None,
+            hangs: false,
+            shifts: None,
+            quoted: Vec::new(),
         }
     }
 
     /// The first document of a part; `None` when it has only comments.
-    fn document(&mut self, part: &'a str) -> Result<Option<Node>, Error> {
+    fn document(&mut self, part: &str) -> Result<Option<Node>, Error> {
         let options = granit_parser::options! {
             flow_nesting_limit: self.limits.depth,
             block_nesting_limit: self.limits.depth,
             // Licence headers are longer than the default of 96 lines; the file's size bounds them.
             max_buffered_comment_events: usize::MAX,
             emit_unresolved_aliases: true,
+            // Splitting takes them from their document; kustomize and kubectl fail on them.
+            disallow_directives: true,
         };
         let mut parser = granit_parser::Parser::new_from_str_with_options(part, options);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| self.syntax(&error))?;
-            let span = self.span(span);
+            let (event, place) = event.map_err(|error| self.syntax(&error))?;
+            let span = self.span(place);
             match event {
-                Event::DocumentStart(_, Some(version)) if (version.major, version.minor) != (1, 1) => {
-                    let (major, minor) = (version.major, version.minor);
-                    return Err(self.error(Problem::Version { major, minor }, self.base));
-                }
                 Event::Scalar(text, style, anchor, tag) => {
-                    let scalar = Scalar { text: SmolStr::new(&text), style: scalar_style(style) };
+                    if self.shifts.is_some() && is_quoted(style) {
+                        self.quoted.push(byte_span(place));
+                    }
+                    let style = scalar_style(style);
+                    let text =
+                        if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
+                    let scalar = Scalar { text: SmolStr::new(text), style };
                     self.scalar(scalar, anchor, tag.as_deref(), span)?;
                 }
                 Event::SequenceStart(style, anchor, tag) => {
@@ -228,16 +252,17 @@ impl<'a> Builder<'a> {
                 Event::UnresolvedAlias(name) => {
                     return Err(self.error(Problem::UnknownAnchor { name: name.into_owned() }, span.start));
                 }
-                Event::Comment(text, placement) => self.comment(text, placement),
+                Event::Comment(_, placement) => self.comment(placement, span),
                 Event::DocumentEnd => break,
                 _ => {}
             }
         }
         let comments = std::mem::take(&mut self.comments);
-        if let Some(root) = &mut self.root {
-            comments.iter().for_each(|comment| root.add_foot_comment(comment));
+        let mut root = self.root.take();
+        if let Some(root) = root.as_mut().filter(|_| !comments.is_empty()) {
+            root.set_foot_comment(comments);
         }
-        Ok(self.root.take())
+        Ok(root)
     }
 
     fn scalar(
@@ -351,6 +376,7 @@ impl<'a> Builder<'a> {
     /// v3: own keys win. v2: what comes later wins. In a list of mappings the earlier one wins in both.
     fn merge(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
         let mut merged: Vec<Entry> = Vec::with_capacity(entries.len());
+        let mut merge_key = None;
         // Where each key is, and whether it came through `<<`.
         let mut places: HashMap<SmolStr, (usize, bool)> = HashMap::new();
         if self.mode == Resolve::V3 {
@@ -372,6 +398,12 @@ impl<'a> Builder<'a> {
                 }
                 continue;
             }
+            if let Some(first) = merge_key.filter(|_| self.mode == Resolve::V3) {
+                let first = self.text.origin(first).line;
+                let problem = Problem::DuplicateKey { key: "<<".to_owned(), first };
+                return Err(self.error(problem, entry.key.span().start));
+            }
+            merge_key = Some(entry.key.span().start);
             let mut added = HashMap::new();
             for source in self.merged_mappings(entry.value)? {
                 for entry in source {
@@ -418,19 +450,24 @@ impl<'a> Builder<'a> {
         sources.into_iter().map(entries).collect()
     }
 
-    fn comment(&mut self, text: Cow<'a, str>, placement: Placement) {
+    /// `span` has the `#`, which the event's text has not.
+    fn comment(&mut self, placement: Placement, span: Span) {
+        let comment = self.text.slice(span);
         if placement == Placement::Right
             && let Some(node) = self.open.last_mut().and_then(Open::latest)
         {
-            node.add_line_comment(&format!("#{text}"));
-        } else {
-            self.comments.push(format!("#{text}").into());
+            node.set_line_comment(comment);
+            return;
         }
+        if !self.comments.is_empty() {
+            self.comments.push('\n');
+        }
+        self.comments.push_str(comment);
     }
 
     fn take_comments(&mut self, node: &mut Node) {
-        for comment in self.comments.drain(..) {
-            node.add_head_comment(&comment);
+        if !self.comments.is_empty() {
+            node.set_head_comment(std::mem::take(&mut self.comments));
         }
     }
 
@@ -453,21 +490,29 @@ impl<'a> Builder<'a> {
     }
 
     fn span(&self, span: granit_parser::Span) -> Span {
-        let range = span.byte_range().unwrap_or_default();
-        Span { start: self.base + to_u32(range.start), end: self.base + to_u32(range.end) }
+        let span = byte_span(span);
+        Span { start: self.place(span.start), end: self.place(span.end) }
+    }
+
+    /// The byte of the file that a byte of what the parser reads stands for.
+    fn place(&self, byte: u32) -> u32 {
+        self.base + self.shifts.as_ref().map_or(byte, |shifts| shifts.original(byte))
     }
 
     fn error(&self, problem: Problem, byte: u32) -> Error {
         Error::at(problem, self.text, byte)
     }
 
-    fn syntax(&self, error: &granit_parser::ScanError) -> Error {
+    fn syntax(&mut self, error: &granit_parser::ScanError) -> Error {
+        use granit_parser::ErrorKind;
+        self.hangs = matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation);
         let problem = match error.kind() {
-            granit_parser::ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
+            ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
+            ErrorKind::DirectiveDisallowed => Problem::Directive,
             kind => Problem::Syntax { reason: kind.to_string() },
         };
         let byte = error.marker().byte_offset().unwrap_or_default();
-        self.error(problem, self.base + to_u32(byte))
+        self.error(problem, self.place(to_u32(byte)))
     }
 }
 
@@ -516,6 +561,22 @@ fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
         ("tag:yaml.org,2002:", suffix) => smol_str::format_smolstr!("!!{suffix}"),
         (handle, suffix) => smol_str::format_smolstr!("{handle}{suffix}"),
     }
+}
+
+/// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
+fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+        && part.len() <= span.end as usize
+        && part.rsplit('\n').next().is_some_and(|last| !last.trim_matches(' ').is_empty())
+}
+
+fn byte_span(span: granit_parser::Span) -> Span {
+    let range = span.byte_range().unwrap_or_default();
+    Span { start: to_u32(range.start), end: to_u32(range.end) }
+}
+
+fn is_quoted(style: granit_parser::ScalarStyle) -> bool {
+    matches!(style, granit_parser::ScalarStyle::SingleQuoted | granit_parser::ScalarStyle::DoubleQuoted)
 }
 
 fn scalar_style(style: granit_parser::ScalarStyle) -> ScalarStyle {

@@ -98,9 +98,7 @@ fn tagged(tag: &str, text: &str, mode: Resolve) -> Result<Plain, Problem> {
         | ("!!bool", found @ Plain::Bool(_))
         | ("!!int", found @ (Plain::Int(_) | Plain::Uint(_)))
         | ("!!float", found @ Plain::Float(_)) => Ok(found),
-        #[expect(clippy::cast_precision_loss, reason = "as Go converts")]
         ("!!float", Plain::Int(number)) => Ok(Plain::Float(number as f64)),
-        #[expect(clippy::cast_precision_loss, reason = "as Go converts")]
         ("!!float", Plain::Uint(number)) => Ok(Plain::Float(number as f64)),
         ("!!timestamp", Plain::Time(time)) => Ok(match mode {
             Resolve::V3 => Plain::Time(time),

@@ -109,6 +109,10 @@ impl Node {
             (_, Plain::Text) => {
                 if mode == Resolve::V3 {
                     self.refuse_control_characters(text)?;
+                    if text.contains('\u{85}') {
+                        // On the way through JSON this would be a line break inside of a key.
+                        return Err(self.error(Problem::ControlCharacter { character: 0x85 }));
+                    }
                 }
                 Ok(text.to_owned())
             }
@@ -205,7 +209,6 @@ fn duplicate_of(mapping: &Mapping, second: &Node) -> Error {
 
 /// A float as it comes back from the JSON that Go writes: integral ones are integers while they fit 64 bits.
 /// `None` for what JSON cannot hold.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "compared with the bounds first")]
 pub fn number_from_f64(number: f64) -> Option<Value> {
     /// 2^63 and 2^64, exactly.
     const I64_END: f64 = 9_223_372_036_854_775_808.0;
