@@ -46,6 +46,8 @@ pub enum Problem {
     #[error("one of `{one}` and `{other}` must be set in {of}")]
     OneOf { one: &'static str, other: &'static str, of: &'static str },
 
+    #[error("`{field}` is deprecated")]
+    Deprecated { field: &'static str, successor: &'static str },
     #[error("`{path}` does not exist")]
     Missing { path: String, nearest: Option<String> },
     #[error("`{path}` lies outside of the directory of its kustomization")]
@@ -111,10 +113,10 @@ pub enum Problem {
     #[error("invalid selector `{selector}`")]
     Selector { selector: String },
 
-    #[error("`{source}` is no `key=value`")]
-    NotAPair { source: String },
-    #[error("`{source}` has more than one `=`")]
-    ManyEquals { source: String },
+    #[error("`{pair}` is no `key=value`")]
+    NotAPair { pair: String },
+    #[error("`{pair}` has more than one `=`")]
+    ManyEquals { pair: String },
     #[error("the key `{key}` is given twice")]
     RepeatedKey { key: String },
     #[error("line {line} of `{path}` has a value without a key")]
@@ -220,6 +222,7 @@ impl Problem {
             Problem::UnknownField { nearest: Some(name), .. } => format!("Did you mean `{name}`?"),
             Problem::Missing { nearest: Some(name), .. } => format!("Did you mean `{name}`?"),
             Problem::WrongType { expected: "a string", .. } => "Put the value into quotes.".into(),
+            Problem::Deprecated { successor, .. } => format!("Use `{successor}` instead."),
             Problem::OutsideRoot { .. } => {
                 "Move the file, or make its directory a base and list that under `resources`.".into()
             }

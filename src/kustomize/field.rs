@@ -90,7 +90,8 @@ impl<'a> Fields<'a> {
 
     fn find(&self, name: &str) -> Option<&'a Node> {
         let entries = self.node.as_mapping()?;
-        let entry = entries.iter().rev().find(|entry| entry.name().is_some_and(|key| key.eq_ignore_ascii_case(name)))?;
+        let entry =
+            entries.iter().rev().find(|entry| entry.name().is_some_and(|key| key.eq_ignore_ascii_case(name)))?;
         Some(&entry.value)
     }
 
@@ -199,8 +200,13 @@ impl<'a> Fields<'a> {
                 self.text_of(name, &entry.value)
             };
             if let Some(value) = value {
-                pairs.retain(|(known, _)| *known != key.text);
-                pairs.push((key.text.clone(), value));
+                // YAML 1.1: an unquoted `y` is a bool, and as JSON's key it is the text `true`.
+                let key = match entry.key.resolve(Resolve::V2) {
+                    Ok(Some(Plain::Bool(value))) => SmolStr::new(if value { "true" } else { "false" }),
+                    _ => key.text.clone(),
+                };
+                pairs.retain(|(known, _)| *known != key);
+                pairs.push((key, value));
             }
         }
         pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -214,12 +220,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An item of a list, opened by the same rules.
-    pub(super) fn open_item<'b>(
-        &'b mut self,
-        item: &'b Node,
-        of: &'static str,
-        known: &[&'static str],
-    ) -> Fields<'b> {
+    pub(super) fn open_item<'b>(&'b mut self, item: &'b Node, of: &'static str, known: &[&'static str]) -> Fields<'b> {
         Fields::open(item, of, known, self.unknown, self.errors)
     }
 

@@ -437,8 +437,7 @@ impl Patch {
     }
 }
 
-const SELECTOR: &[&str] =
-    &["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"];
+const SELECTOR: &[&str] = &["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"];
 
 impl Selector {
     fn field(fields: &mut Fields<'_>, name: &str) -> Option<Self> {

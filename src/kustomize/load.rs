@@ -171,18 +171,17 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
         }
         let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
         if is_list && let Some(mut items) = node.remove("items") {
-            match (items.as_sequence_mut(), nesting) {
-                (Some(items), Nesting::Document) => {
-                    items.drain(..).rev().for_each(|item| queue.push_front((item, Nesting::Item)));
-                }
+            if !items.is_sequence() && !items.is_null() {
+                let found = items.describe().to_owned();
+                let problem = Problem::WrongType { field: "items".into(), expected: "a list", found };
+                errors.push(Error::at(&items, problem));
+            }
+            let items = items.as_sequence_mut().map(std::mem::take).unwrap_or_default().into_iter();
+            let items = items.map(|item| (item, Nesting::Item));
+            match nesting {
+                Nesting::Document => items.rev().for_each(|item| queue.push_front(item)),
                 // Items of lists inside of lists go to the end.
-                (Some(items), Nesting::Item) => queue.extend(items.drain(..).map(|item| (item, Nesting::Item))),
-                (None, _) if items.is_null() => {}
-                (None, _) => {
-                    let found = items.describe().to_owned();
-                    let problem = Problem::WrongType { field: "items".into(), expected: "a list", found };
-                    errors.push(Error::at(&items, problem));
-                }
+                Nesting::Item => queue.extend(items),
             }
             continue;
         }

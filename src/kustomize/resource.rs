@@ -44,10 +44,7 @@ impl Gvk {
         let versions = match (self.group.as_str(), self.kind.as_str()) {
             ("", "ComponentStatus" | "Namespace" | "Node" | "NodeProxyOptions" | "PersistentVolume")
             | ("storage.k8s.io", "CSIDriver" | "CSINode" | "StorageClass" | "VolumeAttachment")
-            | (
-                "admissionregistration.k8s.io",
-                "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration",
-            )
+            | ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration")
             | ("apiextensions.k8s.io", "CustomResourceDefinition")
             | ("apiregistration.k8s.io", "APIService")
             | ("certificates.k8s.io", "CertificateSigningRequest")
@@ -57,7 +54,9 @@ impl Gvk {
             | ("scheduling.k8s.io", "PriorityClass") => ["v1", "v1beta1"].as_slice(),
             ("flowcontrol.apiserver.k8s.io", "FlowSchema" | "PriorityLevelConfiguration")
             | ("policy", "PodSecurityPolicy") => &["v1beta1"],
-            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy" | "ValidatingAdmissionPolicyBinding") => &["v1"],
+            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy" | "ValidatingAdmissionPolicyBinding") => {
+                &["v1"]
+            }
             _ => return false,
         };
         if self.group.is_empty() { self.version == "v1" } else { versions.contains(&self.version.as_str()) }
@@ -118,9 +117,7 @@ impl Id {
 
 impl PartialEq for Id {
     fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-            && self.gvk == other.gvk
-            && self.effective_namespace() == other.effective_namespace()
+        self.name == other.name && self.gvk == other.gvk && self.effective_namespace() == other.effective_namespace()
     }
 }
 
@@ -291,10 +288,7 @@ impl Resource {
     pub(super) fn pairs(&self, field: &str) -> Vec<(SmolStr, SmolStr)> {
         let node = self.node.get("metadata").and_then(|metadata| metadata.get(field));
         let entries = node.and_then(Node::as_mapping).unwrap_or_default();
-        entries
-            .iter()
-            .filter_map(|entry| Some((entry.name()?.into(), entry.value.as_scalar()?.text.clone())))
-            .collect()
+        entries.iter().filter_map(|entry| Some((entry.name()?.into(), entry.value.as_scalar()?.text.clone()))).collect()
     }
 
     /// The value of one entry of `metadata.annotations`.

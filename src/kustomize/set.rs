@@ -76,6 +76,13 @@ impl Set {
         Ok(())
     }
 
+    /// # Errors
+    /// When two objects are called the same now.
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        let list = std::mem::take(self.list_mut());
+        list.into_iter().try_for_each(|resource| self.append(resource))
+    }
+
     /// Adds what a generator made: a new object, or data for one that is there.
     ///
     /// # Errors

@@ -178,7 +178,9 @@ fn merge_keys(schema: &Node) -> Option<Vec<SmolStr>> {
     }
     let keys = match schema.get("x-kubernetes-list-map-keys").and_then(Node::as_sequence) {
         Some(keys) => keys.iter().filter_map(Node::as_str).map(SmolStr::new).collect(),
-        None => schema.get("x-kubernetes-patch-merge-key").and_then(Node::as_str).map(SmolStr::new).into_iter().collect(),
+        None => {
+            schema.get("x-kubernetes-patch-merge-key").and_then(Node::as_str).map(SmolStr::new).into_iter().collect()
+        }
     };
     Some(keys)
 }

@@ -67,8 +67,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
         (Some(dest), Patch::Says(patch)) if dest.is_null() => add(patch, schema),
         // A null that was written stays; a field with nothing behind it goes.
         (Some(dest), Patch::Silent) if dest.is_null() => {
-            let written = dest.as_str().is_some_and(|text| !text.is_empty());
-            Ok(if written { Outcome::Keep } else { Outcome::Clear })
+            Ok(if is_written(dest) { Outcome::Keep } else { Outcome::Clear })
         }
         (Some(dest), Patch::Same) if dest.is_null() => Ok(Outcome::Clear),
         (Some(_), Patch::Says(patch)) if patch.is_null() => Ok(Outcome::Clear),
@@ -93,6 +92,14 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                 })
             }
         }
+    }
+}
+
+/// True for `null` and `~`, false for nothing.
+fn is_written(null: &Node) -> bool {
+    match null.text() {
+        Some(text) => !text.slice(null.span()).trim().is_empty(),
+        None => null.as_str().is_some_and(|text| !text.is_empty()),
     }
 }
 
@@ -138,6 +145,9 @@ fn merge_mapping(dest: &mut Node, patch: Patch<'_>, schema: Schema<'_>) -> Resul
 }
 
 fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Result<(), Error> {
+    let said = if let Patch::Says(patch) = patch { patch.as_mapping().unwrap_or_default() } else { &[] };
+    let added: Vec<&Entry> =
+        said.iter().filter(|entry| entry.name().is_some_and(|name| dest.get(name).is_none())).collect();
     let mut failure = None;
     if let Some(entries) = dest.as_mapping_mut() {
         entries.retain_mut(|entry| {
@@ -168,14 +178,12 @@ fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Resul
     if let Some(error) = failure {
         return Err(error);
     }
-    let Patch::Says(patch) = patch else { return Ok(()) };
-    for entry in patch.as_mapping().unwrap_or_default() {
+    for entry in added {
         let Some(name) = entry.name() else { continue };
-        if name == DIRECTIVE && mapping_directive(patch)?.is_some() {
+        if name == DIRECTIVE && directive(&entry.value).is_ok() {
             continue;
         }
-        if dest.get(name).is_none()
-            && let Outcome::Set(value) = walk(None, Patch::Says(&entry.value), schema.field(name))?
+        if let Outcome::Set(value) = add(&entry.value, schema.field(name))?
             && let Some(entries) = dest.as_mapping_mut()
         {
             entries.push(Entry { key: entry.key.clone(), value });
@@ -184,12 +192,7 @@ fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Resul
     Ok(())
 }
 
-fn merge_sequence(
-    dest: &mut Node,
-    patch: Patch<'_>,
-    keys: &[SmolStr],
-    schema: Schema<'_>,
-) -> Result<Outcome, Error> {
+fn merge_sequence(dest: &mut Node, patch: Patch<'_>, keys: &[SmolStr], schema: Schema<'_>) -> Result<Outcome, Error> {
     let directive = match &patch {
         Patch::Silent => None,
         Patch::Says(patch) => sequence_directive(patch)?,
@@ -273,8 +276,9 @@ fn merge_elements(
     if keys.len() > 1 {
         fill_gaps(&mut values);
     }
-    let used: Vec<usize> =
-        (0..keys.len()).filter(|key| values.iter().any(|value| value.get(*key).is_some_and(|v| !v.is_empty()))).collect();
+    let used: Vec<usize> = (0..keys.len())
+        .filter(|key| values.iter().any(|value| value.get(*key).is_some_and(|v| !v.is_empty())))
+        .collect();
     let used: Vec<usize> = if used.is_empty() { (0..keys.len()).collect() } else { used };
     let valid_keys: Vec<&SmolStr> = used.iter().filter_map(|key| keys.get(*key)).collect();
 
@@ -283,7 +287,13 @@ fn merge_elements(
         let valid: Vec<&SmolStr> = used.iter().filter_map(|key| value.get(*key)).collect();
         let found = find(elements, &valid_keys, &valid);
         let said = match (patch, said) {
-            (None, _) => if found.is_some() { Patch::Same } else { Patch::Silent },
+            (None, _) => {
+                if found.is_some() {
+                    Patch::Same
+                } else {
+                    Patch::Silent
+                }
+            }
             (Some(_), Some(said)) => {
                 find(said, &valid_keys, &valid).and_then(|at| said.get(at)).map_or(Patch::Silent, Patch::Says)
             }
@@ -382,16 +392,15 @@ fn united(one: &[SmolStr], other: &[SmolStr]) -> Option<Vec<SmolStr>> {
     agree.then_some(filled)
 }
 
-/// The first element in which the keys that have values have these.
+/// The first element in which the keys that have values have exactly these.
 fn find(elements: &[Node], keys: &[&SmolStr], values: &[&SmolStr]) -> Option<usize> {
-    let given: Vec<(&&SmolStr, &&SmolStr)> = keys.iter().zip(values).filter(|(_, value)| !value.is_empty()).collect();
+    let none_given = values.iter().all(|value| value.is_empty());
+    let holds = |element: &Node, key: &str, value: &str| {
+        element.get(key).is_some_and(|node| !node.is_null() && node.as_str() == Some(value))
+    };
     elements.iter().position(|element| {
-        element.is_mapping()
-            && if given.is_empty() {
-                keys.iter().all(|key| matches(element, key, ""))
-            } else {
-                given.iter().all(|(key, value)| matches(element, key, value))
-            }
+        let mut pairs = keys.iter().zip(values).filter(|(_, value)| none_given || !value.is_empty());
+        element.is_mapping() && pairs.all(|(key, value)| holds(element, key, value))
     })
 }
 
@@ -457,8 +466,11 @@ fn put(items: &mut Vec<Item>, item: Item, elements: &[Node], keys: &[&SmolStr], 
 /// Adds the object's own elements: in the place of a merged one with the same keys, else at the end.
 fn append_rest(items: &mut Vec<Item>, elements: &[Node], keys: &[&SmolStr]) {
     for (at, element) in elements.iter().enumerate() {
-        let values: Vec<SmolStr> =
-            keys.iter().filter_map(|key| element.get(key)).map(|v| v.as_str().map(SmolStr::new).unwrap_or_default()).collect();
+        let values: Vec<SmolStr> = keys
+            .iter()
+            .filter_map(|key| element.get(key))
+            .map(|v| v.as_str().map(SmolStr::new).unwrap_or_default())
+            .collect();
         let values: Vec<&SmolStr> = values.iter().collect();
         if values.len() < keys.len() && values.is_empty() {
             // An element without any of its keys sweeps all others away.
@@ -468,9 +480,8 @@ fn append_rest(items: &mut Vec<Item>, elements: &[Node], keys: &[&SmolStr]) {
         }
         if keys.len() > 1 {
             let keep = |item: &Item| {
-                node_of(item, elements).is_some_and(|node| {
-                    !(keys.iter().zip(&values).all(|(key, value)| matches(node, key, value)))
-                })
+                node_of(item, elements)
+                    .is_some_and(|node| !(keys.iter().zip(&values).all(|(key, value)| matches(node, key, value))))
             };
             items.retain(keep);
         }
