@@ -10,7 +10,6 @@
 
 pub mod emit;
 mod error;
-mod hanging;
 mod json;
 mod node;
 mod objects;
