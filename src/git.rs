@@ -7,11 +7,12 @@
 //! [`Mirrors`] holds one [`Mirror`] per repository. `Mirror::refresh` asks the server where revisions stand
 //! (`remote`, over `http` or `local`, speaking `protocol`), fetches one pack with what moved into the bare repository
 //! (`store`), and moves its refs last. Objects are kept and read by libgit2; the network is ours, because libgit2
-//! speaks neither version 2 of git's protocol nor our TLS stack.
+//! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
 
 mod credentials;
 mod error;
 mod http;
+mod known_hosts;
 mod local;
 mod mirror;
 mod mirrors;
@@ -21,8 +22,10 @@ mod protocol;
 mod remote;
 mod revision;
 mod snapshot;
+mod ssh;
 mod store;
 mod url;
+mod watch;
 
 pub use credentials::{CredentialStore, Credentials, CredentialsError, Secret};
 pub use error::Error;
@@ -31,3 +34,4 @@ pub use mirrors::{LocalRepositories, Mirrors};
 pub use oid::{Commit, NotAnOid, Oid};
 pub use snapshot::{Kind, Snapshot, TreeEntry};
 pub use url::{Endpoint, RepoUrl, Scheme, UrlError};
+pub use watch::{Watch, WatchError};

@@ -53,6 +53,12 @@ pub(super) fn list(url: &RepoUrl, path: &Path, prefixes: &[String]) -> Result<(V
     Ok((refs, session))
 }
 
+/// The folder that holds the refs of the repository at `path`, which may have a work tree around it.
+pub(super) fn folder(url: &RepoUrl, path: &Path) -> Result<PathBuf, Error> {
+    let source = Session { url: url.clone(), path: path.to_owned() }.open()?;
+    Ok(source.commondir().to_owned())
+}
+
 fn read(reference: &git2::Reference<'_>) -> Result<Option<Ref>, git2::Error> {
     let (Ok(name), Ok(resolved)) = (reference.name(), reference.resolve()) else { return Ok(None) };
     let Some(id) = resolved.target() else { return Ok(None) };

@@ -244,6 +244,7 @@ impl Mirror {
         let prefixes: Vec<String> = prefixes.into_iter().collect();
         let (mut refs, mut session) = self.list(line, access, &prefixes).await?;
         if refs.is_empty() {
+            session.hang_up().await;
             // Nothing of what we look for; is there anything?
             (refs, session) = self.list(line, access, &[]).await?;
         }
@@ -256,11 +257,14 @@ impl Mirror {
         let mut plan = blocking(&self.url, plan).await?;
         let mut bytes = 0;
         if plan.needs_all {
+            session.hang_up().await;
             let (refs, whole) = self.list(line, access, &[]).await?;
             session = whole;
             plan.take_all(store, refs)?;
         }
-        if !plan.wants.is_empty() {
+        if plan.wants.is_empty() {
+            session.hang_up().await;
+        } else {
             bytes += self.fetch(store, session, plan.wants.clone()).await?;
         }
         for id in plan.commits.clone() {

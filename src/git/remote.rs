@@ -11,6 +11,7 @@ use super::http::{self, Clients};
 use super::local;
 use super::oid::Oid;
 use super::protocol::Ref;
+use super::ssh;
 use super::store::Piece;
 use super::url::{RepoUrl, Scheme};
 
@@ -20,6 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(20 * 60);
 /// A conversation with a server that has told its refs.
 pub(super) enum Session {
     Http(http::Session),
+    Ssh(ssh::Session),
     Local(local::Session),
 }
 
@@ -37,7 +39,10 @@ pub(super) async fn list(
             let (refs, session) = in_time(url, http::list(url, access, clients, known, prefixes)).await?;
             Ok((refs, Session::Http(session)))
         }
-        Scheme::Ssh => Err(Error::Unsupported { url: url.clone(), reason: "ssh is not built in" }),
+        Scheme::Ssh => {
+            let (refs, session) = in_time(url, ssh::list(url, access, prefixes)).await?;
+            Ok((refs, Session::Ssh(session)))
+        }
         Scheme::File => {
             let (url, prefixes) = (url.clone(), prefixes.to_vec());
             blocking(&url.clone(), move || {
@@ -55,7 +60,7 @@ impl Session {
     pub(super) fn known(&self) -> Option<http::Known> {
         match self {
             Session::Http(session) => Some(session.known().clone()),
-            Session::Local(_) => None,
+            Session::Ssh(_) | Session::Local(_) => None,
         }
     }
 
@@ -69,9 +74,18 @@ impl Session {
     ) -> Result<(), Error> {
         match self {
             Session::Http(session) => in_time(url, session.fetch(&wants, &haves, &pack)).await,
+            Session::Ssh(session) => in_time(url, session.fetch(&wants, &haves, &pack)).await,
             Session::Local(session) => {
                 blocking(url, move || session.fetch(&wants, &haves, |piece| pack.blocking_send(piece).is_ok())).await
             }
+        }
+    }
+
+    /// Ends the conversation when nothing more is wanted.
+    pub(super) async fn hang_up(self) {
+        match self {
+            Session::Ssh(session) => session.hang_up().await,
+            Session::Http(_) | Session::Local(_) => {}
         }
     }
 }

@@ -42,6 +42,9 @@ pub(super) struct Store {
 /// How many idle handles are kept.
 const MAX_IDLE_READERS: usize = 8;
 
+/// An object's type and content.
+pub(super) type Object = (ObjectType, Arc<[u8]>);
+
 /// A ref as it is to be.
 pub(super) struct RefChange {
     pub(super) name: String,
@@ -130,7 +133,7 @@ impl Store {
     }
 
     /// The object's type and content; `None` when it is not here.
-    pub(super) fn object(&self, id: Oid) -> Result<Option<(ObjectType, Arc<[u8]>)>, Error> {
+    pub(super) fn object(&self, id: Oid) -> Result<Option<Object>, Error> {
         let Some((_, bytes)) = self.header(id)? else { return Ok(None) };
         if bytes > MAX_OBJECT_BYTES {
             return Err(Error::ObjectTooLarge { url: self.url.clone(), id, bytes, limit: MAX_OBJECT_BYTES });
@@ -152,7 +155,7 @@ impl Store {
     }
 
     /// An object that something here points to.
-    pub(super) fn expected(&self, id: Oid) -> Result<(ObjectType, Arc<[u8]>), Error> {
+    pub(super) fn expected(&self, id: Oid) -> Result<Object, Error> {
         self.object(id)?.ok_or_else(|| self.corrupt(format!("the object {id} is missing")))
     }
 
@@ -215,15 +218,14 @@ impl Store {
     /// The commit whose id begins with `digits`.
     pub(super) fn commit_by_digits(&self, digits: &str) -> Result<Option<Oid>, Error> {
         let refs = self.refs.lock();
-        let found = match refs.find_commit_by_prefix(digits) {
-            Ok(commit) => Ok(Some(Oid::from(commit.id()))),
+        match refs.find_commit_by_prefix(digits).map(|commit| commit.id()) {
+            Ok(id) => Ok(Some(id.into())),
             Err(error) if error.code() == ErrorCode::NotFound => Ok(None),
             Err(error) if error.code() == ErrorCode::Ambiguous => {
                 Err(Error::Ambiguous { url: self.url.clone(), revision: digits.into() })
             }
             Err(error) => Err(self.fault(&error)),
-        };
-        found
+        }
     }
 
     /// What the mirror knows of a ref.

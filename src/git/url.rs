@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use super::credentials::Secret;
 
@@ -12,7 +13,9 @@ use super::credentials::Secret;
 /// `Display` and `Debug` leave out whatever stood before the `@`; equality, order and hash are those of the
 /// [normal form](RepoUrl::normal), so that two spellings of one repository share one mirror.
 #[derive(Clone)]
-pub struct RepoUrl {
+pub struct RepoUrl(Arc<Parts>);
+
+struct Parts {
     scheme: Scheme,
     host: String,
     port: Option<u16>,
@@ -137,7 +140,7 @@ impl RepoUrl {
                 other => return Err(UrlError::Scheme { scheme: other.into() }),
             };
             let (authority, path) = rest.split_once('/').ok_or(UrlError::Path)?;
-            return RepoUrl::remote(scheme, authority, format!("/{path}"));
+            return RepoUrl::remote(scheme, authority, &format!("/{path}"));
         }
         if text.contains("::") {
             return Err(UrlError::RemoteHelper);
@@ -148,7 +151,7 @@ impl RepoUrl {
                 if path.is_empty() {
                     return Err(UrlError::Path);
                 }
-                RepoUrl::remote(Scheme::Ssh, authority, path.into())
+                RepoUrl::remote(Scheme::Ssh, authority, path)
             }
             _ => Err(UrlError::NoScheme),
         }
@@ -162,7 +165,7 @@ impl RepoUrl {
         if path.is_empty() {
             return Err(UrlError::Path);
         }
-        Ok(RepoUrl {
+        Ok(RepoUrl(Arc::new(Parts {
             scheme: Scheme::File,
             host: String::new(),
             port: None,
@@ -170,10 +173,10 @@ impl RepoUrl {
             user: None,
             password: None,
             normal: format!("file://{path}"),
-        })
+        })))
     }
 
-    fn remote(scheme: Scheme, authority: &str, path: String) -> Result<Self, UrlError> {
+    fn remote(scheme: Scheme, authority: &str, path: &str) -> Result<Self, UrlError> {
         if path.contains(['?', '#']) || authority.contains(['?', '#']) {
             return Err(UrlError::Query);
         }
@@ -210,7 +213,7 @@ impl RepoUrl {
         let port = port.filter(|port| Some(*port) != scheme.default_port());
         let written_port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let normal = format!("{}://{host}{written_port}/{bare}", scheme.as_str());
-        Ok(RepoUrl {
+        Ok(RepoUrl(Arc::new(Parts {
             scheme,
             host,
             port,
@@ -218,76 +221,76 @@ impl RepoUrl {
             user,
             password: password.map(|password| Secret::new(password.into_bytes())),
             normal,
-        })
+        })))
     }
 
     /// How it is reached.
     pub fn scheme(&self) -> Scheme {
-        self.scheme
+        self.0.scheme
     }
 
     /// The host, in lower case; empty for files.
     pub fn host(&self) -> &str {
-        &self.host
+        &self.0.host
     }
 
     /// What credentials for it are bound to.
     pub fn endpoint(&self) -> Endpoint {
-        let port = self.port.or(self.scheme.default_port()).unwrap_or(0);
-        Endpoint { scheme: self.scheme, host: self.host.clone(), port }
+        let port = self.0.port.or(self.0.scheme.default_port()).unwrap_or(0);
+        Endpoint { scheme: self.0.scheme, host: self.0.host.clone(), port }
     }
 
     /// The directory of a local repository; `None` for all others.
     pub fn local_path(&self) -> Option<&Path> {
-        (self.scheme == Scheme::File).then(|| Path::new(&self.path))
+        (self.0.scheme == Scheme::File).then(|| Path::new(&self.0.path))
     }
 
     /// Scheme, host in lower case, port unless it is the scheme's own, and path, without user, `.git` and trailing
     /// slash: what a repository is known by.
     pub fn normal(&self) -> &str {
-        &self.normal
+        &self.0.normal
     }
 
     /// True when both name the same repository, as Argo CD matches webhooks: host and path, whatever the scheme, port,
     /// user and case; `.git` is optional.
     pub fn is_same_repository(&self, other: &RepoUrl) -> bool {
-        if self.scheme == Scheme::File || other.scheme == Scheme::File {
-            return self.normal == other.normal;
+        if self.0.scheme == Scheme::File || other.0.scheme == Scheme::File {
+            return self.0.normal == other.0.normal;
         }
-        self.host == other.host && self.bare_path().eq_ignore_ascii_case(other.bare_path())
+        self.0.host == other.0.host && self.bare_path().eq_ignore_ascii_case(other.bare_path())
     }
 
     fn bare_path(&self) -> &str {
-        self.path.strip_suffix(".git").unwrap_or(&self.path).trim_start_matches('/')
+        self.0.path.strip_suffix(".git").unwrap_or(&self.0.path).trim_start_matches('/')
     }
 
     /// The path as it was written, for the server.
     pub(super) fn path(&self) -> &str {
-        &self.path
+        &self.0.path
     }
 
     /// The user before the `@`.
     pub(super) fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.0.user.as_deref()
     }
 
     /// The password before the `@`, which people should rather keep in a Secret.
     pub(super) fn password(&self) -> Option<&Secret> {
-        self.password.as_ref()
+        self.0.password.as_ref()
     }
 
     /// The address without user and password, for requests.
     pub(super) fn http(&self) -> String {
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{}{port}{}", self.scheme.as_str(), self.host, self.path)
+        let port = self.0.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{}://{}{port}{}", self.0.scheme.as_str(), self.0.host, self.0.path)
     }
 
     /// A name for the directory of its mirror: the repository's own name, for people, and a hash.
     pub(super) fn directory(&self) -> PathBuf {
         use sha2::Digest as _;
-        let hash = sha2::Sha256::digest(self.normal.as_bytes());
+        let hash = sha2::Sha256::digest(self.0.normal.as_bytes());
         let hash: String = hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let name = self.normal.rsplit('/').next().unwrap_or_default();
+        let name = self.0.normal.rsplit('/').next().unwrap_or_default();
         let name: String =
             name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(40).collect();
         PathBuf::from(if name.is_empty() { hash } else { format!("{name}-{hash}") })
@@ -348,12 +351,12 @@ impl FromStr for RepoUrl {
 
 impl fmt::Display for RepoUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        match self.scheme {
-            Scheme::File => f.write_str(&self.path),
+        let port = self.0.port.map(|port| format!(":{port}")).unwrap_or_default();
+        match self.0.scheme {
+            Scheme::File => f.write_str(&self.0.path),
             // What scp writes has a path that is relative to the user's home.
-            Scheme::Ssh if !self.path.starts_with('/') => write!(f, "{}{port}:{}", self.host, self.path),
-            scheme => write!(f, "{}://{}{port}{}", scheme.as_str(), self.host, self.path),
+            Scheme::Ssh if !self.0.path.starts_with('/') => write!(f, "{}{port}:{}", self.0.host, self.0.path),
+            scheme => write!(f, "{}://{}{port}{}", scheme.as_str(), self.0.host, self.0.path),
         }
     }
 }
@@ -366,7 +369,7 @@ impl fmt::Debug for RepoUrl {
 
 impl PartialEq for RepoUrl {
     fn eq(&self, other: &Self) -> bool {
-        self.normal == other.normal
+        self.0.normal == other.0.normal
     }
 }
 
@@ -380,13 +383,13 @@ impl PartialOrd for RepoUrl {
 
 impl Ord for RepoUrl {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.normal.cmp(&other.normal)
+        self.0.normal.cmp(&other.0.normal)
     }
 }
 
 impl Hash for RepoUrl {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.normal.hash(state);
+        self.0.normal.hash(state);
     }
 }
 

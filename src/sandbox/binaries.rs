@@ -4,6 +4,7 @@
 //! embedded, so that the demo needs no checkout. What is built lies in a cache, under the hash of all that went in.
 
 use std::env;
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -60,6 +61,16 @@ pub enum Progress {
         /// Packages that were not in Go's own cache at the beginning.
         total: usize,
     },
+}
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Progress::Waiting => f.write_str("waiting for another process that builds the control plane"),
+            Progress::Downloading { modules } => write!(f, "downloading the control plane: {modules} modules"),
+            Progress::Compiling { done, total } => write!(f, "building the control plane: {done} of {total} packages"),
+        }
+    }
 }
 
 impl Binaries {

@@ -22,6 +22,7 @@ impl Repository {
         std::fs::create_dir(repository.work()).unwrap();
         let bare = repository.bare();
         run(repository.folder.path(), &["init", "-q", "--bare", "-b", "main", bare.to_str().unwrap()]);
+        run(&bare, &["config", "receive.denyDeleteCurrent", "ignore"]);
         repository.git(&["init", "-q", "-b", "main"]);
         repository.git(&["remote", "add", "origin", bare.to_str().unwrap()]);
         repository

@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     CutRefs,
     Status(u16, Option<u32>),
     RedirectTo(String),
+    /// Repositories below `/old/` are now at the root.
+    Moved,
     /// Forgets that it speaks version 2.
     Version0,
 }
@@ -120,6 +122,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Some(Fault::RedirectTo(base)) => {
             let to = format!("{base}{}", parts.uri.path_and_query().unwrap());
             return Response::builder().status(302).header("location", to).body(Body::empty()).unwrap();
+        }
+        Some(Fault::Moved) if parts.uri.path().starts_with("/old/") => {
+            let to = parts.uri.path_and_query().unwrap().as_str().trim_start_matches("/old").to_owned();
+            return Response::builder().status(301).header("location", to).body(Body::empty()).unwrap();
         }
         _ => {}
     }

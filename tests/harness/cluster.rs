@@ -1,10 +1,11 @@
 //! [`Cluster`] and [`Namespace`]: the control plane as tests see it.
 
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use leeboard::sandbox::{Binaries, ControlPlane, Options};
+use leeboard::sandbox::{Binaries, ControlPlane, Options, Progress};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::sync::OnceCell;
@@ -26,7 +27,7 @@ impl Cluster {
 
     /// One of the test's own: for tests that stop the API server, count its requests or change what all share.
     pub async fn start(options: Options) -> Cluster {
-        let binaries = tokio::task::spawn_blocking(|| Binaries::find_or_build(|step| eprintln!("{step:?}")));
+        let binaries = tokio::task::spawn_blocking(|| Binaries::find_or_build(report));
         let binaries = binaries.await.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
         let control_plane = ControlPlane::start(&binaries, options).await.unwrap_or_else(|error| panic!("{error}"));
         Cluster { control_plane }
@@ -99,6 +100,18 @@ impl Cluster {
         // Neither the person's settings nor a cache that other clusters on the same port have filled.
         command.env_remove("KUBECONFIG").env("KUBECACHEDIR", self.control_plane.directory().join("kubectl-cache"));
         command
+    }
+}
+
+/// Says how far a first build is, past the capture of a test's output: it takes minutes.
+fn report(progress: Progress) {
+    let worth_a_line = match progress {
+        Progress::Waiting => true,
+        Progress::Downloading { modules } => modules % 50 == 1,
+        Progress::Compiling { done, total } => done % 100 == 0 || done == total,
+    };
+    if worth_a_line {
+        let _closed = writeln!(std::io::stderr(), "{progress}");
     }
 }
 
