@@ -10,6 +10,7 @@ use granit_parser::{Event, Placement, StructureStyle};
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
+use super::hanging::{self, Shifts};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
 use super::resolve::Resolve;
 use super::text::{Span, Text, to_u32};
@@ -65,12 +66,23 @@ pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve
     let mut documents = Vec::new();
     for part in split(&text)? {
         let mut builder = Builder::new(&text, part.start, limits, mode, nodes);
-        if let Some(root) = builder.document(text.slice(part))?
-            && !root.is_null()
+        let mut root = builder.document(text.slice(part));
+        if root.is_err()
+            && builder.hangs
+            && let Some((copy, shifts)) = hanging::indent(text.slice(part))
         {
-            documents.push(Document { root });
+            let mut again = Builder::new(&text, part.start, limits, mode, nodes);
+            again.shifts = Some(shifts);
+            let found = again.document(&copy);
+            let is_sound = again.shifts.as_ref().is_some_and(|shifts| shifts.are_inside(&again.quoted));
+            if is_sound {
+                (builder, root) = (again, found);
+            }
         }
         nodes = builder.nodes;
+        if let Some(root) = root?.filter(|root| !root.is_null()) {
+            documents.push(Document { root });
+        }
     }
     Ok(documents)
 }
@@ -174,6 +186,12 @@ struct Builder<'a> {
     /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
     comments: String,
     root: Option<Node>,
+    /// Set when the parser refused quoted text for its indentation.
+    hangs: bool,
+    /// When the parser reads a copy in which such text is indented.
+    shifts: Option<Shifts>,
+    /// Then: the quoted scalars in the copy.
+    quoted: Vec<Span>,
 }
 
 impl<'a> Builder<'a> {
@@ -189,11 +207,14 @@ impl<'a> Builder<'a> {
             anchors: HashMap::new(),
             comments: String::new(),
             root: None,
+            hangs: false,
+            shifts: None,
+            quoted: Vec::new(),
         }
     }
 
     /// The first document of a part; `None` when it has only comments.
-    fn document(&mut self, part: &'a str) -> Result<Option<Node>, Error> {
+    fn document(&mut self, part: &str) -> Result<Option<Node>, Error> {
         let options = granit_parser::options! {
             flow_nesting_limit: self.limits.depth,
             block_nesting_limit: self.limits.depth,
@@ -205,11 +226,17 @@ impl<'a> Builder<'a> {
         };
         let mut parser = granit_parser::Parser::new_from_str_with_options(part, options);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| self.syntax(&error))?;
-            let span = self.span(span);
+            let (event, place) = event.map_err(|error| self.syntax(&error))?;
+            let span = self.span(place);
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
-                    let scalar = Scalar { text: SmolStr::new(&text), style: scalar_style(style) };
+                    if self.shifts.is_some() && is_quoted(style) {
+                        self.quoted.push(byte_span(place));
+                    }
+                    let style = scalar_style(style);
+                    let text =
+                        if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
+                    let scalar = Scalar { text: SmolStr::new(text), style };
                     self.scalar(scalar, anchor, tag.as_deref(), span)?;
                 }
                 Event::SequenceStart(style, anchor, tag) => {
@@ -463,22 +490,29 @@ impl<'a> Builder<'a> {
     }
 
     fn span(&self, span: granit_parser::Span) -> Span {
-        let range = span.byte_range().unwrap_or_default();
-        Span { start: self.base + to_u32(range.start), end: self.base + to_u32(range.end) }
+        let span = byte_span(span);
+        Span { start: self.place(span.start), end: self.place(span.end) }
+    }
+
+    /// The byte of the file that a byte of what the parser reads stands for.
+    fn place(&self, byte: u32) -> u32 {
+        self.base + self.shifts.as_ref().map_or(byte, |shifts| shifts.original(byte))
     }
 
     fn error(&self, problem: Problem, byte: u32) -> Error {
         Error::at(problem, self.text, byte)
     }
 
-    fn syntax(&self, error: &granit_parser::ScanError) -> Error {
+    fn syntax(&mut self, error: &granit_parser::ScanError) -> Error {
+        use granit_parser::ErrorKind;
+        self.hangs = matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation);
         let problem = match error.kind() {
-            granit_parser::ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
-            granit_parser::ErrorKind::DirectiveDisallowed => Problem::Directive,
+            ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
+            ErrorKind::DirectiveDisallowed => Problem::Directive,
             kind => Problem::Syntax { reason: kind.to_string() },
         };
         let byte = error.marker().byte_offset().unwrap_or_default();
-        self.error(problem, self.base + to_u32(byte))
+        self.error(problem, self.place(to_u32(byte)))
     }
 }
 
@@ -527,6 +561,22 @@ fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
         ("tag:yaml.org,2002:", suffix) => smol_str::format_smolstr!("!!{suffix}"),
         (handle, suffix) => smol_str::format_smolstr!("{handle}{suffix}"),
     }
+}
+
+/// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
+fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+        && part.len() <= span.end as usize
+        && part.rsplit('\n').next().is_some_and(|last| !last.trim_matches(' ').is_empty())
+}
+
+fn byte_span(span: granit_parser::Span) -> Span {
+    let range = span.byte_range().unwrap_or_default();
+    Span { start: to_u32(range.start), end: to_u32(range.end) }
+}
+
+fn is_quoted(style: granit_parser::ScalarStyle) -> bool {
+    matches!(style, granit_parser::ScalarStyle::SingleQuoted | granit_parser::ScalarStyle::DoubleQuoted)
 }
 
 fn scalar_style(style: granit_parser::ScalarStyle) -> ScalarStyle {
