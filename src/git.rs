@@ -10,6 +10,7 @@
 //! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
 
 mod credentials;
+mod egress;
 mod error;
 mod http;
 mod known_hosts;
@@ -28,7 +29,7 @@ mod url;
 mod watch;
 
 pub use credentials::{CredentialStore, Credentials, CredentialsError, Secret};
-pub use error::Error;
+pub use error::{Distrust, Error};
 pub use mirror::{Change, Followed, Mirror, Refreshed};
 pub use mirrors::{LocalRepositories, Mirrors};
 pub use oid::{Commit, NotAnOid, Oid};

@@ -209,15 +209,19 @@ impl Mirror {
         let mut refreshed = self.follow(line, access, &fresh, &all).await?;
         refreshed.revisions.retain(|revision, _| revisions.contains(revision));
         drop(fresh);
-        let mut store = self.store.lock();
-        remove(&self.url, &old_path)?;
-        let disk = |error: std::io::Error| Error::Disk { url: self.url.clone(), reason: error.to_string() };
-        if self.path.exists() {
-            fs::rename(&self.path, &old_path).map_err(disk)?;
-        }
-        fs::rename(&fresh_path, &self.path).map_err(disk)?;
-        *store = Some(Arc::new(Store::open(&self.url, &self.path)?));
-        remove(&self.url, &old_path)?;
+        let (url, path) = (self.url.clone(), self.path.clone());
+        let store = blocking(&self.url, move || {
+            let disk = |error: std::io::Error| Error::Disk { url: url.clone(), reason: error.to_string() };
+            remove(&url, &old_path)?;
+            if path.exists() {
+                fs::rename(&path, &old_path).map_err(disk)?;
+            }
+            fs::rename(&fresh_path, &path).map_err(disk)?;
+            remove(&url, &old_path)?;
+            Store::open(&url, &path)
+        })
+        .await?;
+        *self.store.lock() = Some(Arc::new(store));
         Ok(refreshed)
     }
 
@@ -290,6 +294,7 @@ impl Mirror {
 
     /// Fetches a pack: it arrives here and is taken in on the pool for work that blocks.
     async fn fetch(&self, store: &Arc<Store>, session: Session, wants: Vec<Oid>) -> Result<u64, Error> {
+        let _turn = self.settings.fetches.acquire().await;
         let limit = self.settings.max_fetch_bytes();
         let shared = store.clone();
         let haves = blocking(&self.url, move || shared.haves()).await?;

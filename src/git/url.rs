@@ -470,4 +470,21 @@ mod tests {
             assert_eq!(right.is_same_repository(&left), same, "{other} and {one}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_a_panic_and_no_address_an_option(text in "(https://|ssh://|file://|/|git@|)[ -~\\x00-\\x1fäé:/@%.\\[\\]-]{0,40}") {
+            let Ok(url) = RepoUrl::parse(&text) else { return Ok(()) };
+            proptest::prop_assert!(!url.to_string().starts_with('-') && !url.host().starts_with('-'));
+            proptest::prop_assert!(!url.to_string().contains(char::is_control));
+            // Display leaves out a secret, and nothing that makes the repository another one.
+            let shown = RepoUrl::parse(&url.to_string());
+            proptest::prop_assert_eq!(shown.as_ref().map(RepoUrl::normal), Ok(url.normal()));
+            let secret = text.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+            if let Some((secret, _)) = secret.filter(|(secret, _)| secret.len() > 3 && url.scheme() != Scheme::File) {
+                let shows = url.to_string().contains(&format!("{secret}@"));
+                proptest::prop_assert!(!shows);
+            }
+        }
+    }
 }
