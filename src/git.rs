@@ -6,12 +6,13 @@
 //!
 //! [`Mirrors`] holds one [`Mirror`] per repository. `Mirror::refresh` asks the server where revisions stand
 //! (`remote`, over `http` or `local`, speaking `protocol`), fetches one pack with what moved into the bare repository
-//! (`store`), and moves its refs last. Objects are kept and read by libgit2; the network is ours, because libgit2
+//! (`store`), and moves its refs last (`follow`). Objects are kept and read by libgit2; the network is ours, because libgit2
 //! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
 
 mod credentials;
 mod egress;
 mod error;
+mod follow;
 mod http;
 mod known_hosts;
 mod local;

@@ -664,12 +664,14 @@ async fn a_push_to_a_local_repository_is_noticed_at_once() {
         watch.add(url).unwrap();
     }
     watch.add(&RepoUrl::parse("https://git.example.com/a/b").unwrap()).unwrap();
-    let pushes: [(&str, &[&str]); 5] = [
+    let pushes: [(&str, &[&str]); 7] = [
         ("a commit", &["push", "-q", "origin", "HEAD:main"]),
         ("a branch in a new folder", &["push", "-q", "origin", "HEAD:refs/heads/env/dev"]),
         ("another one beside it", &["push", "-q", "origin", "HEAD:refs/heads/env/int"]),
         ("refs being packed", &["-C", "../shop.git", "pack-refs", "--all"]),
         ("a deleted branch", &["push", "-q", "origin", ":refs/heads/env/dev"]),
+        ("the last one of a folder", &["push", "-q", "origin", ":refs/heads/env/int"]),
+        ("the folder being there again", &["push", "-q", "origin", "HEAD:refs/heads/env/dev"]),
     ];
     for (what, arguments) in pushes {
         repository.commit("x", what);

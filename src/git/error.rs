@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::oid::Oid;
 use super::url::RepoUrl;
+use crate::error::Diagnostic;
 
 /// Why a repository, a revision or a file in it could not be had. Whatever it is, the mirror keeps what it had.
 ///
@@ -351,5 +352,15 @@ impl Error {
             Error::NotGit { .. } => "Check the address: this looks like a login page or a proxy.".into(),
             _ => return None,
         })
+    }
+}
+
+impl From<&Error> for Diagnostic {
+    fn from(error: &Error) -> Self {
+        let diagnostic = Diagnostic::new(error.to_string());
+        match error.hint() {
+            Some(hint) => diagnostic.with_hint(hint),
+            None => diagnostic,
+        }
     }
 }
