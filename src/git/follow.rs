@@ -23,7 +23,7 @@ pub(super) struct Plan {
     pub(super) wants: Vec<Oid>,
     /// Commits asked for by id that are not here.
     pub(super) commits: Vec<Oid>,
-    /// Some digits may be the beginning of a commit that only a whole fetch brings.
+    /// A commit is asked for that may be below any ref.
     pub(super) needs_all: bool,
 }
 
@@ -117,7 +117,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Everything that the server has: the price of being asked for a commit by its first digits.
+    /// Every branch and tag that the server has: the price of being asked for a commit by its first digits.
     pub(super) fn take_all(&mut self, store: &Store, refs: Vec<Ref>) -> Result<(), Error> {
         for found in refs {
             let is_ours = found.name.starts_with("refs/heads/") || found.name.starts_with("refs/tags/");

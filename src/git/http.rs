@@ -307,7 +307,7 @@ impl Session {
         if causes(&error).any(|cause| cause.is::<egress::LinkLocal>()) {
             return Error::AddressRefused { url };
         }
-        if error.is_body() || error.is_decode() {
+        if (error.is_body() || error.is_decode()) && !error.is_timeout() {
             return Error::Cut { url };
         }
         Error::Unreachable { url, reason: plain(error) }

@@ -257,25 +257,21 @@ impl Mirror {
         let (url, shared) = (self.url.clone(), store.clone());
         let plan = move || Plan::new(&url, &shared, parsed, &refs);
         let mut plan = blocking(&self.url, plan).await?;
-        let mut bytes = 0;
-        if plan.needs_all {
-            session.hang_up().await;
-            let (refs, whole) = self.list(line, access, &[]).await?;
-            session = whole;
-            plan.take_all(store, refs)?;
-        }
-        if plan.wants.is_empty() {
-            session.hang_up().await;
-        } else {
-            bytes += self.fetch(store, session, plan.wants.clone()).await?;
-        }
+        let mut bytes = self.fetch(store, session, plan.wants.clone()).await?;
         for id in plan.commits.clone() {
-            match self.fetch_commit(line, access, store, id).await {
+            let (_, session) = self.list(line, access, &["HEAD".into()]).await?;
+            match self.fetch(store, session, vec![id]).await {
                 Ok(more) => bytes += more,
-                // The server has its own words for a commit that it doesn't have; `resolve` has ours.
-                Err(Error::Server { .. } | Error::NoCommit { .. }) => {}
+                // It doesn't have the commit, or doesn't give away what no ref stands on; the commit may yet be below
+                // one.
+                Err(Error::Server { .. } | Error::NoCommit { .. }) => plan.needs_all = true,
                 Err(error) => return Err(error),
             }
+        }
+        if plan.needs_all {
+            let (refs, session) = self.list(line, access, &[]).await?;
+            plan.take_all(store, refs)?;
+            bytes += self.fetch(store, session, plan.wants.clone()).await?;
         }
         let (url, store) = (self.url.clone(), store.clone());
         let revisions = blocking(&self.url, move || plan.finish(&url, &store)).await?;
@@ -285,13 +281,12 @@ impl Mirror {
         Ok(Refreshed { revisions, bytes })
     }
 
-    async fn fetch_commit(&self, line: &mut Line, access: &Access, store: &Arc<Store>, id: Oid) -> Result<u64, Error> {
-        let (_, session) = self.list(line, access, &["HEAD".into()]).await?;
-        self.fetch(store, session, vec![id]).await
-    }
-
     /// Fetches a pack: it arrives here and is taken in on the pool for work that blocks.
     async fn fetch(&self, store: &Arc<Store>, session: Session, wants: Vec<Oid>) -> Result<u64, Error> {
+        if wants.is_empty() {
+            session.hang_up().await;
+            return Ok(0);
+        }
         let _turn = self.settings.fetches.acquire().await;
         let limit = self.settings.max_fetch_bytes();
         let shared = store.clone();
