@@ -186,3 +186,6 @@ fn unreadable(error: &ReadError) -> Diagnostic {
         | ReadError::NotADirectory { .. } => diagnostic,
     }
 }
+
+#[cfg(test)]
+mod tests;
