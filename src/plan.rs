@@ -473,3 +473,6 @@ impl fmt::Display for Refusal {
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
     draft::Draft::of(inputs).into_plan(inputs)
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,10 +230,12 @@ impl Operation {
         let stages = plan.stages.into_iter();
         for (at, stage) in stages {
             let (stage, ran) = select(at, stage);
-            operation.hooks.extend(ran.into_iter().filter_map(|step| match step.action {
-                Action::Hook(hook) => Some((hook, HookState::Ended)),
-                _ => None,
-            }));
+            for step in ran {
+                operation.results.ran(&step, at.0);
+                if let Action::Hook(hook) = step.action {
+                    operation.hooks.push((hook, HookState::Ended));
+                }
+            }
             if stage.steps().next().is_some() {
                 let stages = if at.0 == Phase::SyncFail { &mut operation.after_failure } else { &mut operation.coming };
                 stages.push_back((at, stage));
@@ -413,3 +415,6 @@ fn without_what_ran(stage: Stage) -> (Stage, Vec<Step>) {
 fn keys<'a>(steps: impl IntoIterator<Item = &'a Step>) -> BTreeSet<ObjectKey> {
     steps.into_iter().map(|step| step.key.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

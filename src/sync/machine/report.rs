@@ -134,6 +134,14 @@ impl Results {
         }
     }
 
+    /// It was done before a restart.
+    pub(super) fn ran(&mut self, step: &Step, phase: Phase) {
+        self.begun(step, phase);
+        let result = self.entry(&step.key, &step.version, phase);
+        result.status = "Synced".into();
+        result.hook_phase = Some(OperationPhase::Succeeded);
+    }
+
     pub(super) fn kept(&mut self, step: &Step, phase: Phase) {
         let result = self.entry(&step.key, &step.version, phase);
         result.status = "Synced".into();

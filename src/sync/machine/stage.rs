@@ -189,6 +189,9 @@ impl Underway {
         if !hooks.is_empty() {
             return Progress::Blocked(Waiting::new(WaitsFor::Hook, hooks));
         }
+        for (key, _) in self.members.iter().filter(|(_, member)| member.stands == Stands::Passed) {
+            results.passed(key, self.at.0);
+        }
         if self.has_failed {
             return Progress::Ended;
         }
@@ -198,9 +201,6 @@ impl Underway {
         }
         if self.waits_for_deletions && !self.going.is_empty() {
             return Progress::Blocked(Waiting::new(WaitsFor::Deletion, self.going.keys().cloned().collect()));
-        }
-        for key in self.members.keys() {
-            results.passed(key, self.at.0);
         }
         Progress::Ended
     }
@@ -241,6 +241,10 @@ impl Underway {
                     self.blocked_hooks.insert(key.clone());
                 }
                 let by = if step.why == Why::NamespaceWanted { FailedBy::Namespace } else { FailedBy::Apply };
+                if by == FailedBy::Namespace {
+                    // All that is left would fail for the same reason.
+                    self.batches.clear();
+                }
                 self.fail(step.key, failure, by);
             }
             Ok(Outcome::Applied { uid, generation, health, message }) => {
