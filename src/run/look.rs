@@ -181,12 +181,7 @@ impl Look {
 }
 
 /// One dry run: whether an apply would change what is live. Nobody knows when the API server does not answer.
-async fn proof(
-    cluster: Cluster,
-    object: Arc<Object>,
-    desired: u64,
-    now: Option<u64>,
-) -> (ObjectKey, Option<Baseline>) {
+async fn proof(cluster: Cluster, object: Arc<Object>, desired: u64, now: Option<u64>) -> (ObjectKey, Option<Baseline>) {
     let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
     let baseline = match apply::apply(&cluster, &object, &options).await {
         Ok(done) if done.applied.record.projection == now => {
@@ -291,7 +286,12 @@ fn project(daemon: &Daemon, application: &Application, sources: &[Source]) -> Re
         None => return Err(Trouble::spec(format!("Application referencing project {name} which does not exist"))),
     };
     let repositories = sources.iter().map(|source| source.repo_url.as_str());
-    let owner = Owner::new(application.name(), application.namespace(), application.name(), application.spec.destination.clone());
+    let owner = Owner::new(
+        application.name(),
+        application.namespace(),
+        application.name(),
+        application.spec.destination.clone(),
+    );
     let denials = project.denials(
         application.name(),
         application.namespace(),
@@ -435,11 +435,9 @@ fn condition(kind: &str, warning: &Diagnostic) -> Condition {
 }
 
 /// Discovery that has been asked about every kind of these objects.
-async fn known_kinds(
-    cluster: &Cluster,
-    objects: &[Object],
-) -> Result<Arc<crate::live::discovery::Discovery>, Trouble> {
-    let unreachable = |error: client::Error| Trouble::comparison(format!("the destination cluster: {error}"), Some(SOON));
+async fn known_kinds(cluster: &Cluster, objects: &[Object]) -> Result<Arc<crate::live::discovery::Discovery>, Trouble> {
+    let unreachable =
+        |error: client::Error| Trouble::comparison(format!("the destination cluster: {error}"), Some(SOON));
     let mut discovery = cluster.discovery().await.map_err(unreachable)?;
     let unknown = objects.iter().find(|object| discovery.is_namespaced(&object.key.group_kind()).is_none());
     if let Some(object) = unknown {
@@ -470,12 +468,8 @@ async fn namespace_state(cluster: &Cluster, application: &Application, is_wanted
     let Some(namespace) = application.destination_namespace().filter(|_| *is_wanted) else {
         return NamespaceState::Unknown;
     };
-    let key = ObjectKey {
-        group: SmolStr::default(),
-        kind: "Namespace".into(),
-        namespace: None,
-        name: namespace.into(),
-    };
+    let key =
+        ObjectKey { group: SmolStr::default(), kind: "Namespace".into(), namespace: None, name: namespace.into() };
     match cluster.find(&key, "v1").await {
         Ok(Some(_)) => NamespaceState::Exists,
         Ok(None) => NamespaceState::Missing,

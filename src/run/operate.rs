@@ -22,9 +22,7 @@ use super::look::{self, Asked, Look, now};
 use super::memory::Memory;
 use super::queue::{Job, Priority};
 use super::reconcile::{self, Clear, plan_conditions};
-use crate::api::argo::{
-    Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult,
-};
+use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult};
 use crate::live::LiveView;
 use crate::object::ObjectKey;
 use crate::plan::{Action, Baseline, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
@@ -344,7 +342,9 @@ impl Sync<'_> {
             return Some(Event::Confirmed);
         }
         // An operation of a person stands for the revision that it names.
-        if self.state.operation.initiated_by.automated || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty()) {
+        if self.state.operation.initiated_by.automated
+            || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty())
+        {
             let revisions = self.daemon.revisions_now(&newest).await?;
             let sources = newest.spec.sources() != self.application.spec.sources();
             if sources || revisions != self.look.revisions() {
@@ -503,12 +503,7 @@ async fn finish(
     }
     let newest = daemon.written.application(application.name());
     let application = newest.as_ref().unwrap_or(application);
-    let run = Run {
-        revision: SmolStr::default(),
-        started: 0,
-        attempt: 0,
-        resumed: None,
-    };
+    let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
     let whole = Policy { selection: Vec::new(), ..policy.clone() };
     let plan = look.plan(daemon, memory, &look.live(), &whole, &run);
     let mut status = found(application, look, &plan, memory);
