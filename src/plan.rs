@@ -12,6 +12,7 @@
 
 pub mod compare;
 pub mod desired;
+pub mod diff;
 mod draft;
 mod glob;
 pub mod hash;
