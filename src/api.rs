@@ -4,7 +4,7 @@
 //! **May not:** do I/O, read a clock, or refuse a field that Argo CD knows.
 //!
 //! Objects are decoded one by one with [`decode`], so that one that cannot be read does not hide the others; a bad
-//! value in a status drops that field only. Semantics: SEMANTICS a and e, from Argo CD 3.x.
+//! value in a status drops that field only. Semantics of the fields: Argo CD 3.x, `application.yaml` and `project.yaml`.
 
 pub mod argo;
 mod crd;

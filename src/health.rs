@@ -3,20 +3,23 @@
 //! **In:** a live object as JSON; only `metadata` (without its managed fields), `spec` and `status` are read.
 //! **Out:** a [`Verdict`], or nothing for kinds that have no health. **May not:** do I/O, read a clock.
 //!
-//! Rules: Argo CD 3.x for built-in kinds (`builtin`), word for word, since people search for the messages; kstatus
-//! for all others (`kstatus`). One deviation: a child Application has a health, its own, so that waves of an app of
+//! Rules: Argo CD 3.x for built-in kinds (`builtin`), word for word, since people search for the messages; a
+//! table of well-known custom kinds (`table`); kstatus for all others (`kstatus`). One deviation: a child Application has a health, its own, so that waves of an app of
 //! apps wait for it without a setting.
 
 mod builtin;
 mod fields;
 mod kstatus;
+mod table;
 
 use std::fmt;
 use std::str::FromStr;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use self::fields::Fields;
+use crate::api::argo::HealthStatus;
 use crate::object::{ObjectKey, annotation};
 
 /// From best to worst; an application is as healthy as its worst object.
@@ -91,6 +94,15 @@ impl Verdict {
     pub fn new(status: Health, message: impl Into<Box<str>>) -> Self {
         Verdict { status, message: message.into() }
     }
+
+    /// As an Application's status reports it.
+    pub fn to_status(&self, since: Option<Time>) -> HealthStatus {
+        HealthStatus {
+            status: Some(self.status.as_str().to_owned()),
+            message: self.message.to_string(),
+            last_transition_time: since,
+        }
+    }
 }
 
 /// How a live object is; `None` for kinds that have no health, as a ConfigMap.
@@ -99,7 +111,7 @@ pub fn verdict(object: &Value) -> Option<Verdict> {
     if object.is_deleting() && !object.has_finalizer(annotation::HOOK_FINALIZER) {
         return Some(Verdict::new(Health::Progressing, "Pending deletion"));
     }
-    builtin::verdict(object).unwrap_or_else(|| Some(kstatus::verdict(object)))
+    builtin::verdict(object).unwrap_or_else(|| Some(table::verdict(object).unwrap_or_else(|| kstatus::verdict(object))))
 }
 
 /// One managed object, as far as its application's health goes. Hooks are no parts, nor is the application itself.

@@ -13,8 +13,9 @@ mod duplicate;
 mod glob;
 mod overrides;
 
-use crate::api::argo::Source;
+use crate::api::argo::{Kustomize, Source};
 use crate::error::{Diagnostic, Origin};
+use crate::kustomize;
 use crate::object::Object;
 use crate::source::detect::{Detected, detect};
 use crate::source::{Error as ReadError, Identified, ReadSet, Recording, TreePath};
@@ -111,10 +112,14 @@ fn rendered(files: &Recording<'_>, request: &Request<'_>) -> Result<Rendered, Ve
     let path = TreePath::new(written).map_err(|error| one(unreadable(&error)))?;
     let source = overrides::apply(files, &path, request.application, request.source).map_err(one)?;
     let kind = kind(files, &path, &source).map_err(one)?;
-    let variables = build_environment::variables(request);
     let (mut objects, warnings) = match kind {
         SourceType::Kustomize => {
-            return Err(one(Diagnostic::new(format!("`{path}` is a kustomization {}", variables.substitute("")))));
+            if source.kustomize.as_ref().is_some_and(|changes| *changes != Kustomize::default()) {
+                return Err(one(Diagnostic::new("`spec.source.kustomize` is set, which is not applied")
+                    .with_hint("Write the same into the kustomization.")));
+            }
+            let rendered = kustomize::build(files, &path, &kustomize::Options::default())?;
+            (rendered.objects, rendered.warnings)
         }
         SourceType::Directory => {
             let options = source.directory.unwrap_or_default();
@@ -149,7 +154,7 @@ fn kind(files: &Recording<'_>, path: &TreePath, source: &Source) -> Result<Sourc
         (["Kustomize"], None) => Ok(SourceType::Kustomize),
         (["Directory"], None) => Ok(SourceType::Directory),
         (["Plugin"], _) => Err(Diagnostic::new("the source names a config-management plugin, and none runs here")
-            .with_hint("commit what the plugin would print, or write it as a kustomization")),
+            .with_hint("Commit what the plugin would print, or write it as a kustomization.")),
         (["Helm"], _) | (_, Some(_)) => Err(no_charts(source.path().unwrap_or("the source"))),
         _ => match detect(files, path).map_err(|error| unreadable(&error))? {
             Detected::Kustomization => Ok(SourceType::Kustomize),
@@ -161,7 +166,7 @@ fn kind(files: &Recording<'_>, path: &TreePath, source: &Source) -> Result<Sourc
 
 fn no_charts(what: &str) -> Diagnostic {
     Diagnostic::new(format!("`{what}` is a Helm chart, which this version does not render"))
-        .with_hint("commit the output of `helm template`, and point the Application to it")
+        .with_hint("Commit the output of `helm template`, and point the Application to it.")
 }
 
 /// A tree's error as a person reads it: at the file it is about.

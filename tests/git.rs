@@ -20,7 +20,7 @@ use server::{Fault, GitServer};
 use sshd::Sshd;
 
 struct Bench {
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
     mirrors: Mirrors,
     mirror: Arc<Mirror>,
 }
@@ -30,7 +30,7 @@ impl Bench {
         let data = tempfile::tempdir().unwrap();
         let mirrors = Mirrors::new(data.path().to_owned(), LocalRepositories::Allowed);
         let mirror = mirrors.mirror(&RepoUrl::parse(url).unwrap());
-        Bench { _data: data, mirrors, mirror }
+        Bench { data, mirrors, mirror }
     }
 
     async fn refresh(&self, revisions: &[&str]) -> Result<Arc<Refreshed>, Error> {
@@ -564,7 +564,7 @@ async fn many_small_fetches_do_not_pile_up_packs() {
         let commit = bench.follow("main").await.unwrap();
         first.get_or_insert(commit);
     }
-    let mirror = std::fs::read_dir(bench._data.path().join("repositories")).unwrap().next().unwrap().unwrap().path();
+    let mirror = std::fs::read_dir(bench.data.path().join("repositories")).unwrap().next().unwrap().unwrap().path();
     let packs = std::fs::read_dir(mirror.join("objects/pack")).unwrap().flatten();
     let packs = packs.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pack")).count();
     assert!(packs < 45, "{packs} packs");
@@ -685,6 +685,139 @@ async fn a_push_to_a_local_repository_is_noticed_at_once() {
     quiet.push("main");
     let noticed = tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.unwrap();
     assert_eq!(noticed.into_iter().collect::<Vec<_>>(), [urls[1].clone()]);
+}
+
+/// A certificate authority, and certificates that it signs.
+struct Authority {
+    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let issuer = rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap();
+        Authority { issuer }
+    }
+
+    /// For this name, valid until this year.
+    fn sign(&self, name: &str, until: i32) -> (rcgen::Certificate, rcgen::KeyPair) {
+        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
+        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
+        let key = rcgen::KeyPair::generate().unwrap();
+        (parameters.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    fn server(&self, name: &str, until: i32) -> rustls::ServerConfig {
+        let (certificate, key) = self.sign(name, until);
+        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let builder = rustls::ServerConfig::builder().with_no_client_auth();
+        builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
+    }
+
+    fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_who_it_claims_to_be_is_not_trusted() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let repository = Repository::new();
+    let server = GitServer::start(repository.root()).await;
+    let (ours, other) = (Authority::new(), Authority::new());
+    let cases = [
+        // certificate                        trusted          set to true       why it is not trusted
+        (ours.server("localhost", 2100), Some(&ours), None, None),
+        (ours.server("localhost", 2100), None, None, Some("signed by no authority")),
+        (ours.server("localhost", 2100), Some(&other), None, Some("signed by no authority")),
+        (ours.server("elsewhere.example", 2100), Some(&ours), None, Some("is for another name")),
+        (ours.server("localhost", 2010), Some(&ours), None, Some("has expired")),
+        (ours.server("localhost", 2100), None, Some("insecure"), None),
+        (ours.server("localhost", 2100), None, Some("insecureIgnoreHostKey"), Some("signed by no authority")),
+    ];
+    for (number, (config, trusted, setting, refusal)) in cases.into_iter().enumerate() {
+        let tls = server.behind_tls(config).await;
+        let url = format!("https://localhost:{}/shop.git", tls.port);
+        let bench = Bench::new(&url);
+        let mut store = CredentialStore::new();
+        let mut data = std::collections::BTreeMap::from([("url".to_owned(), url.into_bytes())]);
+        data.extend(setting.map(|key: &str| (key.to_owned(), b"true".to_vec())));
+        store.add_repository_secret(&data).unwrap();
+        if let Some(authority) = trusted {
+            store.add_certificates("localhost", authority.pem().as_bytes());
+        }
+        bench.mirrors.set_credentials(store);
+        let found = bench.follow("main").await;
+        match refusal {
+            None => assert_eq!(found, Ok(repository.head()), "case {number}"),
+            Some(words) => {
+                let error = found.unwrap_err();
+                let is_distrust = matches!(error, Error::Untrusted { .. });
+                assert!(is_distrust && error.to_string().contains(words), "case {number}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_shown() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let repository = Repository::new();
+    let server = GitServer::start(repository.root()).await;
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("localhost", 2100);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.issuer.der().clone()).unwrap();
+    let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let builder = rustls::ServerConfig::builder().with_client_cert_verifier(verifier);
+    let tls = server.behind_tls(builder.with_single_cert(vec![certificate.der().clone()], private).unwrap()).await;
+
+    let url = format!("https://localhost:{}/shop.git", tls.port);
+    let bench = Bench::new(&url);
+    let (certificate, key) = authority.sign("leeboard", 2100);
+    let secret = [
+        ("url", url),
+        ("ca.crt", authority.pem()),
+        ("tlsClientCertData", certificate.pem()),
+        ("tlsClientCertKey", key.serialize_pem()),
+    ];
+    let mut store = CredentialStore::new();
+    store.add_repository_secret(&secret.map(|(key, value)| (key.to_owned(), value.into_bytes())).into()).unwrap();
+    bench.mirrors.set_credentials(store);
+    assert_eq!(bench.follow("main").await, Ok(repository.head()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_default_branch_that_is_gone_is_not_followed_further() {
+    let repository = Repository::new();
+    repository.push("other");
+    for (way, url, _server) in ways(&repository).await {
+        let bench = Bench::new(&url);
+        bench.follow("HEAD").await.unwrap();
+        repository.git(&["push", "-q", "origin", ":refs/heads/main"]);
+        let error = bench.follow("HEAD").await.unwrap_err();
+        assert!(matches!(error, Error::Deleted { .. }), "{way}: {error}");
+        assert!(error.to_string().starts_with("`HEAD` was deleted from"), "{way}: {error}");
+        repository.push("main");
+        assert_eq!(bench.follow("").await, Ok(repository.head()), "{way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mirrors_that_nobody_uses_leave_the_disk() {
+    let (one, two) = (Repository::new(), Repository::new());
+    let bench = Bench::new(one.bare().to_str().unwrap());
+    let other = RepoUrl::parse(two.bare().to_str().unwrap()).unwrap();
+    bench.follow("main").await.unwrap();
+    bench.mirrors.mirror(&other).refresh(&["main".into()]).await.unwrap();
+    let folders = || std::fs::read_dir(bench.data.path().join("repositories")).unwrap().count();
+    assert_eq!(folders(), 2);
+    bench.mirrors.keep_only(&[other.clone()].into()).unwrap();
+    assert_eq!(folders(), 1);
+    bench.mirrors.mirror(&other).resolve("main").unwrap();
 }
 
 /// Run with `--ignored --nocapture`: how long a refresh takes after a push of one commit.

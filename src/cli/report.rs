@@ -107,7 +107,8 @@ fn draw(problem: &Diagnostic, level: Level<'_>, paths: &Paths, terminal: &Termin
     if !problem.label.is_empty() && (problem.origin.is_none() || problem.line.is_none()) {
         elements.push(Level::NOTE.message(&*problem.label).into());
     }
-    elements.extend(problem.notes.iter().filter(|note| !note.is_empty()).map(|note| Level::NOTE.message(&**note).into()));
+    elements
+        .extend(problem.notes.iter().filter(|note| !note.is_empty()).map(|note| Level::NOTE.message(&**note).into()));
     elements.extend(problem.hint.iter().map(|hint| Level::HELP.message(&**hint).into()));
     let group = Group::with_title(level.primary_title(&*problem.title)).elements(elements);
     renderer(terminal).render(&[group])
@@ -150,7 +151,9 @@ fn marked(line: &str, column: u32) -> std::ops::Range<usize> {
     let quoted = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
     let length = match quoted.and_then(|quote| rest[1..].find(quote)) {
         Some(end) => end + 2,
-        None => rest.find(|character: char| character.is_whitespace() || ",:]}".contains(character)).unwrap_or(rest.len()),
+        None => {
+            rest.find(|character: char| character.is_whitespace() || ",:]}".contains(character)).unwrap_or(rest.len())
+        }
     };
     // At least one character, if there is one.
     start..start + length.max(rest.chars().next().map_or(0, char::len_utf8))

@@ -167,7 +167,7 @@ impl Table {
 
     /// One more row.
     pub fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
-        self.rows.push(cells.to_vec());
+        self.rows.push(cells.into_iter().collect());
     }
 
     /// As lines of text.
@@ -222,7 +222,8 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let rows = [row(["NAME", "SYNC", "WAITS FOR"]), row(["dev", &bold("synced"), ""]), row(["int", "x", "a long tale"])];
+        let rows =
+            [row(["NAME", "SYNC", "WAITS FOR"]), row(["dev", &bold("synced"), ""]), row(["int", "x", "a long tale"])];
         let drawn = draw_columns(&rows, 24);
         let plain = anstream::adapter::strip_str(&drawn).to_string();
         assert_eq!(plain, "NAME  SYNC    WAITS FOR\ndev   synced\nint   x       a long ta…\n");

@@ -45,6 +45,7 @@ pub struct Credentials {
     certificates: Option<Vec<u8>>,
     client_certificate: Option<(Vec<u8>, Secret)>,
     proxy: Option<Secret>,
+    no_proxy: Option<String>,
     skips_tls_check: bool,
     skips_host_key_check: bool,
 }
@@ -88,7 +89,7 @@ impl Credentials {
         if let Some(key) = unsupported.into_iter().find(|key| data.get(*key).is_some_and(|value| !value.is_empty())) {
             return Err(CredentialsError::Unsupported { key });
         }
-        if text(data, "useAzureWorkloadIdentity")?.as_deref() == Some("true") {
+        if is_true(data, "useAzureWorkloadIdentity")? {
             return Err(CredentialsError::Unsupported { key: "useAzureWorkloadIdentity" });
         }
         let bytes =
@@ -113,7 +114,8 @@ impl Credentials {
             certificates: bytes(&["caFile", "ca.crt"]),
             client_certificate,
             proxy: line("proxy")?,
-            skips_tls_check: text(data, "insecure")?.as_deref() == Some("true"),
+            no_proxy: text(data, "noProxy")?,
+            skips_tls_check: is_true(data, "insecure")?,
             skips_host_key_check: is_true(data, "insecureIgnoreHostKey")? || is_true(data, "insecure")?,
         })
     }
@@ -235,6 +237,7 @@ impl CredentialStore {
             certificates: self.certificates.get(url.host()).cloned().unwrap_or_default(),
             client_certificate: sign_in.client_certificate,
             proxy: own.proxy.or(sign_in.proxy),
+            no_proxy: own.no_proxy.or(sign_in.no_proxy).unwrap_or_default(),
             skips_tls_check: own.skips_tls_check || sign_in.skips_tls_check,
             skips_host_key_check: own.skips_host_key_check || sign_in.skips_host_key_check,
         };
@@ -272,6 +275,8 @@ pub(super) struct Access {
     pub(super) certificates: Vec<u8>,
     pub(super) client_certificate: Option<(Vec<u8>, Secret)>,
     pub(super) proxy: Option<Secret>,
+    /// Hosts that are reached without it, separated by commas.
+    pub(super) no_proxy: String,
     pub(super) skips_tls_check: bool,
     pub(super) skips_host_key_check: bool,
 }

@@ -306,6 +306,10 @@ impl Error {
                 "Add a Secret labelled `argocd.argoproj.io/secret-type: repository` with its url and credentials."
                     .into()
             }
+            Error::Untrusted { .. } => {
+                "Add the certificate of its authority to the ConfigMap `argocd-tls-certs-cm`, under the host's name."
+                    .into()
+            }
             Error::UnknownHostKey { .. } => {
                 "Check the key and add it to the ConfigMap `argocd-ssh-known-hosts-cm`.".into()
             }

@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// A list of refs above this size is nobody's repository.
-const MAX_REFS_BYTES: usize = 128 << 20;
+const MAX_REFS_BYTES: usize = 32 << 20;
 
 const MAX_REDIRECTS: usize = 4;
 
@@ -71,7 +71,8 @@ impl Clients {
         if let Some(proxy) = &access.proxy {
             let address = std::str::from_utf8(proxy.expose()).ok();
             let proxy = address.and_then(|address| reqwest::Proxy::all(address).ok());
-            builder = builder.proxy(proxy.ok_or_else(|| bad("the proxy is not a URL"))?);
+            let proxy = proxy.ok_or_else(|| bad("the proxy is not a URL"))?;
+            builder = builder.proxy(proxy.no_proxy(reqwest::NoProxy::from_string(&access.no_proxy)));
         }
         let client = builder.build().map_err(|error| bad(&plain(error)))?;
         self.by_profile.lock().insert(profile, client.clone());
@@ -87,7 +88,8 @@ fn profile(access: &Access) -> [u8; 32] {
         None => (&[][..], &[][..]),
     };
     let proxy = access.proxy.as_ref().map_or(&[][..], |proxy| proxy.expose());
-    for part in [&access.certificates, certificate, key, proxy, &[u8::from(access.skips_tls_check)]] {
+    let no_proxy = access.no_proxy.as_bytes();
+    for part in [&access.certificates, certificate, key, proxy, no_proxy, &[u8::from(access.skips_tls_check)]] {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
@@ -140,7 +142,14 @@ pub(super) async fn list(
     }
     match session.refs(prefixes).await {
         // The server may have been replaced, moved or downgraded since we met.
-        Err(_) if !is_new => {
+        Err(
+            Error::NotFound { .. }
+            | Error::Status { .. }
+            | Error::Redirected { .. }
+            | Error::NotGit { .. }
+            | Error::Protocol { .. }
+            | Error::Server { .. },
+        ) if !is_new => {
             session.greet().await?;
             Ok((session.refs(prefixes).await?, session))
         }
@@ -290,8 +299,8 @@ impl Session {
     /// What reqwest says, as one of ours.
     fn broken(&self, error: reqwest::Error) -> Error {
         let url = self.url.clone();
-        if is_distrust(&error) {
-            return Error::Untrusted { url, reason: plain(error) };
+        if let Some(reason) = distrust(&error) {
+            return Error::Untrusted { url, reason };
         }
         if error.is_body() || error.is_decode() {
             return Error::Cut { url };
@@ -314,25 +323,36 @@ fn plain(error: reqwest::Error) -> String {
         return "no answer in time".into();
     }
     let error = error.without_url();
-    let mut cause: &dyn std::error::Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    protocol::clean(&cause.to_string())
+    let innermost = causes(&error).last().map(ToString::to_string);
+    protocol::clean(&innermost.unwrap_or_default())
 }
 
-fn is_distrust(error: &reqwest::Error) -> bool {
-    let mut cause: Option<&dyn std::error::Error> = Some(error);
-    while let Some(inner) = cause {
-        // rustls' error travels inside an io::Error, whose `source` skips it.
-        let rustls =
-            inner.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()?.downcast_ref::<rustls::Error>());
-        if matches!(rustls, Some(rustls::Error::InvalidCertificate(_))) {
-            return true;
-        }
-        cause = inner.source();
-    }
-    false
+/// What is wrong with the server's certificate, if that is what failed.
+fn distrust(error: &reqwest::Error) -> Option<String> {
+    use rustls::CertificateError::{
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
+    };
+    let found = causes(error).find_map(|cause| match cause.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(found)) => Some(found),
+        _ => None,
+    })?;
+    Some(match found {
+        UnknownIssuer | BadSignature => "its certificate is signed by no authority that is known here".into(),
+        Expired | ExpiredContext { .. } => "its certificate has expired".into(),
+        NotValidForName | NotValidForNameContext { .. } => "its certificate is for another name".into(),
+        other => protocol::clean(&other.to_string()),
+    })
+}
+
+type Cause = dyn std::error::Error + 'static;
+
+/// The error and all that is inside it.
+fn causes(error: &Cause) -> impl Iterator<Item = &Cause> {
+    std::iter::successors(Some(error), |cause| {
+        // The `source` of an io::Error skips the error that it wraps.
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        wrapped.map(|wrapped| wrapped as &Cause).or_else(|| cause.source())
+    })
 }
 
 impl Fault {

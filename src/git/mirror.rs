@@ -308,6 +308,12 @@ impl Mirror {
     }
 }
 
+impl std::fmt::Debug for Mirror {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mirror({})", self.url)
+    }
+}
+
 /// What a refresh is going to do, and what it compares with afterwards.
 struct Plan {
     revisions: Vec<(String, Result<Revision, Error>)>,
@@ -353,6 +359,15 @@ impl Plan {
                         let branch = head.target.clone().unwrap_or_else(|| UNNAMED_DEFAULT.into());
                         wanted.insert(branch.clone(), Some(head.id));
                         plan.default_branch = Some(branch);
+                    } else if let Some(branch) = store.default_branch()? {
+                        // The server's default branch is gone, or it names one that never was.
+                        match listed.contains_key(branch.as_str()) {
+                            true => plan.default_branch = Some(UNNAMED_DEFAULT.into()),
+                            false if matches!(store.standing(&branch)?, Standing::At(_)) => {
+                                wanted.entry(branch).or_default();
+                            }
+                            false => {}
+                        }
                     }
                     continue;
                 }
@@ -447,6 +462,7 @@ impl Plan {
 
 /// The commit that a revision means in this mirror.
 fn resolve(url: &RepoUrl, store: &Store, revision: &Revision, text: &str) -> Result<Commit, Error> {
+    let text = if *revision == Revision::Default { "HEAD" } else { text };
     let unknown = || Error::NoRevision { url: url.clone(), revision: text.into() };
     let mut names = revision.refs();
     match revision {

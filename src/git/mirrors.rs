@@ -1,6 +1,6 @@
 //! [`Mirrors`]: all repositories that the daemon reads, one mirror each.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -69,6 +69,30 @@ impl Mirrors {
         mirrors.entry(url.clone()).or_insert_with(make).clone()
     }
 
+    /// Drops the mirrors of all repositories but these, and what they have on disk. Snapshots that are still held can
+    /// then no longer be read.
+    ///
+    /// # Errors
+    /// When the disk refuses; what is left is dropped the next time.
+    pub fn keep_only(&self, in_use: &BTreeSet<RepoUrl>) -> std::io::Result<()> {
+        let mut mirrors = self.mirrors.lock();
+        mirrors.retain(|url, _| in_use.contains(url));
+        let kept: BTreeSet<PathBuf> = in_use.iter().map(RepoUrl::directory).collect();
+        let folder = self.settings.folder();
+        let listed = match std::fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            listed => listed?,
+        };
+        for entry in listed {
+            let name = PathBuf::from(entry?.file_name());
+            // `.new` and `.old` stand beside a mirror that is being made anew.
+            if !kept.contains(&name.with_extension("")) {
+                std::fs::remove_dir_all(folder.join(name))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The mirrors of all spellings under which a repository is in use: a webhook names it in its own way.
     pub fn same_as(&self, url: &RepoUrl) -> Vec<Arc<Mirror>> {
         let mirrors = self.mirrors.lock();
@@ -94,5 +118,26 @@ impl Settings {
             (Scheme::File, LocalRepositories::Refused) => Err(Error::LocalRefused { url: url.clone() }),
             _ => Ok(()),
         }
+    }
+}
+
+impl std::fmt::Debug for Mirrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.mirrors.lock().keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_can_be_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Mirrors>();
+        shared::<Mirror>();
+        shared::<crate::git::Snapshot>();
+        shared::<crate::git::Watch>();
+        shared::<Error>();
     }
 }

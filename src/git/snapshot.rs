@@ -92,7 +92,8 @@ impl Snapshot {
         Ok(Some(found))
     }
 
-    /// The id of the object at `path`: it changes exactly when something at or below `path` does.
+    /// The id of the object at `path`: it changes exactly when content at or below `path` does. What kind of entry it
+    /// is does not show in it: a link and a file with the same bytes have the same id.
     ///
     /// # Errors
     /// When the mirror is damaged.

@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// A list of refs above this size is nobody's repository.
-const MAX_REFS_BYTES: usize = 128 << 20;
+const MAX_REFS_BYTES: usize = 32 << 20;
 
 /// What is kept of what the far side writes to its standard error.
 const MAX_WORDS_BYTES: usize = 4096;
@@ -209,14 +209,20 @@ impl Session {
     /// Reads until `take` has a whole message.
     async fn read<T>(&mut self, take: impl Fn(&mut BytesMut) -> Result<Option<T>, Fault>) -> Result<T, Error> {
         loop {
-            if let Some(message) = take(&mut self.buffer).map_err(|fault| fault.at(&self.url))? {
+            // A message ends in a flush, and the far side then waits for us: until there is one, reading is in vain.
+            if self.buffer.ends_with(b"0000")
+                && let Some(message) = take(&mut self.buffer).map_err(|fault| fault.at(&self.url))?
+            {
                 return Ok(message);
             }
             if self.buffer.len() > MAX_REFS_BYTES {
                 return Err(Error::TooLarge { url: self.url.clone(), limit: MAX_REFS_BYTES as u64 });
             }
-            let chunk = self.receive().await?;
-            self.buffer.extend_from_slice(&chunk);
+            match self.receive().await {
+                Ok(chunk) => self.buffer.extend_from_slice(&chunk),
+                // An error in git's own framing has no flush behind it.
+                Err(ended) => return Err(take(&mut self.buffer).err().map_or(ended, |fault| fault.at(&self.url))),
+            }
         }
     }
 

@@ -36,6 +36,7 @@ pub(super) struct Store {
     refs: Mutex<Repository>,
     /// Idle handles on the objects. libgit2 takes one lock per handle, so each reader has its own.
     readers: Mutex<Vec<Odb<'static>>>,
+    is_checked: AtomicBool,
     is_suspect: AtomicBool,
 }
 
@@ -85,19 +86,23 @@ impl Store {
             path: path.to_owned(),
             refs: Mutex::new(repository),
             readers: Mutex::new(Vec::new()),
+            is_checked: AtomicBool::new(false),
             is_suspect: AtomicBool::new(false),
         })
     }
 
-    /// True once something in it turned out to be damaged.
-    pub(super) fn is_suspect(&self) -> bool {
-        self.is_suspect.load(Ordering::Relaxed)
-    }
-
-    /// Every ref of the mirror stands on an object that is there.
+    /// Every ref stands on a commit whose objects are here, as far as was ever noticed. Looked at once after opening;
+    /// later damage shows when something is read.
     pub(super) fn is_sound(&self) -> bool {
-        let sound = self.tips().is_ok_and(|tips| tips.iter().all(|id| self.commit_at(*id, "").is_ok()));
-        sound && !self.is_suspect()
+        if !self.is_checked.load(Ordering::Relaxed) {
+            let is_damaged = |id: &Oid| matches!(self.commit_at(*id, ""), Err(Error::Corrupt { .. }));
+            if self.tips().is_ok_and(|tips| !tips.iter().any(is_damaged)) {
+                self.is_checked.store(true, Ordering::Relaxed);
+            } else {
+                self.is_suspect.store(true, Ordering::Relaxed);
+            }
+        }
+        !self.is_suspect.load(Ordering::Relaxed)
     }
 
     fn fault(&self, error: &git2::Error) -> Error {

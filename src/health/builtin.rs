@@ -1,4 +1,4 @@
-//! Kinds of Kubernetes itself, and Argo CD's Application and Workflow: its rules and its words (SEMANTICS d.2).
+//! Kinds of Kubernetes itself, and Argo CD's Application and Workflow: its rules and its words.
 //!
 //! The quirks are kept, since users know them: a claim that waits for its first consumer is progressing, a Job's
 //! condition counts by its presence, an Ingress without an address never becomes healthy.
@@ -28,7 +28,7 @@ pub(super) fn verdict(object: Fields) -> Option<Option<Verdict>> {
         ("apiextensions.k8s.io", "CustomResourceDefinition") => definition(object),
         ("argoproj.io", "Application") => child_application(object),
         ("argoproj.io", "Workflow") => workflow(object),
-        ("argoproj.io", "AppProject" | "ApplicationSet") => return Some(None),
+        ("argoproj.io", "AppProject") => return Some(None),
         (group, _) if is_builtin(group) => return Some(None),
         _ => return None,
     };
@@ -231,10 +231,10 @@ fn why_ended(container: Fields) -> String {
 }
 
 fn job(object: Fields) -> Verdict {
-    if let Some(failed) = object.conditions().filter(|c| c.kind == "Failed").last() {
+    if let Some(failed) = object.conditions().rfind(|c| c.kind == "Failed") {
         return degraded(failed.message);
     }
-    let Some(last) = object.conditions().filter(|c| matches!(c.kind, "Complete" | "Suspended")).last() else {
+    let Some(last) = object.conditions().rfind(|c| matches!(c.kind, "Complete" | "Suspended")) else {
         return progressing("");
     };
     let is_suspended = object.conditions().any(|c| c.kind == "Suspended" && c.is_true());

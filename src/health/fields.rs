@@ -13,6 +13,8 @@ pub(super) struct Condition<'a> {
     pub(super) status: &'a str,
     pub(super) reason: &'a str,
     pub(super) message: &'a str,
+    /// All of it.
+    pub(super) fields: Fields<'a>,
 }
 
 impl Condition<'_> {
@@ -51,7 +53,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The items of the list there.
-    pub(super) fn list(self, path: &str) -> impl Iterator<Item = Fields<'a>> {
+    pub(super) fn list(self, path: &str) -> impl DoubleEndedIterator<Item = Fields<'a>> {
         self.at(path).and_then(Value::as_array).into_iter().flatten().map(Fields)
     }
 
@@ -85,12 +87,23 @@ impl<'a> Fields<'a> {
         self.count("metadata.generation") > self.count("status.observedGeneration")
     }
 
-    pub(super) fn conditions(self) -> impl Iterator<Item = Condition<'a>> {
-        self.list("status.conditions").map(|condition| Condition {
+    pub(super) fn conditions(self) -> impl DoubleEndedIterator<Item = Condition<'a>> {
+        self.conditions_at("status.conditions")
+    }
+
+    /// Where a controller keeps them elsewhere, or of a part of the object.
+    pub(super) fn conditions_at(self, path: &str) -> impl DoubleEndedIterator<Item = Condition<'a>> {
+        self.list(path).map(|condition| Condition {
             kind: condition.text("type"),
-            status: condition.text("status"),
+            status: match condition.at("status") {
+                // Some controllers write what YAML makes of an unquoted True.
+                Some(Value::Bool(true)) => "True",
+                Some(Value::Bool(false)) => "False",
+                _ => condition.text("status"),
+            },
             reason: condition.text("reason"),
             message: condition.text("message"),
+            fields: condition,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The rule for kinds that have none of their own: what kstatus reads from generation and conditions.
 //!
-//! Source of the rule: sigs.k8s.io/cli-utils `pkg/kstatus` (SEMANTICS d.5). A kind that reports nothing is healthy;
+//! Source of the rule: sigs.k8s.io/cli-utils `pkg/kstatus`. A kind that reports nothing is healthy;
 //! `Ready=False` alone is progress, since a controller says it from its first pass on.
 
 use super::fields::Fields;

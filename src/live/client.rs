@@ -11,7 +11,7 @@ mod stack;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,8 +22,10 @@ use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::{Instant, timeout};
 
 pub use error::{Answer, Cause, Error};
@@ -79,6 +81,9 @@ struct Shared {
     discovering: tokio::sync::Mutex<()>,
     /// When a definition of kinds has changed, as far as we know.
     kinds_changed: RwLock<Option<Instant>>,
+    kinds_notify: Notify,
+    /// False once the API server has refused a streaming list.
+    streams_lists: AtomicBool,
 }
 
 /// What a request asks for, as metrics name it.
@@ -220,6 +225,15 @@ pub struct ListOptions {
     pub fields: Option<String>,
 }
 
+impl ListOptions {
+    /// As parameters of a request.
+    pub(super) fn selectors(&self) -> impl Iterator<Item = (&str, &str)> {
+        let labels = self.labels.as_deref().map(|labels| ("labelSelector", labels));
+        let fields = self.fields.as_deref().map(|fields| ("fieldSelector", fields));
+        labels.into_iter().chain(fields)
+    }
+}
+
 /// A part of an object that is written by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
@@ -270,6 +284,8 @@ impl Cluster {
             discovery: RwLock::new(None),
             discovering: tokio::sync::Mutex::new(()),
             kinds_changed: RwLock::new(None),
+            kinds_notify: Notify::new(),
+            streams_lists: AtomicBool::new(true),
             watches: stack::Watches::new(config),
         };
         Ok(Cluster { shared: Arc::new(shared), impersonated: Arc::new([]) })
@@ -462,33 +478,54 @@ impl Cluster {
     /// # Errors
     /// All of them.
     pub async fn list(&self, kind: &GroupKind, version: &str, options: &ListOptions) -> Result<Vec<Value>, Error> {
+        let api_version = api_version(&kind.group, version);
+        let mut items = Vec::new();
+        let mut failure = None;
+        self.list_pages(kind, version, options, |page| {
+            for text in page {
+                match serde_json::from_str::<Value>(text) {
+                    Ok(mut item) => {
+                        // Items of a list don't say what they are.
+                        if let Value::Object(map) = &mut item {
+                            map.entry("kind").or_insert_with(|| kind.kind.as_str().into());
+                            map.entry("apiVersion").or_insert_with(|| api_version.as_str().into());
+                        }
+                        items.push(item);
+                    }
+                    Err(error) => failure = Some(error),
+                }
+            }
+        })
+        .await?;
+        failure.map_or(Ok(items), |error| Err(Error::Decode(error)))
+    }
+
+    /// Hands the texts of all objects of a kind on, page by page; the answer is the version of the list.
+    pub(super) async fn list_pages(
+        &self,
+        kind: &GroupKind,
+        version: &str,
+        options: &ListOptions,
+        mut each: impl FnMut(&[&str]),
+    ) -> Result<String, Error> {
         let resource = self.resource(kind, version).await?;
         let path = list_path(&kind.group, version, options.namespace.as_deref(), &resource);
-        let api_version = api_version(&kind.group, version);
         let page = PAGE.to_string();
-        let mut items = Vec::new();
         let mut next = String::new();
         loop {
             let mut query = vec![("limit", page.as_str())];
-            query.extend(options.labels.as_deref().map(|labels| ("labelSelector", labels)));
-            query.extend(options.fields.as_deref().map(|fields| ("fieldSelector", fields)));
+            query.extend(options.selectors());
             if !next.is_empty() {
                 query.push(("continue", &next));
             }
             let call = Call::new(Verb::List, Method::GET, &resource.plural, with_query(&path, &query));
             let answer = self.call(&call).await?;
-            let list: List = decode(&answer.body)?;
-            for mut item in list.items {
-                // Items of a list don't say what they are.
-                if let Value::Object(map) = &mut item {
-                    map.entry("kind").or_insert_with(|| kind.kind.as_str().into());
-                    map.entry("apiVersion").or_insert_with(|| api_version.as_str().into());
-                }
-                items.push(item);
-            }
+            let list: List<'_> = serde_json::from_slice(&answer.body).map_err(Error::Decode)?;
+            let items: Vec<&str> = list.items.unwrap_or_default().into_iter().map(RawValue::get).collect();
+            each(&items);
             match list.metadata.next {
                 Some(token) if !token.is_empty() => next = token,
-                _ => return Ok(items),
+                _ => return Ok(list.metadata.resource_version),
             }
         }
     }
@@ -547,7 +584,10 @@ impl Cluster {
             answers.push(self.call(&call).await?.body);
         }
         let discovery = Arc::new(Discovery::read(&answers).map_err(Error::Decode)?);
-        *self.shared.discovery.write() = Some((Instant::now(), Arc::clone(&discovery)));
+        let before = self.shared.discovery.write().replace((Instant::now(), Arc::clone(&discovery)));
+        if before.is_some_and(|(_, before)| before != discovery) {
+            self.shared.kinds_notify.notify_waiters();
+        }
         Ok(discovery)
     }
 
@@ -555,12 +595,44 @@ impl Cluster {
     pub(super) fn note_kinds_of(&self, key: &ObjectKey) {
         if matches!(key.kind.as_str(), "CustomResourceDefinition" | "APIService") {
             *self.shared.kinds_changed.write() = Some(Instant::now());
+            self.shared.kinds_notify.notify_waiters();
         }
     }
 
+    /// Ends when kinds may have come or gone.
+    pub(super) fn kinds_changed(&self) -> impl Future<Output = ()> + '_ {
+        self.shared.kinds_notify.notified()
+    }
+
+    /// True for a while after kinds may have come or gone.
+    pub(super) fn kinds_changed_lately(&self) -> bool {
+        self.shared.kinds_changed.read().is_some_and(|changed| changed.elapsed() < AFTER_CHANGE)
+    }
+
     fn discovery_pause(&self) -> Duration {
-        let changed = self.shared.kinds_changed.read().is_some_and(|changed| changed.elapsed() < AFTER_CHANGE);
-        if changed { DISCOVERY_PAUSE_AFTER_CHANGE } else { DISCOVERY_PAUSE }
+        if self.kinds_changed_lately() { DISCOVERY_PAUSE_AFTER_CHANGE } else { DISCOVERY_PAUSE }
+    }
+
+    pub(super) fn streams_lists(&self) -> bool {
+        self.shared.streams_lists.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_no_streaming_lists(&self) {
+        self.shared.streams_lists.store(false, Ordering::Relaxed);
+    }
+
+    /// Opens a watch. It has its share of a connection for as long as the permit lives.
+    pub(super) async fn begin_watch(&self, call: &Call) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
+        let (client, share) = self.shared.watches.client()?;
+        let request = self.request(call)?;
+        self.shared.counts.made[call.verb as usize].fetch_add(1, Ordering::Relaxed);
+        let result = match client.send(request).await {
+            Ok(response) if response.status().is_success() => return Ok((response, share)),
+            Ok(response) => read(response, &call.plural).await.map(|_| ()),
+            Err(error) => Err(Error::Transport(error.into())),
+        };
+        self.shared.counts.failed[call.verb as usize].fetch_add(1, Ordering::Relaxed);
+        result.and(Err(Error::Transport("the answer to a watch is empty".into())))
     }
 
     fn applied(&self, answer: RawAnswer, want_body: bool) -> Result<Applied, Error> {
@@ -616,7 +688,7 @@ const JSON: &str = "application/json";
 const MANAGER: (&str, &str) = ("fieldManager", FIELD_MANAGER);
 
 /// A request that can be made again.
-struct Call {
+pub(super) struct Call {
     verb: Verb,
     method: Method,
     plural: SmolStr,
@@ -626,7 +698,7 @@ struct Call {
 }
 
 impl Call {
-    fn new(verb: Verb, method: Method, plural: &str, uri: String) -> Self {
+    pub(super) fn new(verb: Verb, method: Method, plural: &str, uri: String) -> Self {
         Call { verb, method, plural: plural.into(), uri, accept: JSON, body: None }
     }
 
@@ -643,6 +715,10 @@ struct RawAnswer {
 
 async fn exchange(client: &kube::Client, request: Request<Body>, plural: &str) -> Result<RawAnswer, Error> {
     let response = client.send(request).await.map_err(|error| Error::Transport(error.into()))?;
+    read(response, plural).await
+}
+
+async fn read(response: http::Response<Body>, plural: &str) -> Result<RawAnswer, Error> {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| Error::Transport(error.into()))?.to_bytes();
     if !parts.status.is_success() {
@@ -675,15 +751,18 @@ struct Version {
 }
 
 #[derive(serde::Deserialize)]
-struct List {
+struct List<'a> {
     #[serde(default)]
     metadata: ListMetadata,
-    #[serde(default)]
-    items: Vec<Value>,
+    #[serde(borrow, default)]
+    items: Option<Vec<&'a RawValue>>,
 }
 
 #[derive(Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ListMetadata {
+    #[serde(default)]
+    resource_version: String,
     #[serde(default, rename = "continue")]
     next: Option<String>,
 }
@@ -696,12 +775,12 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(Error::Decode)
 }
 
-fn api_version(group: &str, version: &str) -> String {
+pub(super) fn api_version(group: &str, version: &str) -> String {
     if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") }
 }
 
 /// `/apis/apps/v1/namespaces/shop/deployments`.
-fn list_path(group: &str, version: &str, namespace: Option<&str>, resource: &Resource) -> String {
+pub(super) fn list_path(group: &str, version: &str, namespace: Option<&str>, resource: &Resource) -> String {
     let root = if group.is_empty() { "/api" } else { "/apis" };
     let mut path = format!("{root}/{}", api_version(group, version));
     if let Some(namespace) = namespace.filter(|_| resource.namespaced) {
@@ -724,7 +803,7 @@ fn object_path(key: &ObjectKey, version: &str, resource: &Resource, part: Part) 
     format!("{list}/{}{part}", escaped(&key.name))
 }
 
-fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+pub(super) fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     let mut uri = path.to_owned();
     for (index, (name, value)) in query.iter().enumerate() {
         uri.push(if index == 0 { '?' } else { '&' });

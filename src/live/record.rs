@@ -13,7 +13,7 @@ use smol_str::SmolStr;
 use crate::health::Verdict;
 use crate::object::fields::{ManagedFields, Ownership};
 use crate::object::tracking::Tracking;
-use crate::object::{ObjectKey, annotation, split_api_version};
+use crate::object::{GroupKind, Object, ObjectKey, annotation, split_api_version};
 
 /// What the live view keeps of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +64,36 @@ impl Record {
     }
 }
 
+/// A kind in one of its versions: what is watched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KindVersion {
+    /// Group and kind.
+    pub kind: GroupKind,
+    /// `v1`; that of the manifests, since a projection is one of a version.
+    pub version: SmolStr,
+}
+
+impl KindVersion {
+    /// This kind in this version.
+    pub fn new(kind: GroupKind, version: impl Into<SmolStr>) -> Self {
+        KindVersion { kind, version: version.into() }
+    }
+
+    /// The kind and version of an object.
+    pub fn of(object: &Object) -> Self {
+        KindVersion { kind: object.key.group_kind(), version: object.version.clone() }
+    }
+}
+
+/// `Deployment (apps/v1)`.
+impl fmt::Display for KindVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let GroupKind { group, kind } = &self.kind;
+        let slash = if group.is_empty() { "" } else { "/" };
+        write!(f, "{kind} ({group}{slash}{})", self.version)
+    }
+}
+
 /// What one cluster holds of one application, and whether that is known to be all.
 #[derive(Clone, Debug, Default)]
 pub struct LiveView {
@@ -101,11 +131,20 @@ impl Reader {
     /// # Errors
     /// When the text is no Kubernetes object.
     pub fn read(&self, text: &str) -> Result<Reading, serde_json::Error> {
-        let Envelope { api_version, kind, metadata } = serde_json::from_str(text)?;
-        let (group, version) = split_api_version(&api_version);
+        let Named { api_version, kind } = serde_json::from_str(text)?;
+        self.read_as(text, &api_version, &kind)
+    }
+
+    /// The same for an item of a list, which does not say what it is.
+    ///
+    /// # Errors
+    /// When the text is no Kubernetes object.
+    pub fn read_as(&self, text: &str, api_version: &str, kind: &str) -> Result<Reading, serde_json::Error> {
+        let Envelope { metadata } = serde_json::from_str(text)?;
+        let (group, version) = split_api_version(api_version);
         let key = ObjectKey {
             group: group.into(),
-            kind: SmolStr::new(&kind),
+            kind: SmolStr::new(kind),
             namespace: metadata.namespace.filter(|namespace| !namespace.is_empty()).map(SmolStr::new),
             name: SmolStr::new(&metadata.name),
         };
@@ -114,12 +153,16 @@ impl Reader {
             Some(ownership) => Some(ownership.project(&mut serde_json::Deserializer::from_str(text))?),
             None => None,
         };
-        let owned_in = ownership.map(|ownership| ownership.api_version).filter(|owned| *owned != *api_version);
+        let owned_in = ownership.map(|ownership| ownership.api_version).filter(|owned| owned != api_version);
         let owned_in = owned_in.map(|api_version| SmolStr::new(split_api_version(&api_version).1));
-        let health = if holds_only_data(group, &kind) {
+        let health = if holds_only_data(group, kind) {
             None
         } else {
-            let Judged(value) = serde_json::from_str(text)?;
+            let Judged(mut value) = serde_json::from_str(text)?;
+            if value.get("kind").is_none() {
+                value["apiVersion"] = api_version.into();
+                value["kind"] = kind.into();
+            }
             (self.judge)(&value)
         };
         let Annotations {
@@ -185,11 +228,15 @@ fn holds_only_data(group: &str, kind: &str) -> bool {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Envelope<'a> {
+struct Named<'a> {
     #[serde(borrow)]
     api_version: Cow<'a, str>,
     #[serde(borrow)]
     kind: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
     #[serde(borrow)]
     metadata: Metadata<'a>,
 }

@@ -622,8 +622,9 @@ fn extract(set: &Set, live: &Value) -> Value {
 /// the upgrade from client-side to server-side apply). `None` when there is nothing to move.
 pub fn adopt(live: &Value, from: &[&str], manager: &str, api_version: &str) -> Option<Value> {
     let entries = live.get("metadata")?.get("managedFields")?.as_array()?;
+    // Also what we ourselves wrote other than by apply, if it is asked for.
     let is_source = |entry: &ManagedFields<'_>| {
-        entry.subresource.is_none() && entry.manager != manager && from.contains(&entry.manager.as_ref())
+        entry.subresource.is_none() && !entry.is_applied_by(manager) && from.contains(&entry.manager.as_ref())
     };
     let mut ours = Set::default();
     let mut kept = Vec::new();

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::glob::Glob;
 use super::{Limits, unreadable};
@@ -127,11 +127,11 @@ impl Walk<'_> {
         let name: Arc<str> = path.as_str().into();
         let read = match format {
             Format::Yaml => yaml::objects(&name, &bytes, Resolve::V2),
-            Format::Json => json_objects(&name, &text).map_err(|problem| vec![problem]),
+            Format::Json => json_objects(&name, &bytes),
             Format::Jsonnet => Err(vec![
                 Diagnostic::new("jsonnet is not evaluated here")
                     .at(origin())
-                    .with_hint("commit what it gives, or leave it out with `directory.exclude`"),
+                    .with_hint("Commit what it gives, or leave it out with `directory.exclude`."),
             ]),
         };
         match read {
@@ -159,34 +159,27 @@ fn looks_like_manifest(text: &str) -> bool {
     })
 }
 
-fn json_objects(file: &Arc<str>, text: &str) -> Result<Vec<Object>, Diagnostic> {
-    let value: Value = serde_json::from_str(text).map_err(|error| {
-        let at = |number: usize| u32::try_from(number).unwrap_or_default();
+/// A JSON file is exactly one value, which is an object or a list of objects.
+fn json_objects(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Object>, Vec<Diagnostic>> {
+    let origin = |line, column| Origin::new(Arc::clone(file), line, column);
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        let number = |number: usize| u32::try_from(number).unwrap_or_default();
         let words = error.to_string();
         let reason = words.split(" at line ").next().unwrap_or_default();
+        let text = String::from_utf8_lossy(bytes);
         let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or_default();
-        Diagnostic::new("invalid JSON")
-            .at(Origin::new(Arc::clone(file), at(error.line()), at(error.column().max(1))))
-            .with_line(line)
-            .with_label(reason)
-    })?;
-    let is_list = value.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
-    let bodies = match value {
-        Value::Object(mut map) if is_list && map.get("items").is_some_and(Value::is_array) => {
-            match map.swap_remove("items") {
-                Some(Value::Array(items)) => items,
-                _ => Vec::new(),
-            }
+        return Err(vec![
+            Diagnostic::new("invalid JSON")
+                .at(origin(number(error.line()), number(error.column().max(1))))
+                .with_line(line)
+                .with_label(reason),
+        ]);
+    }
+    yaml::objects(file, bytes, Resolve::V2).map_err(|mut problems| {
+        for problem in &mut problems {
+            let hint = "Leave the file out with `directory.exclude` if it is no manifest.";
+            problem.hint.get_or_insert_with(|| hint.into());
         }
-        value => vec![value],
-    };
-    let origin = || Origin::new(Arc::clone(file), 1, 1);
-    let object = |body| {
-        Object::from_value(body, Some(origin())).map_err(|error| {
-            Diagnostic::new(error.to_string())
-                .at(origin())
-                .with_hint("leave the file out with `directory.exclude` if it is no manifest")
-        })
-    };
-    bodies.into_iter().map(object).collect()
+        problems
+    })
 }

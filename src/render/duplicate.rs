@@ -34,7 +34,7 @@ pub(super) fn refuse(objects: &[Object], namespace: Option<&str>) -> Result<(), 
             continue;
         };
         let mut problem = Diagnostic::new(format!("two objects with the identity `{}`", object.key))
-            .with_hint("remove one, or give it another name");
+            .with_hint("Remove one, or give it another name.");
         if let Some(origin) = &object.origin {
             problem = problem.at(origin.clone());
         }

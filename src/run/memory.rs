@@ -17,13 +17,16 @@ pub struct Memory {
     pub inventory: Inventory,
     /// Why the annotation could not be read: then nothing is pruned.
     pub damaged_inventory: Option<String>,
+    /// Where the sync under way stands; durable in an annotation of the Application.
+    pub progress: Option<String>,
     renders: Vec<Rendered>,
 }
 
 impl Memory {
     /// What a daemon knows that has just started.
     pub fn of(application: &Application) -> Self {
-        let mut memory = Memory::default();
+        let progress = application.annotation(annotation::PROGRESS).map(str::to_owned);
+        let mut memory = Memory { progress, ..Memory::default() };
         if let Some(text) = application.annotation(annotation::INVENTORY) {
             match Inventory::parse(text) {
                 Ok(inventory) => memory.inventory = inventory,

@@ -71,9 +71,13 @@ impl PushHint {
     /// Host and path count; scheme, user, port and a final `.git` do not, and neither does case, as a forge may send
     /// another form of the URL than the one in use.
     pub fn concerns(&self, url: &str) -> bool {
-        let configured = repository_name(url);
-        self.repositories.iter().any(|candidate| repository_name(candidate) == configured)
+        self.repositories.iter().any(|candidate| is_same_repository(candidate, url))
     }
+}
+
+/// True when two URLs name the same repository, whatever way leads to it.
+pub fn is_same_repository(one: &str, other: &str) -> bool {
+    repository_name(one) == repository_name(other)
 }
 
 /// `https://user@git.example.com:8443/a/b.git` and `git@git.example.com:a/b` → `git.example.com/a/b`.

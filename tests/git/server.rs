@@ -49,6 +49,17 @@ pub(crate) struct GitServer {
     task: tokio::task::JoinHandle<()>,
 }
 
+pub(crate) struct Tls {
+    pub(crate) port: u16,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Tls {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Drop for GitServer {
     fn drop(&mut self) {
         self.task.abort();
@@ -75,6 +86,26 @@ impl GitServer {
 
     pub(crate) fn require(&self, authorization: &str) {
         *self.shared.authorization.lock().unwrap() = Some(authorization.into());
+    }
+
+    /// The same behind TLS with this certificate; which clients it wants to see is for `config` to say.
+    pub(crate) async fn behind_tls(&self, config: rustls::ServerConfig) -> Tls {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let plain = self.address;
+        let task = tokio::spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                connections.spawn(async move {
+                    let Ok(mut outside) = acceptor.accept(stream).await else { return };
+                    let mut inside = tokio::net::TcpStream::connect(plain).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
+                });
+            }
+        });
+        Tls { port, task }
     }
 
     /// All requests since the last call.
