@@ -166,7 +166,7 @@ mod tests {
         let change = Change::foretold(&object(live), &object(deployment("web:1.5", 3)), &mask());
         assert_eq!(
             change.unified(1),
-            "@@ -8,5 +8,5 @@\n   template:\n     spec:\n       containers:\n-      - image: web:1.4\n+      - image: web:1.5\n         name: web\n"
+            "@@ -10,3 +10,3 @@\n       containers:\n-      - image: web:1.4\n+      - image: web:1.5\n         name: web\n"
         );
         assert_eq!(change.counts(), (1, 1));
     }
