@@ -10,6 +10,7 @@
 //! Read [`desired`] (what is stamped on the objects), [`compare`] (one verdict per object), [`hook`], [`prune`]
 //! (which holds the safety rules), then [`order`]; [`project`] makes the permits without which no step exists.
 
+mod assemble;
 pub mod compare;
 pub mod desired;
 pub mod diff;
