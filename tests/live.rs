@@ -1,5 +1,8 @@
 //! Against a real API server: is what we say of our fields what the API server means by them?
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![allow(clippy::needless_pass_by_value, reason = "objects are written as `json!(…)`")]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +10,7 @@ use std::time::Duration;
 
 use leeboard::health::{Health, Verdict};
 use leeboard::live::client::{ApplyOptions, Cluster, DeleteOptions, Deleted, Error, ListOptions, Options, Part};
+use leeboard::live::dry_run::{self, Proof};
 use leeboard::live::watch::{Item, LiveStore, Target, typed};
 use leeboard::live::{KindVersion, Record};
 use leeboard::object::fields::{self, projection};
@@ -237,7 +241,8 @@ async fn an_edit_by_hand_is_seen_and_its_author_named() {
     let baseline = fixture.apply(deployment()).await;
     let mut live = fixture.cluster.get(&baseline.key, "v1").await.unwrap();
     live["spec"]["template"]["spec"]["containers"][0]["env"].as_array_mut().unwrap().reverse();
-    live["metadata"].as_object_mut().unwrap().remove("managedFields");
+    // Without a version it is put in place of whatever the controllers have made of it meanwhile.
+    live["metadata"].as_object_mut().unwrap().retain(|name, _| name != "managedFields" && name != "resourceVersion");
     fixture.cluster.replace(&object(live.clone()), Part::Whole).await.unwrap();
     assert_ne!(fixture.now(&baseline).await.projection, baseline.projection, "the order of env is ours");
     assert_eq!(fixture.apply(deployment()).await.projection, baseline.projection, "an apply restores the order");
@@ -353,6 +358,35 @@ async fn a_deletion_meets_only_the_object_that_was_meant() {
     let patch = json!([{"op": "remove", "path": "/metadata/finalizers"}]);
     fixture.cluster.json_patch(&record.key, "v1", Part::Whole, &patch).await.unwrap();
     assert_eq!(fixture.cluster.find(&record.key, "v1").await.unwrap(), None);
+    fixture.end().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_proves_a_baseline_and_shows_a_difference() {
+    let Some(fixture) = Fixture::start("dryrun").await else { return };
+    let mut body = deployment();
+    fixture.place(&mut body);
+    let baseline = fixture.apply(body.clone()).await;
+    let desired = object(body.clone());
+    let proof = dry_run::prove(&fixture.cluster, &desired, &baseline).await.unwrap();
+    assert_eq!(proof, Proof::InSync { baseline: baseline.projection.unwrap() });
+    let same = dry_run::compare(&fixture.cluster, &desired).await.unwrap();
+    assert_eq!(same.live.unwrap(), same.predicted);
+
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = json!("nginx:2");
+    body["metadata"]["labels"].as_object_mut().unwrap().clear();
+    let changed = object(body.clone());
+    let live = fixture.now(&baseline).await;
+    assert_eq!(dry_run::prove(&fixture.cluster, &changed, &live).await.unwrap(), Proof::Differs);
+    let comparison = dry_run::compare(&fixture.cluster, &changed).await.unwrap();
+    let (live, predicted) = (comparison.live.unwrap(), comparison.predicted);
+    assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:1.27");
+    assert_eq!(predicted["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:2");
+    assert_eq!((live["metadata"]["labels"]["app"].as_str(), predicted["metadata"].get("labels")), (Some("web"), None));
+
+    body["metadata"]["name"] = json!("new");
+    assert_eq!(dry_run::compare(&fixture.cluster, &object(body)).await.unwrap().live, None);
+    assert_eq!(fixture.now(&baseline).await.projection, baseline.projection, "nothing was written");
     fixture.end().await;
 }
 
@@ -611,4 +645,139 @@ async fn a_watch_that_breaks_misses_nothing() {
     .await;
     store.shutdown().await;
     fixture.end().await;
+}
+
+/// An API server of few words: it answers requests for ConfigMaps with a script, in order.
+mod scripted {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::{Body, Bytes};
+    use axum::extract::{Request, State};
+    use axum::response::Response;
+    use futures::stream::{self, StreamExt as _};
+    use serde_json::{Value, json};
+
+    /// One answer.
+    pub(super) struct Answer {
+        /// What the request's query must hold.
+        pub(super) query: &'static str,
+        pub(super) status: u16,
+        pub(super) lines: Vec<Value>,
+        pub(super) then: Then,
+    }
+
+    #[derive(Clone, Copy)]
+    pub(super) enum Then {
+        Close,
+        Stay,
+    }
+
+    #[derive(Clone, Default)]
+    pub(super) struct Script {
+        pub(super) answers: Arc<Mutex<VecDeque<Answer>>>,
+        pub(super) surprises: Arc<Mutex<Vec<String>>>,
+    }
+
+    pub(super) async fn serve(answers: Vec<Answer>) -> (Script, String) {
+        let script = Script { answers: Arc::new(Mutex::new(answers.into())), surprises: Arc::default() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(answer).with_state(script.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (script, url)
+    }
+
+    async fn answer(State(script): State<Script>, request: Request) -> Response {
+        let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+        let verbs = ["list", "watch", "patch", "delete"];
+        let resources = json!([{"resource": "configmaps", "responseKind": {"kind": "ConfigMap"}, "scope": "Namespaced", "verbs": verbs}]);
+        let versions = json!([{"version": "v1", "freshness": "Current", "resources": resources}]);
+        let discovery = |items: Value| {
+            Response::new(Body::from(json!({"kind": "APIGroupDiscoveryList", "items": items}).to_string()))
+        };
+        match path.as_str() {
+            "/api" => return discovery(json!([{"metadata": {}, "versions": versions}])),
+            "/apis" => return discovery(json!([])),
+            _ => {}
+        }
+        let next = script.answers.lock().unwrap().pop_front();
+        let Some(Answer { query: expected, status, lines, then }) = next else {
+            return Response::new(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()));
+        };
+        if !query.contains(expected) {
+            script.surprises.lock().unwrap().push(format!("expected {expected}, was asked {path}?{query}"));
+        }
+        let lines: Vec<Result<Bytes, std::io::Error>> =
+            lines.iter().map(|line| Ok(Bytes::from(format!("{line}\n")))).collect();
+        let body = match then {
+            Then::Close => Body::from_stream(stream::iter(lines)),
+            Then::Stay => Body::from_stream(stream::iter(lines).chain(stream::pending())),
+        };
+        Response::builder().status(status).body(body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_watch_resumes_relists_and_falls_back_as_the_api_server_wants() {
+    use scripted::{Answer, Then};
+    let item = |name: &str, version: u64| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "n", "uid": name,
+               "resourceVersion": version.to_string(), "labels": {PART_OF: "app"}}})
+    };
+    let event = |what: &str, object: Value| json!({"type": what, "object": object});
+    let bookmark = |version: &str, end: bool| {
+        let annotations = if end { json!({"k8s.io/initial-events-end": "true"}) } else { json!({}) };
+        event(
+            "BOOKMARK",
+            json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": version, "annotations": annotations}}),
+        )
+    };
+    let status = |code: u16, reason: &str| json!({"kind": "Status", "code": code, "reason": reason, "message": "no"});
+    let list = |items: Vec<Value>, next: &str| json!({"kind": "ConfigMapList", "metadata": {"resourceVersion": "40", "continue": next}, "items": items});
+    let answer = |query, status, lines, then| Answer { query, status, lines, then };
+    let script = vec![
+        // The first list breaks off: it says nothing about what is missing.
+        answer("sendInitialEvents=true", 200, vec![event("ADDED", item("a", 1))], Then::Close),
+        answer(
+            "sendInitialEvents=true",
+            200,
+            vec![
+                event("ADDED", item("a", 1)),
+                event("ADDED", item("b", 2)),
+                bookmark("10", true),
+                event("ADDED", json!({"metadata": {}, "broken": true})),
+                bookmark("11", false),
+            ],
+            Then::Close,
+        ),
+        // It resumes where it was.
+        answer("resourceVersion=11", 200, vec![event("MODIFIED", item("a", 12))], Then::Close),
+        answer("resourceVersion=12", 200, vec![event("ERROR", status(410, "Expired"))], Then::Close),
+        // An API server that lost the feature meanwhile: a list in pages, of which one fails.
+        answer("sendInitialEvents=true", 422, vec![status(422, "Invalid")], Then::Close),
+        answer("limit=500", 200, vec![list(vec![item("a", 30)], "next")], Then::Close),
+        answer("continue=next", 410, vec![status(410, "Expired")], Then::Close),
+        answer("limit=500", 200, vec![list(vec![item("a", 30)], "next")], Then::Close),
+        answer("continue=next", 200, vec![list(vec![item("c", 31)], "")], Then::Close),
+        answer("resourceVersion=40", 200, vec![event("ADDED", item("d", 41))], Then::Stay),
+    ];
+    let (script, url) = scripted::serve(script).await;
+    let cluster = Cluster::of(kube::Config::new(url.parse().unwrap()), judge).unwrap();
+    let store = LiveStore::new(cluster);
+    let kinds = BTreeSet::from([kind("", "ConfigMap", "v1")]);
+    store.watch(&kinds);
+    let mut complete = BTreeSet::new();
+    eventually("the last event has arrived", async || {
+        let view = store.view("app", &kinds);
+        if view.incomplete.is_empty() {
+            complete.insert(names(&store, "app"));
+        }
+        (names(&store, "app") == ["a", "c", "d"]).then_some(())
+    })
+    .await;
+    assert!(!complete.contains(&vec!["a".to_owned()]), "a list that broke off was taken for complete");
+    assert_eq!(script.surprises.lock().unwrap().as_slice(), [] as [String; 0]);
+    assert!(script.answers.lock().unwrap().is_empty());
+    store.shutdown().await;
 }

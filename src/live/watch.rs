@@ -127,9 +127,7 @@ impl LiveStore {
         let changes = self.changes();
         let deadline = tokio::time::Instant::now() + within;
         loop {
-            let store = self.shared.store.lock();
-            let incomplete: Vec<String> = kinds.iter().filter_map(|kind| store.incomplete(kind)).collect();
-            drop(store);
+            let incomplete = self.incomplete(kinds);
             if incomplete.is_empty() {
                 return Ok(());
             }
@@ -137,6 +135,11 @@ impl LiveStore {
                 return Err(incomplete);
             }
         }
+    }
+
+    fn incomplete(&self, kinds: &BTreeSet<KindVersion>) -> Vec<String> {
+        let store = self.shared.store.lock();
+        kinds.iter().filter_map(|kind| store.incomplete(kind)).collect()
     }
 
     /// Takes what the API server answered to a write: it is known at once, and not only when the watch brings it.
