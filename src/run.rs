@@ -3,3 +3,6 @@
 pub mod environment;
 pub mod lease;
 pub mod queue;
+pub mod rendered;
+pub mod repositories;
+pub mod written;

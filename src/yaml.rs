@@ -10,6 +10,8 @@
 
 pub mod emit;
 mod error;
+mod hanging;
+mod json;
 mod node;
 mod objects;
 mod parse;
@@ -24,3 +26,6 @@ pub use parse::{Limits, parse, parse_as, parse_within};
 pub use resolve::{Plain, Resolve, plain};
 pub use text::{Span, Text};
 pub use value::{DuplicateKey, number_from_f64};
+
+#[cfg(test)]
+mod tests;

@@ -6,8 +6,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::argo::{Destination, HealthStatus, SyncPolicy, SyncStatus};
+use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
 use super::{LEEBOARD_GROUP, VERSION, duration, impl_resource, is_false, lenient};
+use crate::object::annotation;
 
 /// An environment branch, a cluster directory in it, and the cluster that it is for.
 ///
@@ -64,6 +65,26 @@ impl Environment {
     /// `metadata.namespace`.
     pub fn namespace(&self) -> &str {
         self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The Application that its cluster directory becomes.
+    pub fn root_application(&self) -> Application {
+        let spec = ApplicationSpec {
+            source: Some(Source {
+                repo_url: self.spec.repo_url.clone(),
+                path: Some(self.spec.path().to_owned()),
+                target_revision: Some(self.spec.branch().to_owned()),
+                ..Source::default()
+            }),
+            destination: self.spec.destination(),
+            project: self.spec.project().to_owned(),
+            sync_policy: Some(self.spec.sync_policy()),
+            ..ApplicationSpec::default()
+        };
+        let mut application = Application::new(self.name(), self.namespace(), spec);
+        let mark = (annotation::ENVIRONMENT.to_owned(), self.name().to_owned());
+        application.metadata.annotations = Some([mark].into());
+        application
     }
 }
 
@@ -127,6 +148,19 @@ impl EnvironmentSpec {
         self.project.as_deref().filter(|project| !project.is_empty()).unwrap_or("default")
     }
 
+    /// When and how to sync; while it is suspended, only a person starts a sync.
+    pub fn sync_policy(&self) -> SyncPolicy {
+        let by_itself = || SyncPolicy {
+            automated: Some(Automated { prune: true, self_heal: true, ..Automated::default() }),
+            ..SyncPolicy::default()
+        };
+        let mut policy = self.sync_policy.clone().unwrap_or_else(by_itself);
+        if let Some(automated) = policy.automated.as_mut().filter(|_| self.suspend) {
+            automated.enabled = Some(false);
+        }
+        policy
+    }
+
     /// How often the branch is looked at when nobody notifies; never shorter than the shortest allowed.
     pub fn interval(&self) -> Duration {
         self.interval
@@ -161,4 +195,48 @@ pub struct EnvironmentStatus {
     /// Name of its Application, in the same namespace.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub application: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn environment(spec: &serde_json::Value) -> Environment {
+        crate::api::decode(&json!({"metadata": {"name": "dev", "namespace": "leeboard"}, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn little_needs_to_be_written() {
+        let spec = environment(&json!({"repoURL": "https://git.example.com/x.git"})).spec;
+        assert_eq!((spec.branch(), spec.path(), spec.project()), ("HEAD", ".", "default"));
+        assert_eq!(spec.interval(), EnvironmentSpec::INTERVAL);
+        assert!(spec.destination().is_in_cluster());
+        let automated = spec.sync_policy().automated.unwrap();
+        assert!(automated.is_on() && automated.prune && automated.self_heal && !automated.allow_empty);
+    }
+
+    #[test]
+    fn an_interval_is_never_too_short() {
+        for (text, seconds) in [("5m", 300), ("10s", 10), ("1s", 10), ("soon", 60)] {
+            let spec = environment(&json!({"repoURL": "x", "interval": text})).spec;
+            assert_eq!(spec.interval().as_secs(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_cluster_directory_becomes_an_application() {
+        let environment = environment(&json!({
+            "repoURL": "file:///srv/x.git", "branch": "env/dev", "path": "clusters/dev/", "suspend": true,
+            "destination": {"server": "https://10.0.0.1:6443", "namespace": "shop"}, "project": "team",
+        }));
+        let application = environment.root_application();
+        assert_eq!((application.name(), application.namespace()), ("dev", "leeboard"));
+        assert_eq!(application.annotation(annotation::ENVIRONMENT), Some("dev"));
+        assert_eq!(application.destination_namespace(), Some("shop"));
+        assert_eq!(application.spec.project(), "team");
+        assert!(!application.spec.is_automated(), "it is suspended");
+        let sources = application.spec.sources();
+        assert_eq!((sources[0].path(), sources[0].revision()), (Some("clusters/dev"), "env/dev"));
+    }
 }

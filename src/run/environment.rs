@@ -72,7 +72,8 @@ pub fn status(
     let commit = found.map(|status| status.sync.revision.clone()).filter(|commit| !commit.is_empty());
     let (ready, reason, message) = readiness(environment, application);
     let before = environment.status.as_ref().and_then(|status| status.conditions.iter().find(|c| c.type_ == "Ready"));
-    let last_transition_time = before.filter(|c| c.status == ready).map_or(Time(now), |c| c.last_transition_time.clone());
+    let last_transition_time =
+        before.filter(|c| c.status == ready).map_or(Time(now), |c| c.last_transition_time.clone());
     EnvironmentStatus {
         observed_generation: environment.metadata.generation,
         subject: subject.filter(|_| commit.is_some()),

@@ -58,7 +58,8 @@ impl Candidate {
             None | Some("") => Turn::Update(self.taken(&spec, now)),
             Some(holder) => {
                 let sign = format!("{holder} {:?} {:?}", spec.renew_time, spec.lease_transitions);
-                let duration = Duration::from_secs(spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(15));
+                let duration =
+                    Duration::from_secs(spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok()).unwrap_or(15));
                 match &self.seen {
                     Some((known, since)) if *known == sign => {
                         if clock.duration_since(*since) >= duration {

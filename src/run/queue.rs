@@ -184,7 +184,13 @@ mod tests {
     #[test]
     fn a_person_goes_before_a_push_before_drift_before_a_timer() {
         let queue = Queue::default();
-        for (key, priority) in [("a", Priority::Timer), ("b", Priority::Drift), ("c", Priority::Person), ("d", Priority::Push), ("e", Priority::Push)] {
+        for (key, priority) in [
+            ("a", Priority::Timer),
+            ("b", Priority::Drift),
+            ("c", Priority::Person),
+            ("d", Priority::Push),
+            ("e", Priority::Push),
+        ] {
             queue.push(key, priority);
         }
         let order: Vec<_> = std::iter::from_fn(|| next(&queue).map(|job| job.key.clone())).collect();

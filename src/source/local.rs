@@ -157,6 +157,10 @@ impl Identified for LocalFiles {
         Ok(Located { entry: found.entry, id: None, through_link: found.through_link })
     }
 
+    fn is_link(&self, path: &TreePath) -> Result<bool, Error> {
+        walk::is_link(self, path)
+    }
+
     fn holds_links(&self, _: &TreePath) -> bool {
         // A directory on disk has no id that could make this matter.
         true

@@ -35,6 +35,12 @@ pub trait Identified: Files {
     /// Those of [`Files::entry`].
     fn locate(&self, path: &TreePath) -> Result<Located, Error>;
 
+    /// True when `path` itself is a symbolic link; the links in the directories above it do not count.
+    ///
+    /// # Errors
+    /// Those of [`Files::entry`].
+    fn is_link(&self, path: &TreePath) -> Result<bool, Error>;
+
     /// True when the directory at `path` may hold symbolic links, so that its listing hangs on what is elsewhere.
     fn holds_links(&self, path: &TreePath) -> bool;
 }
@@ -48,6 +54,8 @@ struct Seen {
     content: Option<Id>,
     /// The names and entries of the directory.
     listing: Option<Id>,
+    /// Whether the path itself is a symbolic link.
+    is_link: Option<bool>,
     /// The answer hung on a symbolic link: the id of the directory around it says nothing.
     through_link: bool,
     /// The answer was an error, or had no identity: never valid again.
@@ -72,13 +80,15 @@ impl ReadSet {
 
     /// The same, sharing what is found out about directories between the read sets that are compared with one tree.
     pub fn is_valid_given(&self, tree: &dyn Identified, unchanged: &mut Unchanged) -> bool {
-        self.seen.iter().all(|(path, seen)| {
-            if seen.unknown {
-                return false;
-            }
-            let covered = !seen.through_link && self.is_unchanged_above(path, tree, unchanged);
-            covered || seen.still_holds(path, tree)
-        })
+        // Every render reads something; one that did not has nothing to be known by.
+        !self.seen.is_empty()
+            && self.seen.iter().all(|(path, seen)| {
+                if seen.unknown {
+                    return false;
+                }
+                let covered = !seen.through_link && self.is_unchanged_above(path, tree, unchanged);
+                covered || seen.still_holds(path, tree)
+            })
     }
 
     /// Takes in what another render looked at, whose result became part of this one.
@@ -125,6 +135,7 @@ impl Seen {
         let Ok(now) = tree.locate(path) else { return false };
         self.entry.is_none_or(|entry| now.entry == entry)
             && self.content.is_none_or(|before| content_of(path, now, tree) == Some(before))
+            && self.is_link.is_none_or(|before| tree.is_link(path) == Ok(before))
             && self.listing.is_none_or(|before| tree.list(path).is_ok_and(|names| listing_id(&names) == before))
     }
 
@@ -133,10 +144,12 @@ impl Seen {
         let differs = |a: Option<Id>, b: Option<Id>| matches!((a, b), (Some(a), Some(b)) if a != b);
         let contradiction = matches!((self.entry, other.entry), (Some(a), Some(b)) if a != b)
             || differs(self.content, other.content)
-            || differs(self.listing, other.listing);
+            || differs(self.listing, other.listing)
+            || matches!((self.is_link, other.is_link), (Some(a), Some(b)) if a != b);
         self.entry = self.entry.or(other.entry);
         self.content = self.content.or(other.content);
         self.listing = self.listing.or(other.listing);
+        self.is_link = self.is_link.or(other.is_link);
         self.through_link |= other.through_link;
         self.unknown |= other.unknown || contradiction;
     }
@@ -187,6 +200,20 @@ impl<'a> Recording<'a> {
     /// Takes in what a part that was rendered earlier looked at, when its result is used again.
     pub fn extend(&self, read_set: &ReadSet) {
         self.read_set.lock().extend(read_set);
+    }
+
+    /// True when `path` itself is a symbolic link.
+    ///
+    /// # Errors
+    /// Those of [`Files::entry`].
+    pub fn is_link(&self, path: &TreePath) -> Result<bool, Error> {
+        let located = self.tree.locate(path);
+        let is_link = self.tree.is_link(path);
+        self.note(path, &located, |seen| match is_link {
+            Ok(is_link) => seen.is_link = Some(is_link),
+            Err(_) => seen.unknown = true,
+        });
+        is_link
     }
 
     /// What was asked so far.

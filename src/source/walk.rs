@@ -93,6 +93,18 @@ pub(super) fn resolve(tree: &dyn Nodes, path: &TreePath) -> Result<Resolved, Err
     Ok(Resolved { path: at, entry: Some(entry), through_link: links > 0 })
 }
 
+/// True when `path` itself is a link, whatever stands above it.
+pub(super) fn is_link(tree: &dyn Nodes, path: &TreePath) -> Result<bool, Error> {
+    let Some(parent) = path.parent() else { return Ok(false) };
+    let directory = resolve(tree, &parent)?;
+    match directory.entry {
+        Some(Entry::Directory) => {
+            Ok(matches!(tree.node(&directory.path.join(path.file_name())?)?, Some(Node::Link(_))))
+        }
+        _ => Ok(false),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -240,7 +240,10 @@ mod tests {
             ),
         ];
         for (message, expected) in cases {
-            let found: Vec<_> = refusals(&format!("{PREFIX}{message}")).iter().map(|(path, problem)| format!("{path}: {problem}")).collect();
+            let found: Vec<_> = refusals(&format!("{PREFIX}{message}"))
+                .iter()
+                .map(|(path, problem)| format!("{path}: {problem}"))
+                .collect();
             assert_eq!(found, expected, "{message}");
         }
         assert!(refusals("deployments.apps \"d\" not found").is_empty());
@@ -249,7 +252,9 @@ mod tests {
     #[test]
     fn an_undeclared_field_is_dropped_where_the_server_saw_it() {
         let mut body = json!({"spec": {"ports": [{"port": 80, "x": 1}, {"port": 81, "x": 2}]}});
-        let (path, _) = refusals(&format!("{PREFIX}.spec.ports[port=81,protocol=\"TCP\"].x: field not declared in schema")).remove(0);
+        let (path, _) =
+            refusals(&format!("{PREFIX}.spec.ports[port=81,protocol=\"TCP\"].x: field not declared in schema"))
+                .remove(0);
         assert!(remove(&mut body, &path));
         assert_eq!(body, json!({"spec": {"ports": [{"port": 80, "x": 1}, {"port": 81}]}}));
         assert!(!remove(&mut body, &path), "nothing is left to drop");
@@ -260,6 +265,9 @@ mod tests {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "creationTimestamp": null},
             "data": {"a": "b2xk", "b": "Yg=="}, "stringData": {"a": "new", "c": null}});
         let object = acceptable(&Object::from_value(secret, None).unwrap());
-        assert_eq!(object.body, json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "bmV3", "b": "Yg==", "c": ""}}));
+        assert_eq!(
+            object.body,
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "bmV3", "b": "Yg==", "c": ""}})
+        );
     }
 }

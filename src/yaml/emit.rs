@@ -1,8 +1,682 @@
-//! From plain values to the text that kustomize prints (go-yaml v2).
+//! From plain values to the text that kustomize prints (go-yaml v2's emitter).
+//!
+//! Output depends on values only: no comment, style or order of keys survives kustomize. The order of keys is
+//! [`natural_order`]; how a string is written is decided by [`Traits`] and by what a YAML 1.1 reader would take it for.
+//! Everything is written once, into one string.
 
-use serde_json::Value;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::fmt::Write as _;
+
+use serde_json::{Map, Number, Value};
+
+use super::resolve::{self, Plain, Resolve};
+
+/// Lines are folded at the first space beyond this column.
+const WIDTH: usize = 80;
+/// A longer key is written with `?`.
+const LONGEST_SIMPLE_KEY: usize = 128;
+/// Spaces a level.
+const INDENT: usize = 2;
 
 /// One document, with its final line break.
 pub fn to_string(value: &Value) -> String {
-    format!("{value}\n")
+    let mut out = String::new();
+    push(&mut out, value);
+    out
+}
+
+/// Appends one document, with its final line break: documents are joined by `---\n`.
+pub fn push(out: &mut String, value: &Value) {
+    let mut emitter = Emitter { line_start: out.len(), out };
+    match value {
+        Value::Object(map) if !map.is_empty() => emitter.mapping(map, 0),
+        Value::Array(items) if !items.is_empty() => emitter.sequence(items, 0),
+        _ => emitter.inline(value, INDENT),
+    }
+}
+
+struct Emitter<'a> {
+    out: &'a mut String,
+    /// Where the current line begins: columns are counted only for text that may be folded.
+    line_start: usize,
+}
+
+impl Emitter<'_> {
+    /// Entries, each on lines indented by `indent`; the first one's indentation is already there.
+    fn mapping(&mut self, map: &Map<String, Value>, indent: usize) {
+        for (at, (key, value)) in in_natural_order(map).into_iter().enumerate() {
+            if at > 0 {
+                self.indent(indent);
+            }
+            if self.key(key, indent) {
+                self.value_of_simple_key(value, indent);
+            } else {
+                self.value(value, indent + INDENT);
+            }
+        }
+    }
+
+    /// Writes a key with its colon. False when it needed the form with `?`: its value then begins where an item's does.
+    fn key(&mut self, key: &str, indent: usize) -> bool {
+        let key = &*without_next_line(key);
+        let traits = Traits::of(key);
+        if key.len() <= LONGEST_SIMPLE_KEY && !traits.has_break {
+            self.scalar(key, traits, None);
+            self.out.push(':');
+            return true;
+        }
+        self.out.push_str("? ");
+        self.scalar(key, traits, Some(indent + INDENT));
+        self.end_line();
+        self.indent(indent);
+        self.out.push_str(": ");
+        false
+    }
+
+    fn value_of_simple_key(&mut self, value: &Value, indent: usize) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                self.line_break();
+                self.indent(indent + INDENT);
+                self.mapping(map, indent + INDENT);
+            }
+            // Not indented: kustomize's output is full of `key:` over `- item` in the same column.
+            Value::Array(items) if !items.is_empty() => {
+                self.line_break();
+                self.indent(indent);
+                self.sequence(items, indent);
+            }
+            _ => {
+                self.out.push(' ');
+                self.inline(value, indent + INDENT);
+            }
+        }
+    }
+
+    /// Items, each behind its dash; the first one's indentation is already there.
+    fn sequence(&mut self, items: &[Value], indent: usize) {
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.indent(indent);
+            }
+            self.out.push_str("- ");
+            self.value(item, indent + INDENT);
+        }
+    }
+
+    /// A value that begins on the line of its dash or colon, in column `indent`.
+    fn value(&mut self, value: &Value, indent: usize) {
+        match value {
+            Value::Object(map) if !map.is_empty() => self.mapping(map, indent),
+            Value::Array(items) if !items.is_empty() => self.sequence(items, indent),
+            _ => self.inline(value, indent),
+        }
+    }
+
+    /// A scalar or an empty collection, to the end of its line; text that goes on below is indented by `indent`.
+    fn inline(&mut self, value: &Value, indent: usize) {
+        match value {
+            Value::Null => self.out.push_str("null"),
+            Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            Value::Number(number) => push_number(self.out, number),
+            Value::String(text) => {
+                let text = without_next_line(text);
+                self.scalar(&text, Traits::of(&text), Some(indent));
+            }
+            Value::Array(_) => self.out.push_str("[]"),
+            Value::Object(_) => self.out.push_str("{}"),
+        }
+        self.end_line();
+    }
+
+    /// Text in the first form that can hold it. `fold`: the indentation of further lines; `None` in a simple key.
+    fn scalar(&mut self, text: &str, traits: Traits, fold: Option<usize>) {
+        let indent = fold.unwrap_or_default();
+        if text.contains('\n') {
+            return if traits.literal { self.literal(text, indent) } else { self.double_quoted(text, fold) };
+        }
+        if is_misread(text) {
+            self.double_quoted(text, fold);
+        } else if traits.plain {
+            self.plain(text, fold);
+        } else if traits.single_quoted {
+            self.single_quoted(text, fold);
+        } else {
+            self.double_quoted(text, fold);
+        }
+    }
+
+    fn plain(&mut self, text: &str, fold: Option<usize>) {
+        let Some(indent) = fold.filter(|_| self.may_fold(text)) else { return self.out.push_str(text) };
+        let mut column = self.column();
+        let mut after_space = false;
+        let mut rest = text.chars().peekable();
+        while let Some(character) = rest.next() {
+            let is_space = character == ' ';
+            if is_space && !after_space && column > WIDTH && rest.peek() != Some(&' ') {
+                column = self.fold(indent);
+            } else {
+                self.out.push(character);
+                column += 1;
+            }
+            after_space = is_space;
+        }
+    }
+
+    fn single_quoted(&mut self, text: &str, fold: Option<usize>) {
+        self.out.push('\'');
+        let mut column = self.column();
+        let mut after_space = false;
+        let mut after_break = false;
+        let mut is_first = true;
+        let mut rest = text.chars().peekable();
+        while let Some(character) = rest.next() {
+            let may_fold = character == ' ' && !after_space && !is_first && column > WIDTH;
+            match fold {
+                Some(indent) if may_fold && rest.peek().is_some_and(|next| *next != ' ') => {
+                    column = self.fold(indent);
+                }
+                // The separators of lines and paragraphs end a line without a line feed.
+                Some(_) if is_break(character) => {
+                    self.out.push(character);
+                    self.line_start = self.out.len();
+                    column = 0;
+                }
+                _ => {
+                    if let (true, Some(indent)) = (after_break, fold) {
+                        self.indent(indent);
+                        column = indent;
+                    }
+                    if character == '\'' {
+                        self.out.push('\'');
+                        column += 1;
+                    }
+                    self.out.push(character);
+                    column += 1;
+                }
+            }
+            after_space = character == ' ';
+            after_break = is_break(character);
+            is_first = false;
+        }
+        self.out.push('\'');
+    }
+
+    fn double_quoted(&mut self, text: &str, fold: Option<usize>) {
+        self.out.push('"');
+        let mut column = self.column();
+        let mut after_space = false;
+        let mut is_first = true;
+        let mut rest = text.chars().peekable();
+        while let Some(character) = rest.next() {
+            let may_fold = character == ' ' && !after_space && !is_first && column > WIDTH;
+            match (fold, rest.peek()) {
+                (Some(indent), Some(next)) if may_fold => {
+                    column = self.fold(indent);
+                    if *next == ' ' {
+                        self.out.push('\\');
+                        column += 1;
+                    }
+                }
+                _ if is_special(character) || is_break(character) || matches!(character, '"' | '\\') => {
+                    let start = self.out.len();
+                    push_escape(self.out, character);
+                    column += self.out.len() - start;
+                }
+                _ => {
+                    self.out.push(character);
+                    column += 1;
+                }
+            }
+            after_space = character == ' ';
+            is_first = false;
+        }
+        self.out.push('"');
+    }
+
+    fn literal(&mut self, text: &str, indent: usize) {
+        self.out.push('|');
+        if text.starts_with(|first| first == ' ' || is_break(first)) {
+            self.out.push('2');
+        }
+        let mut from_end = text.chars().rev();
+        match (from_end.next().is_some_and(is_break), from_end.next()) {
+            (false, _) => self.out.push('-'),
+            (true, before) if before.is_none_or(is_break) => self.out.push('+'),
+            (true, _) => {}
+        }
+        self.line_break();
+        let mut after_break = true;
+        for line in text.split_inclusive(is_break) {
+            if after_break && !line.starts_with(is_break) {
+                self.indent(indent);
+            }
+            self.out.push_str(line);
+            after_break = line.ends_with(is_break);
+            if after_break {
+                self.line_start = self.out.len();
+            }
+        }
+    }
+
+    /// Text without spaces, and text that ends before the border, is copied as it is.
+    fn may_fold(&self, text: &str) -> bool {
+        self.out.len() - self.line_start + text.len() > WIDTH && text.contains(' ')
+    }
+
+    fn column(&self) -> usize {
+        self.out.get(self.line_start..).map_or(0, |line| line.chars().count())
+    }
+
+    fn fold(&mut self, indent: usize) -> usize {
+        self.line_break();
+        self.indent(indent);
+        indent
+    }
+
+    fn indent(&mut self, indent: usize) {
+        self.out.extend(std::iter::repeat_n(' ', indent));
+    }
+
+    fn line_break(&mut self) {
+        self.out.push('\n');
+        self.line_start = self.out.len();
+    }
+
+    /// A literal may have ended its line already.
+    fn end_line(&mut self) {
+        if self.out.len() > self.line_start {
+            self.line_break();
+        }
+    }
+}
+
+/// Which forms can hold a text.
+#[derive(Clone, Copy)]
+struct Traits {
+    plain: bool,
+    single_quoted: bool,
+    literal: bool,
+    has_break: bool,
+}
+
+impl Traits {
+    fn of(text: &str) -> Self {
+        if is_simple_word(text) {
+            return Traits { plain: true, single_quoted: true, literal: true, has_break: false };
+        }
+        let starts_like_a_document = text.starts_with("---") || text.starts_with("...");
+        let mut is_indicator = starts_like_a_document;
+        let (mut special, mut has_break, mut break_space, mut space_break) = (false, false, false, false);
+        let mut before = None;
+        let mut rest = text.chars().peekable();
+        while let Some(character) = rest.next() {
+            let before_blank = rest.peek().is_none_or(|next| matches!(next, ' ' | '\t'));
+            is_indicator |= match (character, before) {
+                (
+                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`',
+                    None,
+                ) => true,
+                ('?' | '-', None) | (':', _) => before_blank,
+                ('#', Some(before)) => matches!(before, ' ' | '\t' | '\0') || is_break(before),
+                _ => false,
+            };
+            special |= is_special(character);
+            let after_break = before.is_some_and(is_break);
+            if is_break(character) {
+                has_break = true;
+                space_break |= before == Some(' ');
+            } else if character == ' ' {
+                break_space |= after_break;
+            }
+            before = Some(character);
+        }
+        let ends_with_space = text.ends_with(' ');
+        let no_single = break_space || space_break || special;
+        Traits {
+            plain: !(is_indicator || has_break || text.starts_with(' ') || ends_with_space || no_single),
+            single_quoted: !no_single,
+            literal: !(ends_with_space || space_break || special),
+            has_break,
+        }
+    }
+}
+
+/// Most texts in manifests: letters, digits and what stands between them without a meaning.
+fn is_simple_word(text: &str) -> bool {
+    text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/'))
+}
+
+/// True when a reader of YAML 1.1 would take plain text for something else than a string.
+fn is_misread(text: &str) -> bool {
+    resolve::plain(text, Resolve::V2) != Plain::Text || resolve::is_time(text) || is_base_60(text)
+}
+
+/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`: `12:30`, `190:20:30.5`.
+fn is_base_60(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !unsigned.starts_with(|first: char| first.is_ascii_digit()) || !unsigned.contains(':') {
+        return false;
+    }
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let mut parts = whole.split(':');
+    let first_fits = parts.next().is_some_and(digits);
+    let is_sixtieth = |part: &str| match part.as_bytes() {
+        [unit] => unit.is_ascii_digit(),
+        [b'0'..=b'5', unit] => unit.is_ascii_digit(),
+        _ => false,
+    };
+    first_fits && parts.all(is_sixtieth) && digits(fraction)
+}
+
+/// What forces double quotes.
+fn is_special(character: char) -> bool {
+    !matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
+}
+
+fn is_break(character: char) -> bool {
+    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn push_escape(out: &mut String, character: char) {
+    out.push('\\');
+    let short = match character {
+        '\0' => '0',
+        '\u{7}' => 'a',
+        '\u{8}' => 'b',
+        '\t' => 't',
+        '\n' => 'n',
+        '\u{b}' => 'v',
+        '\u{c}' => 'f',
+        '\r' => 'r',
+        '\u{1b}' => 'e',
+        '"' => '"',
+        '\\' => '\\',
+        '\u{85}' => 'N',
+        '\u{2028}' => 'L',
+        '\u{2029}' => 'P',
+        _ => {
+            let number = u32::from(character);
+            // Writing to a string cannot fail.
+            let _ = match number {
+                ..=0xff => write!(out, "x{number:02X}"),
+                0x100..=0xffff => write!(out, "u{number:04X}"),
+                _ => write!(out, "U{number:08X}"),
+            };
+            return;
+        }
+    };
+    out.push(short);
+}
+
+/// A number as Go prints it.
+pub(super) fn push_number(out: &mut String, number: &Number) {
+    let float = if number.is_f64() { number.as_f64() } else { None };
+    match float.map(|float| (float, super::value::number_from_f64(float))) {
+        Some((float, Some(Value::Number(number)))) if number.is_f64() => push_float(out, float),
+        Some((_, Some(Value::Number(integer)))) => {
+            let _ = write!(out, "{integer}");
+        }
+        _ => {
+            let _ = write!(out, "{number}");
+        }
+    }
+}
+
+/// Go's `%g` with the shortest digits: exponents below -4 and from 6 on are written.
+pub(super) fn push_float(out: &mut String, number: f64) {
+    let scientific = format!("{number:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let _ = if (-4..6).contains(&exponent) {
+        write!(out, "{number}")
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        write!(out, "{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+    };
+}
+
+/// kustomize reads each value back from JSON, where a raw next-line character is a line break: with the spaces around
+/// it, one becomes a space, and several one line feed less.
+fn without_next_line(text: &str) -> Cow<'_, str> {
+    const NEXT_LINE: char = '\u{85}';
+    if text.is_ascii() || !text.contains(NEXT_LINE) {
+        return text.into();
+    }
+    let mut folded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(NEXT_LINE) {
+        folded.push_str(before.trim_end_matches(' '));
+        rest = after.trim_start_matches([' ', NEXT_LINE]);
+        let gap = after.get(..after.len() - rest.len()).unwrap_or_default();
+        match gap.matches(NEXT_LINE).count() {
+            0 => folded.push(' '),
+            further => folded.extend(std::iter::repeat_n('\n', further)),
+        }
+    }
+    folded.push_str(rest);
+    folded.into()
+}
+
+/// A mapping's entries in the order in which go-yaml prints them.
+///
+/// Merge sort by hand: the order is not total for odd keys (its numbers wrap), and the standard library's sort may
+/// panic on such an order.
+fn in_natural_order(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let mut entries: Vec<_> = map.iter().collect();
+    let mut other = Vec::with_capacity(entries.len());
+    let mut run = 1;
+    while run < entries.len() {
+        for pair in entries.chunks(2 * run) {
+            let (mut left, mut right) = pair.split_at(run.min(pair.len()));
+            while let ([first, left_rest @ ..], [second, right_rest @ ..]) = (left, right) {
+                if natural_order(second.0, first.0) == Ordering::Less {
+                    other.push(*second);
+                    right = right_rest;
+                } else {
+                    other.push(*first);
+                    left = left_rest;
+                }
+            }
+            other.extend_from_slice(left);
+            other.extend_from_slice(right);
+        }
+        std::mem::swap(&mut entries, &mut other);
+        other.clear();
+        run *= 2;
+    }
+    entries
+}
+
+/// go-yaml's order of keys: runs of digits compare as numbers, letters come after everything else.
+pub fn natural_order(left: &str, right: &str) -> Ordering {
+    let same = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
+    // Both sides have the same bytes before it, so it is a border between characters in both or in neither.
+    let mut at = same;
+    while !left.is_char_boundary(at) {
+        at -= 1;
+    }
+    let (Some((before, left)), Some((_, right))) = (left.split_at_checked(at), right.split_at_checked(at)) else {
+        return Ordering::Equal;
+    };
+    let (Some(a), Some(b)) = (left.chars().next(), right.chars().next()) else {
+        return left.len().cmp(&right.len());
+    };
+    match (a.is_alphabetic(), b.is_alphabetic()) {
+        (true, true) => return a.cmp(&b),
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let in_a_number = (a == '0' || b == '0')
+        && before.chars().rev().take_while(|character| is_digit(*character)).any(|digit| digit != '0');
+    let (a_number, a_length) = leading_number(left, in_a_number);
+    let (b_number, b_length) = leading_number(right, in_a_number);
+    a_number.cmp(&b_number).then(a_length.cmp(&b_length)).then(a.cmp(&b))
+}
+
+fn leading_number(text: &str, in_a_number: bool) -> (i64, usize) {
+    text.chars().take_while(|character| is_digit(*character)).fold(
+        (i64::from(in_a_number), 0),
+        |(number, length), digit| {
+            let digit = i64::from(u32::from(digit)) - i64::from(u32::from('0'));
+            (number.wrapping_mul(10).wrapping_add(digit), length + 1)
+        },
+    )
+}
+
+fn is_digit(character: char) -> bool {
+    character.is_ascii_digit() || (!character.is_ascii() && character.is_numeric())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(value: &Value, expected: &str) {
+        assert_eq!(to_string(value), expected, "{value}");
+    }
+
+    #[test]
+    fn collections_are_laid_out_as_kustomize_prints_them() {
+        check(
+            &json!({"a": {"b": [1, {"c": null, "d": []}], "e": {}}}),
+            "a:\n  b:\n  - 1\n  - c: null\n    d: []\n  e: {}\n",
+        );
+        check(&json!([["a", "b"], ["c"]]), "- - a\n  - b\n- - c\n");
+        check(&json!({}), "{}\n");
+        check(&json!([]), "[]\n");
+        check(&json!("x"), "x\n");
+    }
+
+    #[test]
+    fn keys_come_in_their_natural_order() {
+        let expected = [
+            "_x", "1", "02", "9", "10", "A", "Z", "a-b", "a.b", "a/b", "a_b", "a1", "a01", "a001", "a9", "a10", "aB",
+            "ab", "b", "v1", "v10", "v1alpha1", "v1beta1", "é", "中",
+        ];
+        let map: Map<String, Value> = expected.iter().rev().map(|key| ((*key).to_owned(), Value::Null)).collect();
+        let keys: Vec<&str> = in_natural_order(&map).into_iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn strings_take_the_first_form_that_holds_them() {
+        let cases = [
+            // text, as the value of `k`
+            ("", "\"\""),
+            ("a b", "a b"),
+            ("yes", "\"yes\""),
+            ("nO", "nO"),
+            ("~", "\"~\""),
+            ("08", "\"08\""),
+            ("1e3", "\"1e3\""),
+            ("0o8", "0o8"),
+            ("12:30", "\"12:30\""),
+            ("1:60", "1:60"),
+            ("190:20:30.5", "\"190:20:30.5\""),
+            ("2020-1-1", "\"2020-1-1\""),
+            ("2020-01-01T10:00:00", "2020-01-01T10:00:00"),
+            ("2020-01-01x", "2020-01-01x"),
+            ("0xFFFFFFFFFFFFFFFFF", "0xFFFFFFFFFFFFFFFFF"),
+            (".inf", "\".inf\""),
+            ("=", "="),
+            ("<<", "<<"),
+            ("1_000", "\"1_000\""),
+            ("_1", "_1"),
+            (":a", ":a"),
+            ("-a", "-a"),
+            ("?a", "?a"),
+            ("- a", "'- a'"),
+            ("-", "'-'"),
+            ("a: b", "'a: b'"),
+            ("a:", "'a:'"),
+            ("a #b", "'a #b'"),
+            ("a#b", "a#b"),
+            ("---a", "'---a'"),
+            ("it's", "it's"),
+            ("'it's", "'''it''s'"),
+            ("a\"b", "a\"b"),
+            ("a\\b", "a\\b"),
+            (" a", "' a'"),
+            ("a ", "'a '"),
+            ("@a", "'@a'"),
+            ("a\tb", "\"a\\tb\""),
+            ("a\rb", "\"a\\rb\""),
+            ("😀", "\"\\U0001F600\""),
+            ("\u{feff}", "\"\\uFEFF\""),
+            ("a\u{1}", "\"a\\x01\""),
+            ("é中", "é中"),
+            ("a\u{2028}b", "'a\u{2028}    b'"),
+            ("a\nb", "|-\n    a\n    b"),
+            ("a\n", "|\n    a"),
+            ("a\n\n", "|+\n    a\n"),
+            ("\n", "|2+\n"),
+            ("\na", "|2-\n\n    a"),
+            (" a\nb", "|2-\n     a\n    b"),
+            ("a\n b", "|-\n    a\n     b"),
+            ("a \nb", "\"a \\nb\""),
+            ("a\nb ", "\"a\\nb \""),
+            ("x\u{85}y", "x y"),
+            ("\u{85}", "' '"),
+            ("x \u{85} y", "x y"),
+            ("x\u{85}\u{85}y", "|-\n    x\n    y"),
+            ("x\u{85}\n\u{85}y", "\"x \\n y\""),
+        ];
+        for (text, expected) in cases {
+            check(&json!({"m": {"k": text}}), &format!("m:\n  k: {expected}\n"));
+        }
+    }
+
+    #[test]
+    fn long_text_is_folded_beyond_column_80() {
+        let words = |count: usize| vec!["word5"; count].join(" ");
+        // `k: ` and 13 words end in column 80; the 14th still starts on the line, as the border has to be passed.
+        check(&json!({"k": words(13)}), &format!("k: {}\n", words(13)));
+        check(&json!({"k": words(15)}), &format!("k: {}\n  {}\n", words(14), words(1)));
+        check(&json!([words(16)]), &format!("- {}\n  {}\n", words(14), words(2)));
+        check(&json!({"k": format!("'{}", words(15))}), &format!("k: '''{}\n  {}'\n", words(13), words(2)));
+        check(&json!({"k": format!("\t{}", words(15))}), &format!("k: \"\\t{}\n  {}\"\n", words(13), words(2)));
+        check(&json!({"k": "x".repeat(200)}), &format!("k: {}\n", "x".repeat(200)));
+        check(&json!({"k": format!("{}  y", "x".repeat(90))}), &format!("k: {}  y\n", "x".repeat(90)));
+    }
+
+    #[test]
+    fn long_keys_are_written_apart() {
+        let key = "k".repeat(129);
+        let value = json!({"a": 1, "b": 2});
+        check(&json!({ key.clone(): value }), &format!("? {key}\n: a: 1\n  b: 2\n"));
+        check(&json!({ key.clone(): ["x", "z"] }), &format!("? {key}\n: - x\n  - z\n"));
+        check(&json!({"a\nb": 1}), "? |-\n  a\n  b\n: 1\n");
+        check(&json!({ "k".repeat(128): 1 }), &format!("{}: 1\n", "k".repeat(128)));
+    }
+
+    #[test]
+    fn numbers_are_printed_as_go_prints_them() {
+        let cases = [
+            (json!(1.0), "1"),
+            (json!(1e15), "1000000000000000"),
+            (json!(1e19), "10000000000000000000"),
+            (json!(1e20), "1e+20"),
+            (json!(12_345_678_901_234_567_890.0), "12345678901234567000"),
+            (json!(999_999.5), "999999.5"),
+            (json!(1_000_000.5), "1.0000005e+06"),
+            (json!(100_000_000.5), "1.000000005e+08"),
+            (json!(0.0001), "0.0001"),
+            (json!(0.00001), "1e-05"),
+            (json!(-0.0), "0"),
+            (json!(1e300), "1e+300"),
+            (json!(18_446_744_073_709_551_616.0), "1.8446744073709552e+19"),
+            (json!(-1e19), "-1e+19"),
+            (json!(u64::MAX), "18446744073709551615"),
+            (json!(9_007_199_254_740_993_i64), "9007199254740993"),
+        ];
+        for (number, expected) in cases {
+            check(&number, &format!("{expected}\n"));
+        }
+    }
 }

@@ -35,14 +35,9 @@ pub enum Problem {
         /// Its number.
         character: u32,
     },
-    /// A `%YAML` directive other than 1.1.
-    #[error("YAML version {major}.{minor} is not supported")]
-    Version {
-        /// Before the dot.
-        major: u32,
-        /// After it.
-        minor: u32,
-    },
+    /// A line that starts with `%`.
+    #[error("YAML directives are not supported")]
+    Directive,
     /// An alias without its anchor.
     #[error("the anchor `{name}` is not defined above this alias")]
     UnknownAnchor {
@@ -134,7 +129,7 @@ impl Error {
             Problem::DuplicateKey { .. } => "Remove one of the two.",
             Problem::KeyNotString { .. } => "Put the key into quotes.",
             Problem::Separator => "Put what follows `---` on a line of its own.",
-            Problem::Version { .. } => "Remove the `%YAML` line.",
+            Problem::Directive => "Remove this line.",
             Problem::NotText => "Save the file as UTF-8.",
             Problem::TooLarge { .. } | Problem::TooMany { .. } => "Split the file.",
             _ => return None,

@@ -258,16 +258,16 @@ impl Node {
         self.notes.as_ref()?.foot.as_deref()
     }
 
-    pub(super) fn add_head_comment(&mut self, text: &str) {
-        append_line(&mut self.notes_mut().head, text);
+    pub(super) fn set_head_comment(&mut self, text: String) {
+        self.notes_mut().head = Some(text.into());
     }
 
-    pub(super) fn add_line_comment(&mut self, text: &str) {
-        append_line(&mut self.notes_mut().line, text);
+    pub(super) fn set_line_comment(&mut self, text: &str) {
+        self.notes_mut().line = Some(text.into());
     }
 
-    pub(super) fn add_foot_comment(&mut self, text: &str) {
-        append_line(&mut self.notes_mut().foot, text);
+    pub(super) fn set_foot_comment(&mut self, text: String) {
+        self.notes_mut().foot = Some(text.into());
     }
 
     pub(super) fn set_end(&mut self, end: u32) {
@@ -480,11 +480,4 @@ impl Entry {
 /// The plain scalars that every reader takes for null.
 pub(super) fn is_null_text(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
-}
-
-fn append_line(comment: &mut Option<Box<str>>, text: &str) {
-    *comment = Some(match comment.take() {
-        Some(before) => format!("{before}\n{text}").into(),
-        None => text.into(),
-    });
 }

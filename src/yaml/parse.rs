@@ -1,10 +1,19 @@
 //! From bytes to documents.
+//!
+//! A file is split at its `---` lines before any parser sees it, as kustomize and kubectl do: what follows a `...` inside
+//! of one part is never read. The tree is built with a stack of its own, so that no input can exhaust the thread's.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use granit_parser::{Event, Placement, StructureStyle};
+use smol_str::SmolStr;
+
 use super::error::{Error, Problem};
-use super::node::Document;
+use super::hanging::{self, Shifts};
+use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
 use super::resolve::Resolve;
+use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
 
 /// How much a file may ask for. Files come from anybody who can open a pull request.
@@ -12,15 +21,17 @@ use crate::error::Origin;
 pub struct Limits {
     /// Bytes of the file.
     pub bytes: usize,
-    /// Values in the file, aliases expanded.
+    /// Values in the file, keys included.
     pub nodes: usize,
+    /// Values that aliases add in one document; 64 bytes of a text count as one.
+    pub expanded: usize,
     /// Levels of nesting, aliases expanded.
     pub depth: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { bytes: 32 << 20, nodes: 2_000_000, depth: 250 }
+        Limits { bytes: 32 << 20, nodes: 2_000_000, expanded: 200_000, depth: 250 }
     }
 }
 
@@ -44,10 +55,543 @@ pub fn parse_as(file: &Arc<str>, bytes: &[u8], mode: Resolve) -> Result<Vec<Docu
 ///
 /// # Errors
 /// The first problem of the file.
-pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], _mode: Resolve) -> Result<Vec<Document>, Error> {
+pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve) -> Result<Vec<Document>, Error> {
     if bytes.len() > limits.bytes {
         let problem = Problem::TooLarge { bytes: bytes.len(), limit: limits.bytes };
         return Err(Error { problem, origin: Origin::file(Arc::clone(file)), line: None });
     }
-    Ok(Vec::new())
+    let text = Arc::new(Text::new(file, decode(file, bytes)?));
+    refuse_control_characters(&text)?;
+    let mut nodes = 0;
+    let mut documents = Vec::new();
+    for part in split(&text)? {
+        let mut builder = Builder::new(&text, part.start, limits, mode, nodes);
+        let mut root = builder.document(text.slice(part));
+        if root.is_err()
+            && builder.hangs
+            && let Some((copy, shifts)) = hanging::indent(text.slice(part))
+        {
+            let mut again = Builder::new(&text, part.start, limits, mode, nodes);
+            again.shifts = Some(shifts);
+            let found = again.document(&copy);
+            let is_sound = again.shifts.as_ref().is_some_and(|shifts| shifts.are_inside(&again.quoted));
+            if is_sound {
+                (builder, root) = (again, found);
+            }
+        }
+        nodes = builder.nodes;
+        if let Some(root) = root?.filter(|root| !root.is_null()) {
+            documents.push(Document { root });
+        }
+    }
+    Ok(documents)
+}
+
+impl Error {
+    /// A problem at a byte of a text.
+    fn at(problem: Problem, text: &Text, byte: u32) -> Self {
+        let origin = text.origin(byte);
+        let line = text.line(origin.line).map(Into::into);
+        Error { problem, origin, line }
+    }
+}
+
+/// go-yaml recognises UTF-16 by its byte order mark.
+fn decode(file: &Arc<str>, bytes: &[u8]) -> Result<String, Error> {
+    let not_text = |valid_up_to: usize| {
+        let before = bytes.get(..valid_up_to).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error { problem: Problem::NotText, origin: Origin::new(Arc::clone(file), to_u32(line), 0), line: None }
+    };
+    let from_unit: fn([u8; 2]) -> u16 = match bytes {
+        [0xff, 0xfe, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] => u16::from_be_bytes,
+        _ => {
+            let text = std::str::from_utf8(bytes).map_err(|error| not_text(error.valid_up_to()))?;
+            return Ok(text.to_owned());
+        }
+    };
+    let units = bytes.chunks(2).map(|unit| match *unit {
+        [first, second] => from_unit([first, second]),
+        // Half a unit: a lone surrogate is no text either.
+        _ => 0xd800,
+    });
+    char::decode_utf16(units).collect::<Result<_, _>>().map_err(|_| not_text(0))
+}
+
+/// YAML's printable characters, as go-yaml's reader has them.
+fn refuse_control_characters(text: &Text) -> Result<(), Error> {
+    let plain = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
+    if text.as_str().as_bytes().iter().all(plain) {
+        return Ok(());
+    }
+    let refused = text.as_str().char_indices().find(|(_, character)| is_control(*character));
+    refused.map_or(Ok(()), |(at, character)| {
+        Err(Error::at(Problem::ControlCharacter { character: character.into() }, text, to_u32(at)))
+    })
+}
+
+/// True for what go-yaml refuses to read.
+pub(super) fn is_control(character: char) -> bool {
+    !matches!(character,
+        '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+/// The parts between the lines that start with `---`. The file's first line is none of these: its `---` is the parser's.
+fn split(text: &Text) -> Result<Vec<Span>, Error> {
+    let all = text.as_str();
+    let mut parts = Vec::new();
+    let mut start = if all.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut from = start;
+    while let Some(at) = all.get(from..).and_then(|rest| rest.find("\n---")).map(|at| from + at + 1) {
+        let Some(end) = all.get(at..).and_then(|rest| rest.find('\n')).map(|end| at + end + 1) else { break };
+        let after = all.get(at + "---".len()..end).unwrap_or_default().trim();
+        if !after.is_empty() && !after.starts_with('#') {
+            return Err(Error::at(Problem::Separator, text, to_u32(at)));
+        }
+        parts.push(Span { start: to_u32(start), end: to_u32(at) });
+        (start, from) = (end, end);
+    }
+    parts.push(Span { start: to_u32(start), end: to_u32(all.len()) });
+    Ok(parts)
+}
+
+/// What an anchor stands for, once its node is complete.
+struct Anchored {
+    node: Node,
+    weight: usize,
+    depth: usize,
+}
+
+/// A collection that is not complete yet.
+struct Open {
+    node: Node,
+    /// In a mapping: the key whose value comes next.
+    key: Option<Node>,
+    anchor: usize,
+    has_merge: bool,
+}
+
+/// Builds the tree of one document from the parser's events.
+struct Builder<'a> {
+    text: &'a Arc<Text>,
+    /// Where the part begins in the file.
+    base: u32,
+    limits: Limits,
+    mode: Resolve,
+    nodes: usize,
+    expanded: usize,
+    open: Vec<Open>,
+    anchors: HashMap<usize, Anchored>,
+    /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
+    comments: String,
+    root: Option<Node>,
+    /// Set when the parser refused quoted text for its indentation.
+    hangs: bool,
+    /// When the parser reads a copy in which such text is indented.
+    shifts: Option<Shifts>,
+    /// Then: the quoted scalars in the copy.
+    quoted: Vec<Span>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(text: &'a Arc<Text>, base: u32, limits: Limits, mode: Resolve, nodes: usize) -> Self {
+        Builder {
+            text,
+            base,
+            limits,
+            mode,
+            nodes,
+            expanded: 0,
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            comments: String::new(),
+            root: None,
+            hangs: false,
+            shifts: None,
+            quoted: Vec::new(),
+        }
+    }
+
+    /// The first document of a part; `None` when it has only comments.
+    fn document(&mut self, part: &str) -> Result<Option<Node>, Error> {
+        let options = granit_parser::options! {
+            flow_nesting_limit: self.limits.depth,
+            block_nesting_limit: self.limits.depth,
+            // Licence headers are longer than the default of 96 lines; the file's size bounds them.
+            max_buffered_comment_events: usize::MAX,
+            emit_unresolved_aliases: true,
+            // Splitting takes them from their document; kustomize and kubectl fail on them.
+            disallow_directives: true,
+        };
+        let mut parser = granit_parser::Parser::new_from_str_with_options(part, options);
+        while let Some(event) = parser.next_event() {
+            let (event, place) = event.map_err(|error| self.syntax(&error))?;
+            let span = self.span(place);
+            match event {
+                Event::Scalar(text, style, anchor, tag) => {
+                    if self.shifts.is_some() && is_quoted(style) {
+                        self.quoted.push(byte_span(place));
+                    }
+                    let style = scalar_style(style);
+                    let text =
+                        if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
+                    let scalar = Scalar { text: SmolStr::new(text), style };
+                    self.scalar(scalar, anchor, tag.as_deref(), span)?;
+                }
+                Event::SequenceStart(style, anchor, tag) => {
+                    let content = Content::Sequence(Sequence { items: Vec::new(), style: collection_style(style) });
+                    self.start(content, anchor, tag.as_deref(), span)?;
+                }
+                Event::MappingStart(style, anchor, tag) => {
+                    let content = Content::Mapping(Mapping { entries: Vec::new(), style: collection_style(style) });
+                    self.start(content, anchor, tag.as_deref(), span)?;
+                }
+                Event::SequenceEnd | Event::MappingEnd => self.end(span)?,
+                Event::Alias(anchor) => self.alias(anchor, span)?,
+                Event::UnresolvedAlias(name) => {
+                    return Err(self.error(Problem::UnknownAnchor { name: name.into_owned() }, span.start));
+                }
+                Event::Comment(_, placement) => self.comment(placement, span),
+                Event::DocumentEnd => break,
+                _ => {}
+            }
+        }
+        let comments = std::mem::take(&mut self.comments);
+        let mut root = self.root.take();
+        if let Some(root) = root.as_mut().filter(|_| !comments.is_empty()) {
+            root.set_foot_comment(comments);
+        }
+        Ok(root)
+    }
+
+    fn scalar(
+        &mut self,
+        scalar: Scalar,
+        anchor: usize,
+        tag: Option<&granit_parser::Tag>,
+        span: Span,
+    ) -> Result<(), Error> {
+        self.count(span)?;
+        let mut node = Node::read(Content::Scalar(scalar), span, self.text);
+        node.set_tag(tag.map(short_tag));
+        self.take_comments(&mut node);
+        self.remember(anchor, &node, span)?;
+        self.add(node)
+    }
+
+    fn start(
+        &mut self,
+        content: Content,
+        anchor: usize,
+        tag: Option<&granit_parser::Tag>,
+        span: Span,
+    ) -> Result<(), Error> {
+        self.count(span)?;
+        if self.open.len() >= self.limits.depth {
+            return Err(self.error(Problem::TooDeep { limit: self.limits.depth }, span.start));
+        }
+        let mut node = Node::read(content, span, self.text);
+        node.set_tag(tag.map(short_tag));
+        // A comment above a list's item is the item's; one above a mapping's first key is the key's.
+        if self.open.last().is_some_and(|parent| parent.node.is_sequence()) {
+            self.take_comments(&mut node);
+        }
+        self.open.push(Open { node, key: None, anchor, has_merge: false });
+        Ok(())
+    }
+
+    fn end(&mut self, span: Span) -> Result<(), Error> {
+        let Some(Open { mut node, has_merge, anchor, .. }) = self.open.pop() else { return Ok(()) };
+        let end = match &node.content {
+            Content::Sequence(Sequence { items, style: CollectionStyle::Block }) => {
+                items.last().map(|item| item.span().end)
+            }
+            Content::Mapping(Mapping { entries, style: CollectionStyle::Block }) => {
+                entries.last().map(|entry| entry.value.span().end.max(entry.key.span().end))
+            }
+            _ => None,
+        };
+        node.set_end(end.unwrap_or(span.end));
+        if has_merge && let Content::Mapping(mapping) = &mut node.content {
+            let entries = std::mem::take(&mut mapping.entries);
+            mapping.entries = self.merge(entries)?;
+        }
+        self.remember(anchor, &node, span)?;
+        self.add(node)
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Error> {
+        let Some(anchored) = self.anchors.get(&anchor) else {
+            let name = self.text.slice(span).trim_start_matches('*').to_owned();
+            return Err(self.error(Problem::AnchorContainsItself { name }, span.start));
+        };
+        if self.open.len() + anchored.depth > self.limits.depth {
+            return Err(self.error(Problem::TooDeep { limit: self.limits.depth }, span.start));
+        }
+        let weight = anchored.weight;
+        self.expand(weight, span)?;
+        // Looked up again: counting borrows the builder.
+        let Some(node) = self.anchors.get(&anchor).map(|anchored| anchored.node.clone()) else { return Ok(()) };
+        self.add(node)
+    }
+
+    /// Puts a complete node where it belongs.
+    fn add(&mut self, node: Node) -> Result<(), Error> {
+        let Some(parent) = self.open.last_mut() else {
+            self.root = Some(node);
+            return Ok(());
+        };
+        match &mut parent.node.content {
+            Content::Sequence(sequence) => sequence.items.push(node),
+            Content::Mapping(mapping) => match parent.key.take() {
+                None => {
+                    parent.has_merge |= is_merge(&node);
+                    parent.key = Some(node);
+                }
+                Some(key) => mapping.entries.push(Entry { key, value: node }),
+            },
+            Content::Scalar(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps a copy for the aliases to come. Copies count: anchors may be nested, and each would copy the whole.
+    fn remember(&mut self, anchor: usize, node: &Node, span: Span) -> Result<(), Error> {
+        if anchor == 0 {
+            return Ok(());
+        }
+        let (weight, depth) = measure(node);
+        if node.is_scalar() {
+            self.count(span)?;
+        } else {
+            self.expand(weight, span)?;
+        }
+        self.anchors.insert(anchor, Anchored { node: node.clone(), weight, depth });
+        Ok(())
+    }
+
+    /// Replaces `<<` entries by what they stand for.
+    ///
+    /// v3: own keys win. v2: what comes later wins. In a list of mappings the earlier one wins in both.
+    fn merge(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
+        let mut merged: Vec<Entry> = Vec::with_capacity(entries.len());
+        let mut merge_key = None;
+        // Where each key is, and whether it came through `<<`.
+        let mut places: HashMap<SmolStr, (usize, bool)> = HashMap::new();
+        if self.mode == Resolve::V3 {
+            let own = entries.iter().filter(|entry| !is_merge(&entry.key)).filter_map(Entry::name);
+            places.extend(own.map(|name| (SmolStr::new(name), (usize::MAX, false))));
+        }
+        for entry in entries {
+            let name = entry.key.as_scalar().map(|scalar| scalar.text.clone());
+            if !is_merge(&entry.key) {
+                let place = name.as_ref().and_then(|name| places.get(name)).copied();
+                match place.and_then(|(at, through_merge)| merged.get_mut(at).filter(|_| through_merge)) {
+                    Some(overridden) => *overridden = entry,
+                    None => {
+                        if self.mode == Resolve::V2 {
+                            places.extend(name.map(|name| (name, (merged.len(), false))));
+                        }
+                        merged.push(entry);
+                    }
+                }
+                continue;
+            }
+            if let Some(first) = merge_key.filter(|_| self.mode == Resolve::V3) {
+                let first = self.text.origin(first).line;
+                let problem = Problem::DuplicateKey { key: "<<".to_owned(), first };
+                return Err(self.error(problem, entry.key.span().start));
+            }
+            merge_key = Some(entry.key.span().start);
+            let mut added = HashMap::new();
+            for source in self.merged_mappings(entry.value)? {
+                for entry in source {
+                    let Some(name) = entry.key.as_scalar().map(|scalar| scalar.text.clone()) else {
+                        merged.push(entry);
+                        continue;
+                    };
+                    if added.contains_key(&name) {
+                        continue;
+                    }
+                    match places.get(&name) {
+                        Some(_) if self.mode == Resolve::V3 => continue,
+                        Some((at, _)) => {
+                            added.insert(name, (*at, true));
+                            if let Some(overridden) = merged.get_mut(*at) {
+                                *overridden = entry;
+                            }
+                        }
+                        None => {
+                            added.insert(name, (merged.len(), true));
+                            merged.push(entry);
+                        }
+                    }
+                }
+            }
+            places.extend(added);
+        }
+        Ok(merged)
+    }
+
+    /// The entries of the mapping, or of the list of mappings, under a `<<`.
+    fn merged_mappings(&self, value: Node) -> Result<Vec<Vec<Entry>>, Error> {
+        let sources = match value.content {
+            Content::Sequence(sequence) => sequence.items,
+            _ => vec![value],
+        };
+        let entries = |source: Node| {
+            let (found, start) = (source.describe(), source.span().start);
+            match source.content {
+                Content::Mapping(mapping) => Ok(mapping.entries),
+                _ => Err(self.error(Problem::Merge { found }, start)),
+            }
+        };
+        sources.into_iter().map(entries).collect()
+    }
+
+    /// `span` has the `#`, which the event's text has not.
+    fn comment(&mut self, placement: Placement, span: Span) {
+        let comment = self.text.slice(span);
+        if placement == Placement::Right
+            && let Some(node) = self.open.last_mut().and_then(Open::latest)
+        {
+            node.set_line_comment(comment);
+            return;
+        }
+        if !self.comments.is_empty() {
+            self.comments.push('\n');
+        }
+        self.comments.push_str(comment);
+    }
+
+    fn take_comments(&mut self, node: &mut Node) {
+        if !self.comments.is_empty() {
+            node.set_head_comment(std::mem::take(&mut self.comments));
+        }
+    }
+
+    fn count(&mut self, span: Span) -> Result<(), Error> {
+        self.nodes += 1;
+        if self.nodes > self.limits.nodes {
+            let problem = Problem::TooMany { limit: self.limits.nodes, by_alias: false };
+            return Err(self.error(problem, span.start));
+        }
+        Ok(())
+    }
+
+    fn expand(&mut self, weight: usize, span: Span) -> Result<(), Error> {
+        self.expanded = self.expanded.saturating_add(weight);
+        if self.expanded > self.limits.expanded {
+            let problem = Problem::TooMany { limit: self.limits.expanded, by_alias: true };
+            return Err(self.error(problem, span.start));
+        }
+        Ok(())
+    }
+
+    fn span(&self, span: granit_parser::Span) -> Span {
+        let span = byte_span(span);
+        Span { start: self.place(span.start), end: self.place(span.end) }
+    }
+
+    /// The byte of the file that a byte of what the parser reads stands for.
+    fn place(&self, byte: u32) -> u32 {
+        self.base + self.shifts.as_ref().map_or(byte, |shifts| shifts.original(byte))
+    }
+
+    fn error(&self, problem: Problem, byte: u32) -> Error {
+        Error::at(problem, self.text, byte)
+    }
+
+    fn syntax(&mut self, error: &granit_parser::ScanError) -> Error {
+        use granit_parser::ErrorKind;
+        self.hangs = matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation);
+        let problem = match error.kind() {
+            ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
+            ErrorKind::DirectiveDisallowed => Problem::Directive,
+            kind => Problem::Syntax { reason: kind.to_string() },
+        };
+        let byte = error.marker().byte_offset().unwrap_or_default();
+        self.error(problem, self.place(to_u32(byte)))
+    }
+}
+
+impl Open {
+    /// The node that a comment to the right belongs to.
+    fn latest(&mut self) -> Option<&mut Node> {
+        if self.key.is_some() {
+            return self.key.as_mut();
+        }
+        match &mut self.node.content {
+            Content::Sequence(sequence) => sequence.items.last_mut(),
+            Content::Mapping(mapping) => mapping.entries.last_mut().map(|entry| &mut entry.value),
+            Content::Scalar(_) => None,
+        }
+    }
+}
+
+/// `<<` without quotes.
+fn is_merge(key: &Node) -> bool {
+    key.as_scalar().is_some_and(|scalar| {
+        scalar.text == "<<"
+            && match key.tag() {
+                None | Some("!") => scalar.style == ScalarStyle::Plain,
+                Some(tag) => tag == "!!merge",
+            }
+    })
+}
+
+/// How much a copy costs, and how deep it is.
+fn measure(node: &Node) -> (usize, usize) {
+    /// A text this long costs as much as one more node.
+    const TEXT: usize = 64;
+    match &node.content {
+        Content::Scalar(scalar) => (1 + scalar.text.len() / TEXT, 0),
+        Content::Sequence(sequence) => deeper(sequence.items.iter()),
+        Content::Mapping(mapping) => deeper(mapping.entries.iter().flat_map(|entry| [&entry.key, &entry.value])),
+    }
+}
+
+fn deeper<'a>(children: impl Iterator<Item = &'a Node>) -> (usize, usize) {
+    children.map(measure).fold((1, 1), |(weight, depth), child| (weight + child.0, depth.max(child.1 + 1)))
+}
+
+fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
+    match tag.parts() {
+        ("tag:yaml.org,2002:", suffix) => smol_str::format_smolstr!("!!{suffix}"),
+        (handle, suffix) => smol_str::format_smolstr!("{handle}{suffix}"),
+    }
+}
+
+/// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
+fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+        && part.len() <= span.end as usize
+        && part.rsplit('\n').next().is_some_and(|last| !last.trim_matches(' ').is_empty())
+}
+
+fn byte_span(span: granit_parser::Span) -> Span {
+    let range = span.byte_range().unwrap_or_default();
+    Span { start: to_u32(range.start), end: to_u32(range.end) }
+}
+
+fn is_quoted(style: granit_parser::ScalarStyle) -> bool {
+    matches!(style, granit_parser::ScalarStyle::SingleQuoted | granit_parser::ScalarStyle::DoubleQuoted)
+}
+
+fn scalar_style(style: granit_parser::ScalarStyle) -> ScalarStyle {
+    match style {
+        granit_parser::ScalarStyle::SingleQuoted => ScalarStyle::SingleQuoted,
+        granit_parser::ScalarStyle::DoubleQuoted => ScalarStyle::DoubleQuoted,
+        granit_parser::ScalarStyle::Literal => ScalarStyle::Literal,
+        granit_parser::ScalarStyle::Folded => ScalarStyle::Folded,
+        _ => ScalarStyle::Plain,
+    }
+}
+
+fn collection_style(style: StructureStyle) -> CollectionStyle {
+    match style {
+        StructureStyle::Block => CollectionStyle::Block,
+        StructureStyle::Flow => CollectionStyle::Flow,
+    }
 }

@@ -1,10 +1,14 @@
 //! From trees to plain values and back.
 
-use serde_json::Value;
+use std::collections::{HashMap, HashSet};
 
-use super::error::Error;
-use super::node::Node;
-use super::resolve::{Plain, Resolve};
+use serde_json::{Map, Number, Value};
+use smol_str::SmolStr;
+
+use super::error::{Error, Problem};
+use super::node::{CollectionStyle, Content, Entry, Mapping, Node, Scalar, ScalarStyle};
+use super::parse::is_control;
+use super::resolve::{self, Plain, Resolve};
 
 /// A key that stands twice in one mapping.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +19,22 @@ pub struct DuplicateKey<'a> {
     pub second: &'a Node,
 }
 
+impl DuplicateKey<'_> {
+    /// As a problem, at the later one.
+    pub fn error(&self) -> Error {
+        let first = self.first.origin().map_or(0, |origin| origin.line);
+        let key = self.second.as_str().unwrap_or_default().to_owned();
+        self.second.error(Problem::DuplicateKey { key, first })
+    }
+}
+
 impl Node {
     /// What a scalar means; `None` for other nodes.
     ///
     /// # Errors
     /// When its tag and its text contradict each other.
-    pub fn resolve(&self, _mode: Resolve) -> Result<Option<Plain>, Error> {
-        Ok(None)
+    pub fn resolve(&self, mode: Resolve) -> Result<Option<Plain>, Error> {
+        resolve::scalar(self, mode).map_err(|problem| self.error(problem))
     }
 
     /// The plain value, as JSON has it.
@@ -31,23 +44,189 @@ impl Node {
     ///
     /// # Errors
     /// The first thing in it that has no value in this reading.
-    pub fn to_value(&self, _mode: Resolve) -> Result<Value, Error> {
-        Ok(Value::Null)
+    pub fn to_value(&self, mode: Resolve) -> Result<Value, Error> {
+        self.value(mode, false)
+    }
+
+    /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces; a
+    /// time in there is a string from then on.
+    fn value(&self, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
+        match &self.content {
+            Content::Scalar(scalar) => self.scalar_value(scalar, mode, in_flow),
+            Content::Sequence(sequence) => {
+                let in_flow = in_flow || sequence.style == CollectionStyle::Flow;
+                sequence.items.iter().map(|item| item.value(mode, in_flow)).collect()
+            }
+            Content::Mapping(mapping) => {
+                let in_flow = in_flow || mapping.style == CollectionStyle::Flow;
+                let mut map = Map::with_capacity(mapping.entries.len());
+                for Entry { key, value } in &mapping.entries {
+                    let name = key.key_name(mode, in_flow)?;
+                    let value = value.value(mode, in_flow)?;
+                    if map.insert(name, value).is_some() && mode == Resolve::V3 {
+                        return Err(duplicate_of(mapping, key));
+                    }
+                }
+                Ok(Value::Object(map))
+            }
+        }
+    }
+
+    fn scalar_value(&self, scalar: &Scalar, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
+        let text = |text: &str| {
+            if mode == Resolve::V3 {
+                self.refuse_control_characters(text)?
+            }
+            Ok(Value::String(text.to_owned()))
+        };
+        if scalar.style != ScalarStyle::Plain && self.tag().is_none() {
+            return text(&scalar.text);
+        }
+        match self.resolve(mode)? {
+            None | Some(Plain::Null) => Ok(Value::Null),
+            Some(Plain::Bool(value)) => Ok(Value::Bool(value)),
+            Some(Plain::Int(number)) => Ok(number.into()),
+            Some(Plain::Uint(number)) => Ok(number.into()),
+            Some(Plain::Float(number)) => {
+                number_from_f64(number).ok_or_else(|| self.error(Problem::NotFinite { text: scalar.text.to_string() }))
+            }
+            Some(Plain::Time(_)) if in_flow && scalar.text.contains(':') => text(&scalar.text),
+            Some(Plain::Time(time)) => Ok(Value::String(time)),
+            Some(Plain::Text) => text(&scalar.text),
+            Some(Plain::Decoded(decoded)) => text(&decoded),
+        }
+    }
+
+    /// The name of a key. v3 has keys of other types, which JSON then refuses; v2 makes them strings.
+    fn key_name(&self, mode: Resolve, in_flow: bool) -> Result<String, Error> {
+        let refused = |found| {
+            let key = self.as_str().unwrap_or("?").to_owned();
+            Err(self.error(Problem::KeyNotString { key, found }))
+        };
+        let Some(meaning) = self.resolve(mode)? else { return refused(self.describe()) };
+        let text = self.as_str().unwrap_or_default();
+        match (mode, meaning) {
+            (_, Plain::Text) => {
+                if mode == Resolve::V3 {
+                    self.refuse_control_characters(text)?;
+                    if text.contains('\u{85}') {
+                        // On the way through JSON this would be a line break inside of a key.
+                        return Err(self.error(Problem::ControlCharacter { character: 0x85 }));
+                    }
+                }
+                Ok(text.to_owned())
+            }
+            (_, Plain::Decoded(decoded)) => Ok(decoded),
+            (Resolve::V3, Plain::Time(_)) if in_flow && text.contains(':') => Ok(text.to_owned()),
+            (Resolve::V2, Plain::Bool(value)) => Ok(value.to_string()),
+            (Resolve::V2, Plain::Int(number)) => Ok(number.to_string()),
+            (Resolve::V2, Plain::Float(number)) if number.is_finite() => {
+                let mut name = String::new();
+                super::emit::push_float(&mut name, number);
+                Ok(name)
+            }
+            (_, meaning) => refused(meaning.describe()),
+        }
+    }
+
+    /// kustomize passes each value through JSON and back; the reader on the way back refuses these.
+    fn refuse_control_characters(&self, text: &str) -> Result<(), Error> {
+        if text.is_ascii() && !text.contains('\u{7f}') {
+            return Ok(());
+        }
+        // JSON escapes what is below the space; the reader sees the others raw.
+        match text.chars().find(|character| *character >= ' ' && is_control(*character)) {
+            None => Ok(()),
+            Some(character) => Err(self.error(Problem::ControlCharacter { character: character.into() })),
+        }
+    }
+
+    /// A problem at this node.
+    fn error(&self, problem: Problem) -> Error {
+        let origin = self.origin().unwrap_or_else(|| crate::error::Origin::file(""));
+        Error { problem, origin, line: self.line_text().map(Into::into) }
     }
 
     /// A tree with the same meaning in either reading, that no file says.
-    pub fn from_value(_value: &Value) -> Node {
-        Node::null()
+    pub fn from_value(value: &Value) -> Node {
+        match value {
+            Value::Null => Node::null(),
+            Value::Bool(value) => Node::bool(*value),
+            Value::Number(number) => Node::plain(number_text(number)),
+            Value::String(text) => Node::string(text),
+            Value::Array(items) => Node::sequence(items.iter().map(Node::from_value).collect()),
+            Value::Object(map) => {
+                let entries = map.iter().map(|(key, value)| Entry::new(key, Node::from_value(value))).collect();
+                Node::new(Content::Mapping(Mapping { entries, style: CollectionStyle::Block }))
+            }
+        }
     }
 
     /// All keys below this node that occur more than once in their mapping.
     pub fn duplicate_keys(&self) -> Vec<DuplicateKey<'_>> {
-        Vec::new()
+        let mut found = Vec::new();
+        self.find_duplicate_keys(&mut found);
+        found
     }
+
+    fn find_duplicate_keys<'a>(&'a self, found: &mut Vec<DuplicateKey<'a>>) {
+        match &self.content {
+            Content::Scalar(_) => {}
+            Content::Sequence(sequence) => sequence.items.iter().for_each(|item| item.find_duplicate_keys(found)),
+            Content::Mapping(mapping) => {
+                if has_duplicate_keys(mapping) {
+                    let mut first: HashMap<&str, &Node> = HashMap::new();
+                    for Entry { key, .. } in &mapping.entries {
+                        match key.as_str().map(|name| first.entry(name).or_insert(key)) {
+                            Some(first) if !std::ptr::eq(*first, key) => {
+                                found.push(DuplicateKey { first, second: key });
+                            }
+                            _ => {}
+                        }
+                    }
+                }
+                mapping.entries.iter().for_each(|entry| entry.value.find_duplicate_keys(found));
+            }
+        }
+    }
+}
+
+/// Small mappings are compared pair by pair: nearly all are small, and a set costs more than it saves.
+fn has_duplicate_keys(mapping: &Mapping) -> bool {
+    const SMALL: usize = 16;
+    let names = || mapping.entries.iter().filter_map(Entry::name);
+    if mapping.entries.len() <= SMALL {
+        return names().enumerate().any(|(at, name)| names().take(at).any(|earlier| earlier == name));
+    }
+    let mut seen = HashSet::with_capacity(mapping.entries.len());
+    !names().all(|name| seen.insert(name))
+}
+
+fn duplicate_of(mapping: &Mapping, second: &Node) -> Error {
+    let first = mapping.entries.iter().find(|entry| entry.key.as_str() == second.as_str());
+    DuplicateKey { first: first.map_or(second, |entry| &entry.key), second }.error()
 }
 
 /// A float as it comes back from the JSON that Go writes: integral ones are integers while they fit 64 bits.
 /// `None` for what JSON cannot hold.
 pub fn number_from_f64(number: f64) -> Option<Value> {
-    serde_json::Number::from_f64(number).map(Value::Number)
+    /// 2^63 and 2^64, exactly.
+    const I64_END: f64 = 9_223_372_036_854_775_808.0;
+    const U64_END: f64 = 18_446_744_073_709_551_616.0;
+    if number.fract() != 0.0 || !(-I64_END..U64_END).contains(&number) {
+        return Number::from_f64(number).map(Value::Number);
+    }
+    // Beyond 2^53 the shortest decimal digits are not the exact integer, and those digits are what is read back.
+    if number.abs() < 9_007_199_254_740_992.0 {
+        return Some(Value::from(number as i64));
+    }
+    let digits = format!("{number}");
+    let shortest = digits.parse::<i64>().map(Value::from).or_else(|_| digits.parse::<u64>().map(Value::from));
+    shortest.ok().or_else(|| Number::from_f64(number).map(Value::Number))
+}
+
+fn number_text(number: &Number) -> SmolStr {
+    let mut text = String::new();
+    super::emit::push_number(&mut text, number);
+    text.into()
 }

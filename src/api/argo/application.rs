@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ApplicationStatus, Retry, Source, SourceHydrator, SyncOptions, SyncPolicy};
+use super::{ApplicationStatus, Propagation, Retry, Source, SourceHydrator, SyncOptions, SyncPolicy};
 use crate::api::{ARGO_GROUP, VERSION, impl_resource, is_false, lenient};
 use crate::object::annotation;
 
@@ -97,6 +97,17 @@ impl Application {
     pub fn is_skipped(&self) -> bool {
         // The words that Go's strconv.ParseBool takes for true.
         matches!(self.annotation(annotation::SKIP_RECONCILE), Some("1" | "t" | "T" | "true" | "TRUE" | "True"))
+    }
+
+    /// How its objects are deleted with it; `None`: they stay.
+    pub fn cascade(&self) -> Option<Propagation> {
+        self.metadata.finalizers.iter().flatten().find_map(|finalizer| {
+            match finalizer.strip_prefix(annotation::RESOURCES_FINALIZER)? {
+                "" | "/foreground" => Some(Propagation::Foreground),
+                "/background" => Some(Propagation::Background),
+                _ => None,
+            }
+        })
     }
 
     /// True once a person has asked for its deletion.

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::{ARGO_GROUP, VERSION, impl_resource, is_false, lenient};
 
@@ -126,7 +126,7 @@ pub struct AppProjectSpec {
     pub destination_service_accounts: Vec<DestinationServiceAccount>,
     /// How commits are verified, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_integrity: Option<Value>,
+    pub source_integrity: Option<Map<String, Value>>,
 }
 
 /// Clusters, by URL or by name, and namespaces in them. Globs; `!` denies.
@@ -269,7 +269,7 @@ pub struct ProjectRole {
     pub policies: Vec<String>,
     /// Tokens issued for it, as written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub jwt_tokens: Vec<Value>,
+    pub jwt_tokens: Vec<Map<String, Value>>,
     /// Groups of people.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
@@ -281,5 +281,5 @@ pub struct ProjectRole {
 pub struct AppProjectStatus {
     /// By role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub jwt_tokens_by_role: Option<Value>,
+    pub jwt_tokens_by_role: Option<Map<String, Value>>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::api::is_false;
 
@@ -188,7 +188,7 @@ pub struct Directory {
     pub recurse: bool,
     /// Settings of jsonnet files, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub jsonnet: Option<Value>,
+    pub jsonnet: Option<Map<String, Value>>,
     /// One glob on the path; wins over `include`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exclude: Option<String>,
@@ -233,7 +233,7 @@ pub struct Helm {
     pub skip_crds: bool,
     /// Values as a mapping; wins over `values`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub values_object: Option<Value>,
+    pub values_object: Option<Map<String, Value>>,
     /// What the chart sees as its namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
@@ -290,7 +290,7 @@ pub struct Plugin {
     pub env: Vec<EnvironmentVariable>,
     /// `{name, string|map|array}`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub parameters: Vec<Value>,
+    pub parameters: Vec<Map<String, Value>>,
 }
 
 /// A name and a value.

@@ -5,7 +5,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Destination, IgnoreDifference, Initiator, ManagedNamespaceMetadata, Operation, Source};
 use crate::api::{is_false, lenient};
@@ -55,7 +55,7 @@ pub struct ApplicationStatus {
     pub controller_namespace: Option<String>,
     /// State of the hydrator, as written.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub source_hydrator: Option<Value>,
+    pub source_hydrator: Option<Map<String, Value>>,
 }
 
 impl ApplicationStatus {
@@ -170,7 +170,7 @@ pub struct OperationState {
     /// What was done so far.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub sync_result: Option<SyncResult>,
-    /// When it began.
+    /// When it began; Argo CD's own definition refuses a state without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it ended; with phase `Running` it waits for its next try.
@@ -318,7 +318,7 @@ pub struct HistoryEntry {
     /// The commit.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub revision: String,
-    /// When it ended.
+    /// When it ended; Argo CD's own definition refuses an entry without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deployed_at: Option<Time>,
     /// Counts up.

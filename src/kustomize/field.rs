@@ -1,0 +1,242 @@
+//! Typed fields out of a tree, with every problem collected.
+//!
+//! kustomize reads its own files as YAML 1.1 and then through Go's JSON decoder: names match in any case, the last of
+//! two equal keys wins, null is as good as absent, and a bool where a string is wanted is refused.
+
+use smol_str::SmolStr;
+
+use super::error::{Error, Problem, nearest};
+use crate::yaml::{Node, Plain, Resolve};
+
+/// Text with its place.
+#[derive(Clone, Debug)]
+pub(super) struct Text {
+    pub(super) value: SmolStr,
+    pub(super) node: Node,
+}
+
+impl Text {
+    /// Text that no file says.
+    pub(super) fn new(value: impl Into<SmolStr>) -> Self {
+        let value = value.into();
+        Text { node: Node::string(value.clone()), value }
+    }
+
+    /// The text of a node that has been found to be a string.
+    pub(super) fn of(value: SmolStr, node: &Node) -> Self {
+        Text { value, node: Node::string("").at_place_of(node) }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.value
+    }
+}
+
+/// Whether a field that is not known is a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// In kustomization files.
+    Refused,
+    /// In objects that configure a built-in plugin.
+    Ignored,
+}
+
+/// The fields of one mapping.
+pub(super) struct Fields<'a> {
+    pub(super) node: &'a Node,
+    /// What it is, with its article: `a Kustomization`.
+    of: &'static str,
+    unknown: Unknown,
+    errors: &'a mut Vec<Error>,
+}
+
+impl<'a> Fields<'a> {
+    /// Opens a mapping; reports fields other than these.
+    pub(super) fn open(
+        node: &'a Node,
+        of: &'static str,
+        known: &[&'static str],
+        unknown: Unknown,
+        errors: &'a mut Vec<Error>,
+    ) -> Self {
+        if !node.is_mapping() && !node.is_null() {
+            let problem = Problem::WrongType { field: of.into(), expected: "a mapping", found: describe(node) };
+            errors.push(Error::at(node, problem));
+        }
+        if unknown == Unknown::Refused {
+            for entry in node.as_mapping().unwrap_or_default() {
+                let name = entry.name().unwrap_or_default();
+                if !known.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+                    let near = nearest(name, known.iter().copied());
+                    let nearest = known.iter().copied().find(|known| Some(*known) == near);
+                    let problem = Problem::UnknownField { field: name.into(), of, nearest };
+                    errors.push(Error::at(&entry.key, problem));
+                }
+            }
+        }
+        Fields { node, of, unknown, errors }
+    }
+
+    /// A problem of a field, or of the mapping when the field is absent.
+    pub(super) fn report(&mut self, field: &str, problem: Problem) {
+        let error = Error::at(self.find(field).unwrap_or(self.node), problem);
+        self.errors.push(error);
+    }
+
+    /// A problem that was found elsewhere.
+    pub(super) fn push(&mut self, error: Error) {
+        self.errors.push(error);
+    }
+
+    fn find(&self, name: &str) -> Option<&'a Node> {
+        let entries = self.node.as_mapping()?;
+        let entry =
+            entries.iter().rev().find(|entry| entry.name().is_some_and(|key| key.eq_ignore_ascii_case(name)))?;
+        Some(&entry.value)
+    }
+
+    /// Whatever is there, unless it is null.
+    pub(super) fn node(&self, name: &str) -> Option<&'a Node> {
+        self.find(name).filter(|node| !node.is_null())
+    }
+
+    fn wrong(&mut self, field: &str, node: &Node, expected: &'static str) {
+        let problem = Problem::WrongType { field: field.into(), expected, found: describe(node) };
+        self.errors.push(Error::at(node, problem));
+    }
+
+    fn text_of(&mut self, field: &str, node: &Node) -> Option<Text> {
+        let scalar = node.as_scalar();
+        match (scalar, node.resolve(Resolve::V2)) {
+            (Some(scalar), Ok(Some(Plain::Text | Plain::Time(_)))) => Some(Text::of(scalar.text.clone(), node)),
+            (Some(_), Ok(Some(Plain::Null))) => None,
+            _ => {
+                self.wrong(field, node, "a string");
+                None
+            }
+        }
+    }
+
+    /// A string.
+    pub(super) fn text(&mut self, name: &str) -> Option<Text> {
+        let node = self.node(name)?;
+        self.text_of(name, node)
+    }
+
+    /// A string that is worth nothing when it is empty.
+    pub(super) fn filled(&mut self, name: &str) -> Option<Text> {
+        self.text(name).filter(|text| !text.value.is_empty())
+    }
+
+    /// A string, empty when absent.
+    pub(super) fn word(&mut self, name: &str) -> SmolStr {
+        self.text(name).map(|text| text.value).unwrap_or_default()
+    }
+
+    /// A bool, false when absent.
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        let Some(node) = self.node(name) else { return false };
+        match node.resolve(Resolve::V2) {
+            Ok(Some(Plain::Bool(value))) => value,
+            _ => {
+                self.wrong(name, node, "true or false");
+                false
+            }
+        }
+    }
+
+    /// An integer.
+    pub(super) fn integer(&mut self, name: &str) -> Option<i64> {
+        let node = self.node(name)?;
+        match node.resolve(Resolve::V2) {
+            Ok(Some(Plain::Int(value))) => Some(value),
+            // Through JSON an integral float is an integer.
+            #[expect(clippy::cast_possible_truncation, reason = "compared with the float that it came from")]
+            Ok(Some(Plain::Float(value))) if (value as i64) as f64 == value => Some(value as i64),
+            _ => {
+                self.wrong(name, node, "an integer");
+                None
+            }
+        }
+    }
+
+    /// The items of a list.
+    pub(super) fn items(&mut self, name: &str) -> &'a [Node] {
+        let Some(node) = self.node(name) else { return &[] };
+        match node.as_sequence() {
+            Some(items) => items,
+            None => {
+                self.wrong(name, node, "a list");
+                &[]
+            }
+        }
+    }
+
+    /// A list of strings; null items are empty strings.
+    pub(super) fn texts(&mut self, name: &str) -> Vec<Text> {
+        let items = self.items(name);
+        items
+            .iter()
+            .filter_map(|item| if item.is_null() { Some(Text::of("".into(), item)) } else { self.text_of(name, item) })
+            .collect()
+    }
+
+    /// A mapping of strings, in the order of its keys.
+    pub(super) fn pairs(&mut self, name: &str) -> Vec<(SmolStr, Text)> {
+        let Some(node) = self.node(name) else { return Vec::new() };
+        let Some(entries) = node.as_mapping() else {
+            self.wrong(name, node, "a mapping of strings");
+            return Vec::new();
+        };
+        let mut pairs: Vec<(SmolStr, Text)> = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let Some(key) = entry.key.as_scalar() else {
+                self.wrong(name, &entry.key, "a string");
+                continue;
+            };
+            let value = if entry.value.is_null() {
+                Some(Text::of("".into(), &entry.value))
+            } else {
+                self.text_of(name, &entry.value)
+            };
+            if let Some(value) = value {
+                // YAML 1.1: an unquoted `y` is a bool, and as JSON's key it is the text `true`.
+                let key = match entry.key.resolve(Resolve::V2) {
+                    Ok(Some(Plain::Bool(value))) => SmolStr::new(if value { "true" } else { "false" }),
+                    _ => key.text.clone(),
+                };
+                pairs.retain(|(known, _)| *known != key);
+                pairs.push((key, value));
+            }
+        }
+        pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+        pairs
+    }
+
+    /// A mapping inside, opened by the same rules; `None` when absent.
+    pub(super) fn open_field(&mut self, name: &str, of: &'static str, known: &[&'static str]) -> Option<Fields<'_>> {
+        let node = self.node(name)?;
+        Some(Fields::open(node, of, known, self.unknown, self.errors))
+    }
+
+    /// An item of a list, opened by the same rules.
+    pub(super) fn open_item<'b>(&'b mut self, item: &'b Node, of: &'static str, known: &[&'static str]) -> Fields<'b> {
+        Fields::open(item, of, known, self.unknown, self.errors)
+    }
+
+    /// Reports a field that must be there.
+    pub(super) fn missing(&mut self, field: &'static str) {
+        let problem = Problem::MissingField { field, of: self.of };
+        self.errors.push(Error::at(self.node, problem));
+    }
+}
+
+/// What a node is, as this reader takes it.
+fn describe(node: &Node) -> String {
+    match node.resolve(Resolve::V2) {
+        Ok(Some(Plain::Bool(_))) => "a boolean".into(),
+        Ok(Some(Plain::Int(_) | Plain::Uint(_) | Plain::Float(_))) => "a number".into(),
+        Ok(Some(Plain::Text | Plain::Time(_))) => "a string".into(),
+        _ => node.describe().into(),
+    }
+}

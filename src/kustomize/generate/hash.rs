@@ -1,0 +1,174 @@
+//! The suffix of a generated object's name: a hash of its content.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::resource::Resource;
+use crate::kustomize::set::Set;
+use crate::yaml::Resolve;
+
+/// Adds the suffix to the name of every object that is to have one.
+///
+/// # Errors
+/// When a value has no form in JSON, or a name gets too long.
+pub(in crate::kustomize) fn apply(set: &mut Set) -> Result<(), Vec<Error>> {
+    const MAX_NAME: usize = 253;
+    let mut errors = Vec::new();
+    for resource in set.list_mut().iter_mut().filter(|resource| resource.needs_hash) {
+        match suffix(resource) {
+            Ok(hash) => {
+                resource.remember_id();
+                let name = format!("{}-{hash}", resource.name());
+                if name.len() > MAX_NAME {
+                    errors.push(Error::from_origin(resource.origin.as_ref(), Problem::NameTooLong { name }));
+                } else {
+                    resource.set_name(&name);
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The hash of an object, as kustomize shortens and spells it.
+///
+/// # Errors
+/// When a value of it has no form in JSON.
+pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error> {
+    let value = |field| resource.node.get(field).map(|node| node.to_value(Resolve::V3)).transpose();
+    let text_or_empty = |value: Option<Value>| value.unwrap_or_else(|| "".into());
+    let mut encoded = String::from("{");
+    let mut field = |name: &str, value: &Value| {
+        if encoded.len() > 1 {
+            encoded.push(',');
+        }
+        write_string(&mut encoded, name);
+        encoded.push(':');
+        write_value(&mut encoded, value);
+    };
+    match resource.kind() {
+        "ConfigMap" => {
+            if let Some(binary) = value("binaryData")? {
+                field("binaryData", &binary);
+            }
+            field("data", &text_or_empty(value("data")?));
+            field("kind", &"ConfigMap".into());
+            field("name", &"".into());
+        }
+        "Secret" => {
+            field("data", &text_or_empty(value("data")?));
+            field("kind", &"Secret".into());
+            field("name", &"".into());
+            if let Some(plain) = value("stringData")? {
+                field("stringData", &plain);
+            }
+            field("type", &text_or_empty(value("type")?));
+        }
+        _ => {
+            let whole = resource.node.to_value(Resolve::V3)?;
+            encoded.clear();
+            write_value(&mut encoded, &whole);
+            return Ok(spell(&encoded));
+        }
+    }
+    encoded.push('}');
+    Ok(spell(&encoded))
+}
+
+/// The first ten digits of the SHA-256, without the letters that could spell words.
+fn spell(encoded: &str) -> String {
+    let mut digits = String::with_capacity(12);
+    for byte in Sha256::digest(encoded.as_bytes()).iter().take(5) {
+        // Writing to a string can't fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+        .chars()
+        .map(|digit| match digit {
+            '0' => 'g',
+            '1' => 'h',
+            '3' => 'k',
+            'a' => 'm',
+            'e' => 't',
+            other => other,
+        })
+        .collect()
+}
+
+/// As Go's `encoding/json` writes it: keys sorted, no white space, what HTML could trip over escaped.
+fn write_value(out: &mut String, value: &Value) {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort_unstable();
+            out.push('{');
+            for (at, key) in keys.into_iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_string(out, key);
+                out.push(':');
+                write_value(out, map.get(key).unwrap_or(&Value::Null));
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_value(out, item);
+            }
+            out.push(']');
+        }
+        Value::String(text) => write_string(out, text),
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    for letter in text.chars() {
+        match letter {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
+                // Writing to a string can't fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(letter));
+            }
+            letter => out.push(letter),
+        }
+    }
+    out.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml;
+
+    #[test]
+    fn content_gets_the_suffix_that_kustomize_gives_it() {
+        let cases = [
+            // object, suffix
+            ("{kind: ConfigMap, metadata: {name: c}}", "6ct58987ht"),
+            ("{kind: ConfigMap, metadata: {name: c}, data: {a: \"b<é>&\"}}", "b8ch645d2m"),
+            ("{kind: Secret, metadata: {name: s}, type: x, data: {a: Yg==}}", "tg8mf2mm6h"),
+            ("{kind: Secret, metadata: {name: s}, type: Opaque, data: {}}", "46f8b28mk5"),
+        ];
+        for (text, expected) in cases {
+            let node = yaml::parse(&"test.yaml".into(), text.as_bytes()).unwrap().remove(0).root;
+            assert_eq!(suffix(&Resource::new(node)).unwrap(), expected, "{text}");
+        }
+    }
+}

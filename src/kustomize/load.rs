@@ -1,0 +1,232 @@
+//! Files of a build: read inside the tree, restricted as kustomize restricts them, parsed once.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::error::{Error, Problem, nearest};
+use super::field::Text;
+use super::file::NAMES;
+use super::resource::Resource;
+use super::{LoadRestrictor, origin};
+use crate::source::{self, Entry, Files, TreePath};
+use crate::yaml::{self, Document, Node};
+
+/// Reads files for a build and keeps what was parsed of them.
+pub(super) struct Loader<'a> {
+    files: &'a dyn Files,
+    restrictor: LoadRestrictor,
+    parsed: HashMap<TreePath, Arc<Vec<Resource>>>,
+}
+
+/// What stands at an entry of `resources` or `components`.
+pub(super) enum Found {
+    File(TreePath),
+    Directory(TreePath),
+}
+
+impl<'a> Loader<'a> {
+    pub(super) fn new(files: &'a dyn Files, restrictor: LoadRestrictor) -> Self {
+        Loader { files, restrictor, parsed: HashMap::new() }
+    }
+
+    /// The one kustomization file of a directory.
+    ///
+    /// # Errors
+    /// When there is none, or more than one, or it is not YAML.
+    pub(super) fn kustomization(&self, directory: &TreePath) -> Result<(TreePath, Node), Error> {
+        let mut found = Vec::new();
+        for name in NAMES {
+            let path = directory.join(name).map_err(|error| Error::of_file(directory, Problem::Source(error)))?;
+            match self.files.entry(&path) {
+                Ok(Some(Entry::File)) => found.push((name, path)),
+                Ok(_) => {}
+                Err(error) => return Err(Error::of_file(&path, Problem::Source(error))),
+            }
+        }
+        let Some((_, path)) = found.first().cloned() else {
+            return Err(Error::of_file(directory, Problem::NoKustomization { directory: directory.clone() }));
+        };
+        if found.len() > 1 {
+            let names = found.into_iter().map(|(name, _)| name).collect();
+            let problem = Problem::ManyKustomizations { directory: directory.clone(), names };
+            return Err(Error::of_file(directory, problem));
+        }
+        let bytes = self.files.read(&path).map_err(|error| Error::of_file(&path, Problem::Source(error)))?;
+        let documents = yaml::parse_as(&path.to_string().into(), &bytes, yaml::Resolve::V2)?;
+        match documents.into_iter().next() {
+            Some(document) => Ok((path, document.root)),
+            None => Err(Error::of_file(&path, Problem::EmptyKustomization)),
+        }
+    }
+
+    /// What an entry names, seen from a directory.
+    ///
+    /// # Errors
+    /// When nothing is there, or it leads out of the tree.
+    pub(super) fn find(&self, directory: &TreePath, entry: &Text) -> Result<Found, Error> {
+        let path = self.path(directory, entry)?;
+        match self.files.entry(&path) {
+            Ok(Some(Entry::File)) => Ok(Found::File(path)),
+            Ok(Some(Entry::Directory)) => Ok(Found::Directory(path)),
+            Ok(None) => Err(self.missing(&path, entry)),
+            Err(error) => Err(Error::at(&entry.node, Problem::Source(error))),
+        }
+    }
+
+    fn path(&self, directory: &TreePath, entry: &Text) -> Result<TreePath, Error> {
+        directory.join(entry.as_str()).map_err(|error| {
+            let problem = if is_remote(entry.as_str()) {
+                Problem::Remote { path: entry.value.to_string() }
+            } else {
+                Problem::Source(error)
+            };
+            Error::at(&entry.node, problem)
+        })
+    }
+
+    fn missing(&self, path: &TreePath, entry: &Text) -> Error {
+        if is_remote(entry.as_str()) {
+            return Error::at(&entry.node, Problem::Remote { path: entry.value.to_string() });
+        }
+        let beside = path.parent().and_then(|parent| self.files.list(&parent).ok()).unwrap_or_default();
+        let near = nearest(path.file_name(), beside.iter().map(|(name, _)| name.as_str()));
+        let nearest = near.map(|name| match entry.as_str().rsplit_once('/') {
+            Some((directory, _)) => format!("{directory}/{name}"),
+            None => name.to_owned(),
+        });
+        Error::at(&entry.node, Problem::Missing { path: entry.value.to_string(), nearest })
+    }
+
+    /// The bytes of a file that an entry names, seen from the directory of a kustomization.
+    ///
+    /// # Errors
+    /// When it does not exist, or lies outside of that directory and the restrictor forbids that.
+    pub(super) fn read(&self, directory: &TreePath, entry: &Text) -> Result<(TreePath, Arc<[u8]>), Error> {
+        let path = self.path(directory, entry)?;
+        self.permit(directory, &path, entry)?;
+        match self.files.read(&path) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(source::Error::NotFound { .. }) => Err(self.missing(&path, entry)),
+            Err(error) => Err(Error::at(&entry.node, Problem::Source(error))),
+        }
+    }
+
+    fn permit(&self, directory: &TreePath, path: &TreePath, entry: &Text) -> Result<(), Error> {
+        if self.restrictor == LoadRestrictor::RootOnly && !path.is_within(directory) {
+            return Err(Error::at(&entry.node, Problem::OutsideRoot { path: entry.value.to_string() }));
+        }
+        Ok(())
+    }
+
+    /// The documents of a file.
+    ///
+    /// # Errors
+    /// Those of [`Loader::read`], and when it is not YAML.
+    pub(super) fn documents(&self, directory: &TreePath, entry: &Text) -> Result<Vec<Document>, Error> {
+        let (path, bytes) = self.read(directory, entry)?;
+        Ok(yaml::parse(&path.to_string().into(), &bytes)?)
+    }
+
+    /// The objects of a file; it is parsed once per build.
+    ///
+    /// # Errors
+    /// When it is not YAML, or a document of it is not an object.
+    pub(super) fn objects(
+        &mut self,
+        directory: &TreePath,
+        path: &TreePath,
+        entry: &Text,
+    ) -> Result<Arc<Vec<Resource>>, Vec<Error>> {
+        self.permit(directory, path, entry).map_err(|error| vec![error])?;
+        if let Some(parsed) = self.parsed.get(path) {
+            return Ok(Arc::clone(parsed));
+        }
+        let bytes = self.files.read(path).map_err(|error| vec![Error::at(&entry.node, Problem::Source(error))])?;
+        let documents = yaml::parse(&path.to_string().into(), &bytes).map_err(|error| vec![error.into()])?;
+        let resources = Arc::new(objects(documents)?);
+        self.parsed.insert(path.clone(), Arc::clone(&resources));
+        Ok(resources)
+    }
+}
+
+/// Whether an object stands in a file by itself or in a list.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Nesting {
+    Document,
+    Item,
+}
+
+/// The objects that documents hold, lists replaced by their items.
+///
+/// # Errors
+/// Every document that is not an object, or has no kind or name.
+pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Error>> {
+    let mut resources = Vec::with_capacity(documents.len());
+    let mut errors = Vec::new();
+    let mut queue: VecDeque<(Node, Nesting)> =
+        documents.into_iter().map(|document| (document.root, Nesting::Document)).collect();
+    while let Some((mut node, nesting)) = queue.pop_front() {
+        if node.is_null() || node.as_mapping().is_some_and(|entries| entries.is_empty()) {
+            continue;
+        }
+        let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+        if is_list && let Some(mut items) = node.remove("items") {
+            if !items.is_sequence() && !items.is_null() {
+                let found = items.describe().to_owned();
+                let problem = Problem::WrongType { field: "items".into(), expected: "a list", found };
+                errors.push(Error::at(&items, problem));
+            }
+            let items = items.as_sequence_mut().map(std::mem::take).unwrap_or_default().into_iter();
+            let items = items.map(|item| (item, Nesting::Item));
+            match nesting {
+                Nesting::Document => items.rev().for_each(|item| queue.push_front(item)),
+                // Items of lists inside of lists go to the end.
+                Nesting::Item => queue.extend(items),
+            }
+            continue;
+        }
+        match check(&node) {
+            Ok(()) => resources.push(Resource::new(node)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(resources) } else { Err(errors) }
+}
+
+fn check(node: &Node) -> Result<(), Error> {
+    if !node.is_mapping() {
+        return Err(Error::at(node, Problem::NotAnObject { found: node.describe() }));
+    }
+    let filled = |node: Option<&Node>| {
+        node.is_some_and(|node| !node.is_null() && node.as_str().is_some_and(|text| !text.is_empty()))
+    };
+    if !filled(node.get("kind")) {
+        return Err(Error::at(node, Problem::MissingIdentity { field: "kind" }));
+    }
+    if !filled(node.get("metadata").and_then(|metadata| metadata.get("name"))) {
+        let at = node.nearest(&["metadata".into()]);
+        return Err(Error::at(at, Problem::MissingIdentity { field: "metadata.name" }));
+    }
+    Ok(())
+}
+
+/// True for what kustomize would take for a repository or an address once no file has that name.
+fn is_remote(entry: &str) -> bool {
+    entry.contains("://")
+        || entry.contains("?ref=")
+        || entry.contains("_git/")
+        || entry.contains(".git/")
+        || entry.ends_with(".git")
+        || entry.starts_with("git@")
+        || entry.starts_with("git::")
+        || entry.starts_with("gh:")
+        || entry.starts_with("github.com/")
+        || entry.starts_with("github.com:")
+        || entry.starts_with("bitbucket.org/")
+        || entry.starts_with("gitlab.com/")
+}
+
+/// The path of a file as `buildMetadata` shows it.
+pub(super) fn shown(root: &TreePath, path: &TreePath) -> String {
+    origin::relative(root, path)
+}

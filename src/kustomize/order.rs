@@ -1,0 +1,126 @@
+//! In which order objects are printed.
+
+use std::cmp::Ordering;
+
+use smol_str::SmolStr;
+
+use super::Reorder;
+use super::error::{Error, Problem};
+use super::file::SortOptions;
+use super::resource::Resource;
+
+const FIRST: [&str; 22] = [
+    "Namespace",
+    "ResourceQuota",
+    "StorageClass",
+    "CustomResourceDefinition",
+    "ServiceAccount",
+    "PodSecurityPolicy",
+    "Role",
+    "ClusterRole",
+    "RoleBinding",
+    "ClusterRoleBinding",
+    "ConfigMap",
+    "Secret",
+    "Endpoints",
+    "Service",
+    "LimitRange",
+    "PriorityClass",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "Deployment",
+    "StatefulSet",
+    "CronJob",
+    "PodDisruptionBudget",
+];
+
+const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
+
+/// Sorts as the root kustomization says, or else as the caller wants.
+///
+/// # Errors
+/// When `sortOptions` names an order that does not exist, or lists kinds for one that has no use for them.
+pub(super) fn sort(resources: &mut [Resource], options: Option<&SortOptions>, reorder: Reorder) -> Result<(), Error> {
+    let (mut first, mut last): (Vec<SmolStr>, Vec<SmolStr>) =
+        (FIRST.map(SmolStr::new_static).to_vec(), LAST.map(SmolStr::new_static).to_vec());
+    if let Some(options) = options {
+        match options.order.as_ref().map(|order| order.as_str()) {
+            Some("legacy") => {
+                if let Some((orderly_first, orderly_last)) = &options.legacy {
+                    (first, last) = (orderly_first.clone(), orderly_last.clone());
+                }
+            }
+            Some("fifo") if options.legacy.is_some() => {
+                let problem = Problem::Exclusive { one: "order: fifo", other: "legacySortOptions" };
+                return Err(Error::at(&options.at, problem));
+            }
+            Some("fifo") => return Ok(()),
+            other => {
+                let value = other.unwrap_or_default().to_owned();
+                let problem = Problem::WrongValue { field: "order".into(), value, expected: "`fifo` or `legacy`" };
+                return Err(Error::at(&options.at, problem));
+            }
+        }
+    } else if reorder == Reorder::None {
+        return Ok(());
+    }
+    let rank = |kind: &str| -> i64 {
+        let position = |list: &[SmolStr]| list.iter().position(|known| known == kind);
+        let signed = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
+        match (position(&first), position(&last)) {
+            (Some(at), _) => signed(at) - signed(first.len()),
+            (None, Some(at)) => signed(at) + 1,
+            (None, None) => 0,
+        }
+    };
+    resources.sort_by_cached_key(|resource| Key::new(resource, &rank));
+    Ok(())
+}
+
+/// What two objects are compared by.
+#[derive(Debug, PartialEq, Eq)]
+struct Key {
+    rank: i64,
+    gvk: String,
+    id: String,
+    /// Namespaces come sorted the other way round where their names say something.
+    reversed: bool,
+}
+
+impl Key {
+    fn new(resource: &Resource, rank: &dyn Fn(&str) -> i64) -> Self {
+        let id = resource.id();
+        let part = |text: &SmolStr, empty: &'static str| if text.is_empty() { empty.into() } else { text.to_string() };
+        let (group, version, kind) = (&id.gvk.group, &id.gvk.version, &id.gvk.kind);
+        let or_no = |text: &SmolStr, none: &'static str| part(text, none);
+        Key {
+            rank: rank(kind),
+            gvk: format!("{}_{}_{}", part(group, "~G"), part(version, "~V"), part(kind, "~K")),
+            id: format!(
+                "{}.{}.{}|{}|{}",
+                or_no(kind, "[noKind]"),
+                or_no(version, "[noVer]"),
+                or_no(group, "[noGrp]"),
+                part(&id.namespace, "~X"),
+                part(&id.name, "~N")
+            ),
+            reversed: kind == "Namespace",
+        }
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank.cmp(&other.rank).then_with(|| {
+            let by_kind = self.gvk.cmp(&other.gvk);
+            let by_kind = if self.reversed && other.reversed { by_kind.reverse() } else { by_kind };
+            by_kind.then_with(|| self.id.cmp(&other.id))
+        })
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}

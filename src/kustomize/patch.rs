@@ -1,0 +1,304 @@
+//! A patch: what it holds, and which objects it goes to.
+
+pub(super) mod json;
+pub(super) mod schema;
+pub(super) mod strategic;
+
+use super::error::{Error, Problem};
+use super::field::Text;
+use super::file::Patch;
+use super::load::{Loader, objects};
+use super::resource::Resource;
+use super::selector::Matcher;
+use super::set::Set;
+use crate::error::Origin;
+use crate::source::TreePath;
+use crate::yaml::{self, Node};
+use json::Operation;
+use schema::Schemas;
+
+/// What the text of a patch turned out to be.
+#[derive(Clone, Debug)]
+pub(super) enum Body {
+    /// Objects to be merged in.
+    Merge(Vec<Resource>),
+    /// Operations on paths.
+    Operations(Vec<Operation>),
+}
+
+/// A patch that is ready to be applied.
+#[derive(Clone, Debug)]
+pub(super) struct Prepared {
+    body: Body,
+    target: Option<Matcher>,
+    allow_name_change: bool,
+    allow_kind_change: bool,
+    at: Node,
+}
+
+/// The text of a patch, and where it stands.
+pub(super) enum Written<'a> {
+    /// In a file of its own.
+    File(TreePath, std::sync::Arc<[u8]>),
+    /// Inside a kustomization file.
+    Inline(&'a Text),
+}
+
+impl<'a> Written<'a> {
+    /// The text that an entry gives by exactly one of its two fields.
+    ///
+    /// # Errors
+    /// When it gives both or none, or the file can't be read.
+    pub(super) fn of(
+        loader: &Loader<'_>,
+        directory: &TreePath,
+        path: Option<&Text>,
+        inline: Option<&'a Text>,
+        at: &Node,
+    ) -> Result<Self, Error> {
+        match (path, inline.filter(|text| !text.value.trim().is_empty())) {
+            (Some(_), Some(_)) => Err(Error::at(at, Problem::Exclusive { one: "path", other: "patch" })),
+            (None, None) => Err(Error::at(at, Problem::OneOf { one: "path", other: "patch", of: "a patch" })),
+            (Some(path), None) => loader.read(directory, path).map(|(path, bytes)| Written::File(path, bytes)),
+            (None, Some(text)) => Ok(Written::Inline(text)),
+        }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Written::File(_, bytes) => bytes,
+            Written::Inline(text) => text.value.as_bytes(),
+        }
+    }
+
+    fn file(&self) -> std::sync::Arc<str> {
+        match self {
+            Written::File(path, _) => path.to_string().into(),
+            Written::Inline(text) => text.node.file().cloned().unwrap_or_else(|| "inline patch".into()),
+        }
+    }
+
+    /// A problem of inline text, moved to where that stands in its file.
+    fn place(&self, mut error: Error) -> Error {
+        let Written::Inline(text) = self else { return error };
+        if let (Some(start), Some(inner)) = (text.node.origin(), &error.origin) {
+            // Below a block literal's header each line of the file is a line of the text.
+            let is_block = text.value.contains('\n') && inner.line > 0;
+            let line = if is_block { start.line + inner.line } else { start.line };
+            error.origin = Some(Origin { line, column: if is_block { 0 } else { start.column }, ..start });
+        }
+        error
+    }
+
+    /// The objects in it.
+    fn objects(&self) -> Result<Vec<Resource>, Vec<Error>> {
+        let documents = yaml::parse(&self.file(), self.bytes()).map_err(|error| vec![self.place(error.into())])?;
+        objects(documents).map_err(|errors| errors.into_iter().map(|error| self.place(error)).collect())
+    }
+
+    /// The operations in it; `None` when it is no list of operations. Text that looks like JSON must be JSON.
+    fn operations(&self) -> Option<Vec<Operation>> {
+        let bytes = self.bytes();
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+            return None;
+        }
+        let documents = yaml::parse_as(&self.file(), bytes, yaml::Resolve::V2).ok()?;
+        json::operations(&documents.first()?.root)
+    }
+
+    /// What it is, objects or operations.
+    fn body(&self) -> Result<Body, Error> {
+        match self.objects() {
+            Ok(resources) => Ok(Body::Merge(resources)),
+            Err(errors) => match self.operations() {
+                Some(operations) => Ok(Body::Operations(operations)),
+                None => {
+                    let not_a_patch = || self.place(Error::of_file(&TreePath::root(), Problem::NotAPatch));
+                    let first = errors.into_iter().next().unwrap_or_else(not_a_patch);
+                    Err(match first.problem {
+                        Problem::NotAnObject { .. } => Error { problem: Problem::NotAPatch, ..first },
+                        _ => first,
+                    })
+                }
+            },
+        }
+    }
+}
+
+impl Prepared {
+    /// An entry of `patches`.
+    ///
+    /// # Errors
+    /// When its text can't be read or is no patch.
+    pub(super) fn new(loader: &Loader<'_>, directory: &TreePath, patch: &Patch) -> Result<Self, Error> {
+        let written = Written::of(loader, directory, patch.path.as_ref(), patch.patch.as_ref(), &patch.at)?;
+        Ok(Prepared {
+            body: written.body()?,
+            target: patch.target.as_ref().map(Matcher::new).transpose()?,
+            allow_name_change: patch.allow_name_change,
+            allow_kind_change: patch.allow_kind_change,
+            at: patch.at.clone(),
+        })
+    }
+
+    /// An entry of `patchesJson6902`.
+    ///
+    /// # Errors
+    /// When its text can't be read or is no list of operations, or its target has no name.
+    pub(super) fn operations(loader: &Loader<'_>, directory: &TreePath, patch: &Patch) -> Result<Self, Error> {
+        let target = patch.target.as_ref().filter(|target| !target.name.is_empty());
+        let Some(target) = target else {
+            return Err(Error::at(
+                &patch.at,
+                Problem::MissingField { field: "target.name", of: "a patch of operations" },
+            ));
+        };
+        let written = Written::of(loader, directory, patch.path.as_ref(), patch.patch.as_ref(), &patch.at)?;
+        let operations = written.operations().ok_or_else(|| Error::at(&patch.at, Problem::NotAPatch))?;
+        Ok(Prepared {
+            body: Body::Operations(operations),
+            target: Some(Matcher::new(target)?),
+            allow_name_change: false,
+            allow_kind_change: false,
+            at: patch.at.clone(),
+        })
+    }
+
+    /// An entry of `patchesStrategicMerge`: objects, or the path of a file with objects.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub(super) fn strategic(loader: &Loader<'_>, directory: &TreePath, entry: &Text) -> Result<Self, Error> {
+        let inline = Written::Inline(entry).objects().ok().filter(|_| entry.value.contains(':'));
+        let resources = match inline {
+            Some(resources) => resources,
+            None => {
+                let (path, bytes) = loader.read(directory, entry)?;
+                let first = |errors: Vec<Error>| {
+                    errors.into_iter().next().unwrap_or_else(|| Error::at(&entry.node, Problem::NotAPatch))
+                };
+                Written::File(path, bytes).objects().map_err(first)?
+            }
+        };
+        Ok(Prepared {
+            body: Body::Merge(resources),
+            target: None,
+            allow_name_change: false,
+            allow_kind_change: false,
+            at: entry.node.clone(),
+        })
+    }
+
+    /// True when it holds nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.body, Body::Merge(resources) if resources.is_empty())
+    }
+
+    /// Changes the objects that it is for.
+    ///
+    /// # Errors
+    /// When it has no object to go to, or does not fit.
+    pub(super) fn apply(&self, set: &mut Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
+        match (&self.body, &self.target) {
+            (Body::Operations(_), None) => Err(vec![Error::at(&self.at, Problem::PatchWithoutTarget)]),
+            (Body::Operations(operations), Some(target)) => {
+                let mut errors = Vec::new();
+                let selected = target.select(set);
+                if selected.is_empty() {
+                    return Ok(());
+                }
+                let list = set.list_mut();
+                for at in selected {
+                    let Some(resource) = list.get_mut(at) else { continue };
+                    resource.remember_id();
+                    // There always are annotations in kustomize's eyes: it keeps its own notes in them.
+                    if let Some(metadata) = resource.metadata_mut() {
+                        super::resource::mapping_at(metadata, "annotations");
+                    }
+                    errors.extend(json::apply(&mut resource.node, operations).err());
+                }
+                if errors.is_empty() { Ok(()) } else { Err(errors) }
+            }
+            (Body::Merge(patches), Some(target)) => match patches.as_slice() {
+                [] => Ok(()),
+                [patch] => {
+                    let selected = target.select(set);
+                    self.merge(set, schemas, patch, &selected).map_err(|error| vec![error])
+                }
+                _ => Err(vec![Error::at(&self.at, Problem::ManyPatchesForTarget)]),
+            },
+            (Body::Merge(patches), None) => {
+                let mut errors = Vec::new();
+                for patch in patches {
+                    let id = patch.original_id();
+                    let found = set.with_any_id(&id);
+                    let merged = match found.as_slice() {
+                        [at] => self.merge(set, schemas, patch, &[*at]),
+                        [] => {
+                            let candidates = set.candidates(&id.gvk.kind);
+                            let problem = Problem::NoPatchTarget { id: id.to_string(), candidates };
+                            Err(Error::at(&patch.node, problem))
+                        }
+                        several => {
+                            let names = several.iter().filter_map(|at| set.get(*at));
+                            let candidates = names.map(|resource| resource.id().to_string()).collect();
+                            let problem = Problem::ManyPatchTargets { id: id.to_string(), candidates };
+                            Err(Error::at(&patch.node, problem))
+                        }
+                    };
+                    errors.extend(merged.err());
+                }
+                if errors.is_empty() { Ok(()) } else { Err(errors) }
+            }
+        }
+    }
+
+    fn merge(&self, set: &mut Set, schemas: &Schemas, patch: &Resource, selected: &[usize]) -> Result<(), Error> {
+        let mut deleted = Vec::new();
+        let renames = self.allow_name_change || self.allow_kind_change;
+        for at in selected {
+            let target = if renames { set.list_mut().get_mut(*at) } else { set.body_mut(*at) };
+            let Some(resource) = target else { continue };
+            if !self.merge_one(resource, schemas, patch)? {
+                deleted.push(*at);
+            }
+        }
+        if !deleted.is_empty() {
+            let mut at = 0;
+            set.list_mut().retain(|_| {
+                at += 1;
+                deleted.binary_search(&(at - 1)).is_err()
+            });
+        }
+        if renames { set.check() } else { Ok(()) }
+    }
+
+    /// `false` when nothing is left of the object.
+    fn merge_one(&self, resource: &mut Resource, schemas: &Schemas, patch: &Resource) -> Result<bool, Error> {
+        let (gvk, name, namespace) = (resource.gvk(), resource.name(), resource.namespace());
+        if self.allow_name_change || self.allow_kind_change {
+            resource.remember_id();
+        }
+        let mut node = patch.node.clone();
+        if self.target.is_some() {
+            node.remove("apiVersion");
+        }
+        if !strategic::merge(&mut resource.node, &node, schemas.of(&gvk))? {
+            return Ok(false);
+        }
+        if resource.node.as_mapping().is_none_or(|entries| entries.is_empty()) {
+            return Ok(false);
+        }
+        if !self.allow_kind_change && resource.kind() != gvk.kind {
+            resource.node.insert("kind", Node::string(gvk.kind));
+        }
+        if !self.allow_name_change && resource.name() != name {
+            resource.set_name(&name);
+        }
+        if resource.namespace() != namespace {
+            resource.set_namespace(&namespace);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,343 @@
+//! One object on its way through the layers: its tree, and every name that it ever had.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use super::error::{Error, Problem};
+use super::origin::BuildOrigin;
+use crate::error::Origin;
+use crate::object::{Object, ObjectKey, split_api_version};
+use crate::yaml::{Node, Resolve};
+
+/// Group, version and kind. In a rule an empty part stands for any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Gvk {
+    pub(super) group: SmolStr,
+    pub(super) version: SmolStr,
+    pub(super) kind: SmolStr,
+}
+
+impl Gvk {
+    pub(super) fn new(group: &str, version: &str, kind: &str) -> Self {
+        Gvk { group: group.into(), version: version.into(), kind: kind.into() }
+    }
+
+    /// What an object says of itself; absent fields are empty.
+    pub(super) fn of(node: &Node) -> Self {
+        let text = |field| node.get(field).and_then(Node::as_str).unwrap_or_default();
+        let (group, version) = split_api_version(text("apiVersion"));
+        Gvk::new(group, version, text("kind"))
+    }
+
+    /// True when the rule names this kind, or leaves open what it does not name.
+    pub(super) fn is_selected_by(&self, rule: &Gvk) -> bool {
+        (rule.group.is_empty() || rule.group == self.group)
+            && (rule.version.is_empty() || rule.version == self.version)
+            && (rule.kind.is_empty() || rule.kind == self.kind)
+    }
+
+    /// True for the built-in kinds that live outside of namespaces; kinds that are not known live in one.
+    pub(super) fn is_cluster_scoped(&self) -> bool {
+        let versions = match (self.group.as_str(), self.kind.as_str()) {
+            ("", "ComponentStatus" | "Namespace" | "Node" | "NodeProxyOptions" | "PersistentVolume")
+            | ("storage.k8s.io", "CSIDriver" | "CSINode" | "StorageClass" | "VolumeAttachment")
+            | ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration")
+            | ("apiextensions.k8s.io", "CustomResourceDefinition")
+            | ("apiregistration.k8s.io", "APIService")
+            | ("certificates.k8s.io", "CertificateSigningRequest")
+            | ("networking.k8s.io", "IngressClass")
+            | ("node.k8s.io", "RuntimeClass")
+            | ("rbac.authorization.k8s.io", "ClusterRole" | "ClusterRoleBinding")
+            | ("scheduling.k8s.io", "PriorityClass") => ["v1", "v1beta1"].as_slice(),
+            ("flowcontrol.apiserver.k8s.io", "FlowSchema" | "PriorityLevelConfiguration")
+            | ("policy", "PodSecurityPolicy") => &["v1beta1"],
+            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy" | "ValidatingAdmissionPolicyBinding") => {
+                &["v1"]
+            }
+            _ => return false,
+        };
+        if self.group.is_empty() { self.version == "v1" } else { versions.contains(&self.version.as_str()) }
+    }
+
+    /// As `apiVersion` says it.
+    pub(super) fn api_version(&self) -> SmolStr {
+        if self.group.is_empty() {
+            self.version.clone()
+        } else {
+            smol_str::format_smolstr!("{}/{}", self.group, self.version)
+        }
+    }
+}
+
+/// `Deployment.v1.apps`; what is open or empty is left out.
+impl fmt::Display for Gvk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [&self.kind, &self.version, &self.group];
+        let mut given = parts.iter().filter(|part| !part.is_empty());
+        match given.next() {
+            None => f.write_str("any kind"),
+            Some(first) => {
+                f.write_str(first)?;
+                given.try_for_each(|part| write!(f, ".{part}"))
+            }
+        }
+    }
+}
+
+/// What tells one object of a build from another. No namespace and `default` are the same.
+#[derive(Clone, Debug)]
+pub(super) struct Id {
+    pub(super) gvk: Gvk,
+    pub(super) name: SmolStr,
+    /// As written; empty when it is not.
+    pub(super) namespace: SmolStr,
+}
+
+/// Stands for the namespace of what lives in none.
+const NO_NAMESPACE: &str = "_non_namespaceable_";
+
+impl Id {
+    pub(super) fn is_cluster_scoped(&self) -> bool {
+        self.gvk.is_cluster_scoped()
+    }
+
+    pub(super) fn effective_namespace(&self) -> SmolStr {
+        if self.is_cluster_scoped() {
+            SmolStr::new_static(NO_NAMESPACE)
+        } else if self.namespace.is_empty() {
+            SmolStr::new_static("default")
+        } else {
+            self.namespace.clone()
+        }
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.gvk == other.gvk && self.effective_namespace() == other.effective_namespace()
+    }
+}
+
+impl Eq for Id {}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.gvk.hash(state);
+        self.name.hash(state);
+        self.effective_namespace().hash(state);
+    }
+}
+
+/// `Deployment/web in namespace shop`.
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.gvk.kind, self.name)?;
+        match self.namespace.as_str() {
+            "" | NO_NAMESPACE => Ok(()),
+            namespace => write!(f, " in namespace {namespace}"),
+        }
+    }
+}
+
+/// What a generated object does with one of the same name that is there already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Behavior {
+    /// There may be none.
+    #[default]
+    Create,
+    /// Its data gives way to the new data.
+    Replace,
+    /// Old and new data are united.
+    Merge,
+}
+
+/// A name, namespace and kind that an object had in a lower layer or before a transformer.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Former {
+    pub(super) kind: SmolStr,
+    pub(super) name: SmolStr,
+    pub(super) namespace: SmolStr,
+}
+
+/// An object of a build.
+#[derive(Clone, Debug)]
+pub(super) struct Resource {
+    /// What it is now.
+    pub(super) node: Node,
+    /// What it was called, oldest first.
+    pub(super) formers: Vec<Former>,
+    /// Prefixes that its name was given, innermost first.
+    pub(super) prefixes: Vec<SmolStr>,
+    /// Suffixes that its name was given, innermost first.
+    pub(super) suffixes: Vec<SmolStr>,
+    /// True for generated objects whose name shall end in the hash of their content.
+    pub(super) needs_hash: bool,
+    /// Where it was written, or the generator that made it.
+    pub(super) origin: Option<Origin>,
+    /// What `buildMetadata` says about it.
+    pub(super) build_origin: Option<BuildOrigin>,
+    /// What `buildMetadata` says about the transformers that saw it.
+    pub(super) transformations: Vec<BuildOrigin>,
+}
+
+impl Resource {
+    /// A new object.
+    pub(super) fn new(node: Node) -> Self {
+        let origin = node.origin();
+        Resource {
+            node,
+            formers: Vec::new(),
+            prefixes: Vec::new(),
+            suffixes: Vec::new(),
+            needs_hash: false,
+            origin,
+            build_origin: None,
+            transformations: Vec::new(),
+        }
+    }
+
+    /// Its group, version and kind.
+    pub(super) fn gvk(&self) -> Gvk {
+        Gvk::of(&self.node)
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        self.node.get("kind").and_then(Node::as_str).unwrap_or_default()
+    }
+
+    pub(super) fn name(&self) -> SmolStr {
+        self.metadata("name")
+    }
+
+    pub(super) fn namespace(&self) -> SmolStr {
+        self.metadata("namespace")
+    }
+
+    fn metadata(&self, field: &str) -> SmolStr {
+        match self.node.get("metadata").and_then(|metadata| metadata.get(field)) {
+            Some(node) if !node.is_null() => node.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default(),
+            _ => SmolStr::default(),
+        }
+    }
+
+    /// What it is called now.
+    pub(super) fn id(&self) -> Id {
+        Id { gvk: self.gvk(), name: self.name(), namespace: self.namespace() }
+    }
+
+    /// What it was called where it was written.
+    pub(super) fn original_id(&self) -> Id {
+        match self.formers.first() {
+            Some(former) => self.former_id(former),
+            None => self.id(),
+        }
+    }
+
+    fn former_id(&self, former: &Former) -> Id {
+        let Gvk { group, version, .. } = self.gvk();
+        Id {
+            gvk: Gvk { group, version, kind: former.kind.clone() },
+            name: former.name.clone(),
+            namespace: former.namespace.clone(),
+        }
+    }
+
+    /// What it was called, oldest first.
+    pub(super) fn former_ids(&self) -> impl Iterator<Item = Id> {
+        self.formers.iter().map(|former| self.former_id(former))
+    }
+
+    /// Everything it is or was called.
+    pub(super) fn ids(&self) -> impl Iterator<Item = Id> {
+        self.former_ids().chain(std::iter::once(self.id()))
+    }
+
+    /// Remembers what it is called before a transformer changes that.
+    pub(super) fn remember_id(&mut self) {
+        let id = self.id();
+        let former = Former { kind: id.gvk.kind.clone(), name: id.name.clone(), namespace: id.effective_namespace() };
+        self.formers.push(former);
+    }
+
+    /// `metadata`, made when it is absent or null; `None` when it is no mapping.
+    pub(super) fn metadata_mut(&mut self) -> Option<&mut Node> {
+        mapping_at(&mut self.node, "metadata")
+    }
+
+    pub(super) fn set_name(&mut self, name: &str) {
+        if let Some(metadata) = self.metadata_mut() {
+            metadata.insert("name", Node::string(name));
+        }
+    }
+
+    /// Sets the namespace; an empty one removes the field.
+    pub(super) fn set_namespace(&mut self, namespace: &str) {
+        if let Some(metadata) = self.metadata_mut() {
+            if namespace.is_empty() {
+                metadata.remove("namespace");
+            } else {
+                metadata.insert("namespace", Node::string(namespace));
+            }
+        }
+    }
+
+    /// The entries of `metadata.annotations` or `metadata.labels` as text.
+    pub(super) fn pairs(&self, field: &str) -> Vec<(SmolStr, SmolStr)> {
+        let node = self.node.get("metadata").and_then(|metadata| metadata.get(field));
+        let entries = node.and_then(Node::as_mapping).unwrap_or_default();
+        entries.iter().filter_map(|entry| Some((entry.name()?.into(), entry.value.as_scalar()?.text.clone()))).collect()
+    }
+
+    /// The value of one entry of `metadata.annotations`.
+    pub(super) fn annotation(&self, name: &str) -> Option<&str> {
+        self.node.get("metadata")?.get("annotations")?.get(name)?.as_str()
+    }
+
+    /// Makes strings of all annotations, and removes the field when there are none: what kustomize does to every
+    /// object at the end of a build.
+    pub(super) fn settle_annotations(&mut self) {
+        let Some(metadata) = self.node.get_mut("metadata") else { return };
+        let Some(annotations) = metadata.get_mut("annotations") else { return };
+        let empty = match annotations.as_mapping_mut() {
+            Some(entries) => {
+                for entry in entries.iter_mut() {
+                    if let Some(scalar) = entry.value.as_scalar() {
+                        entry.value = Node::string(scalar.text.clone()).at_place_of(&entry.value);
+                    }
+                }
+                entries.is_empty()
+            }
+            None => annotations.is_null(),
+        };
+        if empty {
+            metadata.remove("annotations");
+        }
+    }
+
+    /// The finished object.
+    ///
+    /// # Errors
+    /// When a value has no form in JSON: an infinite number, a key that is no string, text in a number's place.
+    pub(super) fn into_object(self) -> Result<Object, Error> {
+        let body = self.node.to_value(Resolve::V3)?;
+        let id = self.id();
+        let namespace = Some(id.namespace.clone()).filter(|namespace| !namespace.is_empty());
+        if !matches!(body, Value::Object(_)) {
+            return Err(Error::at(&self.node, Problem::NotAnObject { found: self.node.describe() }));
+        }
+        let Gvk { group, version, kind } = id.gvk;
+        Ok(Object { key: ObjectKey { group, kind, namespace, name: id.name }, version, body, origin: self.origin })
+    }
+}
+
+/// The mapping under a key, made when it is absent or null; `None` when something else is there.
+pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut Node> {
+    let found = node.get_or_insert_with(field, Node::mapping)?;
+    if found.is_null() {
+        *found = Node::mapping();
+    }
+    found.is_mapping().then_some(found)
+}

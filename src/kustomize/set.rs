@@ -1,0 +1,157 @@
+//! The objects of one layer, in order, found by what they are or were called.
+
+use std::collections::HashMap;
+
+use smol_str::SmolStr;
+
+use super::error::{Error, Problem};
+use super::resource::{Behavior, Id, Resource};
+
+/// More objects than any cluster directory has; a bound on what a diamond of bases can multiply to.
+const MAX_OBJECTS: usize = 200_000;
+
+/// Objects with two indexes, each made when it is first asked for and forgotten when objects change.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Set {
+    list: Vec<Resource>,
+    current: Option<HashMap<Id, usize>>,
+    any: Option<HashMap<Id, Vec<usize>>>,
+}
+
+impl Set {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, Resource> {
+        self.list.iter()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&Resource> {
+        self.list.get(at)
+    }
+
+    /// All objects, to change what they are called.
+    pub(super) fn list_mut(&mut self) -> &mut Vec<Resource> {
+        (self.current, self.any) = (None, None);
+        &mut self.list
+    }
+
+    /// One object, to change anything but what it is called.
+    pub(super) fn body_mut(&mut self, at: usize) -> Option<&mut Resource> {
+        self.list.get_mut(at)
+    }
+
+    /// All objects, to change anything but what they are called.
+    pub(super) fn bodies_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
+        self.list.iter_mut()
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Resource> {
+        self.list
+    }
+
+    /// Adds an object.
+    ///
+    /// # Errors
+    /// When one is called the same now.
+    pub(super) fn append(&mut self, resource: Resource) -> Result<(), Error> {
+        if self.list.len() >= MAX_OBJECTS {
+            return Err(Error::at(&resource.node, Problem::TooMany { limit: MAX_OBJECTS }));
+        }
+        let id = resource.id();
+        if let Some(first) = self.current().get(&id).copied() {
+            let first = self.list.get(first).and_then(|first| first.origin.clone());
+            return Err(Error::at(&resource.node, Problem::Duplicate { id: id.to_string(), first }));
+        }
+        let at = self.list.len();
+        if let Some(any) = &mut self.any {
+            for id in resource.ids() {
+                let found = any.entry(id).or_default();
+                if found.last() != Some(&at) {
+                    found.push(at);
+                }
+            }
+        }
+        if let Some(current) = &mut self.current {
+            current.insert(id, at);
+        }
+        self.list.push(resource);
+        Ok(())
+    }
+
+    /// # Errors
+    /// When two objects are called the same now.
+    pub(super) fn check(&mut self) -> Result<(), Error> {
+        let list = std::mem::take(self.list_mut());
+        list.into_iter().try_for_each(|resource| self.append(resource))
+    }
+
+    /// Adds what a generator made: a new object, or data for one that is there.
+    ///
+    /// # Errors
+    /// When its behavior needs an object that is not there, or forbids one that is.
+    pub(super) fn absorb(&mut self, mut new: Resource, behavior: Behavior) -> Result<(), Error> {
+        let id = new.id();
+        let matches = self.with_any_id(&id);
+        match (matches.as_slice(), behavior) {
+            ([], Behavior::Create) => return self.append(new),
+            ([], _) => {
+                let problem = Problem::NothingToMerge { id: id.to_string() };
+                return Err(Error::from_origin(new.origin.as_ref(), problem));
+            }
+            ([at], Behavior::Create) => {
+                let first = self.list.get(*at).and_then(|old| old.origin.clone());
+                let problem = Problem::GeneratedExists { id: id.to_string(), first };
+                return Err(Error::from_origin(new.origin.as_ref(), problem));
+            }
+            ([at], behavior) => {
+                if let Some(old) = self.list.get_mut(*at) {
+                    super::generate::unite(&mut new, old, behavior);
+                    *old = new;
+                }
+            }
+            _ => {
+                let problem = Problem::ManyToMerge { id: id.to_string() };
+                return Err(Error::from_origin(new.origin.as_ref(), problem));
+            }
+        }
+        (self.current, self.any) = (None, None);
+        Ok(())
+    }
+
+    /// The objects that are or were called so.
+    pub(super) fn with_any_id(&mut self, id: &Id) -> Vec<usize> {
+        let list = &self.list;
+        let any = self.any.get_or_insert_with(|| {
+            let mut any: HashMap<Id, Vec<usize>> = HashMap::with_capacity(list.len());
+            for (at, resource) in list.iter().enumerate() {
+                for id in resource.ids() {
+                    let found = any.entry(id).or_default();
+                    if found.last() != Some(&at) {
+                        found.push(at);
+                    }
+                }
+            }
+            any
+        });
+        any.get(id).cloned().unwrap_or_default()
+    }
+
+    fn current(&mut self) -> &HashMap<Id, usize> {
+        let list = &self.list;
+        self.current.get_or_insert_with(|| list.iter().enumerate().map(|(at, resource)| (resource.id(), at)).collect())
+    }
+
+    /// Names of objects of a kind, for messages.
+    pub(super) fn candidates(&self, kind: &SmolStr) -> Vec<String> {
+        const SHOWN: usize = 8;
+        let of_kind = self.list.iter().filter(|resource| kind.is_empty() || resource.kind() == kind);
+        let mut names: Vec<String> = of_kind.map(|resource| resource.id().to_string()).collect();
+        if names.is_empty() {
+            names = self.list.iter().map(|resource| resource.id().to_string()).collect();
+        }
+        if names.len() > SHOWN {
+            let more = names.len() - SHOWN;
+            names.truncate(SHOWN);
+            names.push(format!("{more} more"));
+        }
+        names
+    }
+}

@@ -1,0 +1,153 @@
+//! `images`: renames images and sets their tags and digests.
+
+use regex::Regex;
+
+use super::{Make, Place, write_text};
+use crate::kustomize::error::Error;
+use crate::kustomize::file::{FieldSpec, Image};
+use crate::kustomize::set::Set;
+use crate::yaml::Node;
+
+/// Changes the image wherever it is used: where the field specs say, and in everything that looks like a list of
+/// containers. Where both lead to the same field it is changed twice, which shows with `tagSuffix`.
+///
+/// # Errors
+/// When a field spec leads through a scalar.
+pub(in crate::kustomize) fn apply(set: &mut Set, image: &Image, specs: &[FieldSpec]) -> Result<(), Error> {
+    let Some(change) = Change::new(image) else { return Ok(()) };
+    let places = Place::all(specs);
+    for resource in set.bodies_mut().filter(|resource| resource.kind() != "CustomResourceDefinition") {
+        let gvk = resource.gvk();
+        for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
+            place.visit(&mut resource.node, Make::Nothing, &mut |node| {
+                change.apply(node);
+                Ok(())
+            })?;
+        }
+        change.apply_to_containers(&mut resource.node);
+    }
+    Ok(())
+}
+
+struct Change<'a> {
+    image: &'a Image,
+    /// Of the whole reference.
+    pattern: Regex,
+}
+
+impl<'a> Change<'a> {
+    /// `None` when the name is an expression that can't match anything.
+    fn new(image: &'a Image) -> Option<Self> {
+        const REST: &str = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?$";
+        let pattern = Regex::new(&format!("^{}{REST}", image.name)).ok()?;
+        Some(Change { image, pattern })
+    }
+
+    fn apply(&self, node: &mut Node) {
+        let Some(reference) = node.as_str().filter(|_| !node.is_null()) else { return };
+        // Most images are others: a plain name that the reference does not begin with can't match.
+        let first = self.image.name.chars().next();
+        if first.is_some_and(|first| first.is_ascii_alphanumeric() && !reference.starts_with(first))
+            && !self.image.name.contains(['|', '?', '*', '{'])
+        {
+            return;
+        }
+        if self.pattern.is_match(reference) {
+            let changed = changed(reference, self.image);
+            write_text(node, changed);
+        }
+    }
+
+    fn apply_to_containers(&self, node: &mut Node) {
+        if let Some(items) = node.as_sequence_mut() {
+            items.iter_mut().for_each(|item| self.apply_to_containers(item));
+        } else if let Some(entries) = node.as_mapping_mut() {
+            for entry in entries {
+                self.apply_to_containers(&mut entry.value);
+                if matches!(entry.name(), Some("containers" | "initContainers"))
+                    && let Some(containers) = entry.value.as_sequence_mut()
+                {
+                    containers
+                        .iter_mut()
+                        .filter_map(|container| container.get_mut("image"))
+                        .for_each(|image| self.apply(image));
+                }
+            }
+        }
+    }
+}
+
+fn changed(reference: &str, image: &Image) -> String {
+    let (name, mut tag, mut digest) = parts(reference);
+    let name = if image.new_name.is_empty() { name } else { &image.new_name };
+    let suffixed;
+    match (image.new_tag.is_empty(), image.digest.is_empty()) {
+        (false, _) => (tag, digest) = (&image.new_tag, &image.digest),
+        (true, false) => (tag, digest) = ("", &image.digest),
+        (true, true) if !image.tag_suffix.is_empty() => {
+            suffixed = format!("{tag}{}", image.tag_suffix);
+            (tag, digest) = (&suffixed, "");
+        }
+        (true, true) => {}
+    }
+    let mut text = name.to_owned();
+    for (separator, part) in [(':', tag), ('@', digest)] {
+        if !part.is_empty() {
+            text.push(separator);
+            text.push_str(part);
+        }
+    }
+    text
+}
+
+/// Name, tag and digest. A colon before the first slash belongs to a port.
+fn parts(reference: &str) -> (&str, &str, &str) {
+    let after_host = reference.find('/').unwrap_or(0);
+    let rest = reference.get(after_host..).unwrap_or_default();
+    let (before_digest, digest) = match rest.find('@') {
+        Some(at) => (at, reference.get(after_host + at + 1..).unwrap_or_default()),
+        None => (rest.len(), ""),
+    };
+    let tagged = rest.get(..before_digest).unwrap_or_default();
+    match tagged.find(':') {
+        Some(at) => {
+            (reference.get(..after_host + at).unwrap_or_default(), tagged.get(at + 1..).unwrap_or_default(), digest)
+        }
+        None => (reference.get(..after_host + before_digest).unwrap_or_default(), "", digest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_are_changed_part_by_part() {
+        let image = |name: &str, new_name: &str, new_tag: &str, digest: &str| Image {
+            name: name.into(),
+            new_name: new_name.into(),
+            new_tag: new_tag.into(),
+            digest: digest.into(),
+            ..Image::default()
+        };
+        let cases = [
+            // reference, change, result
+            ("nginx", image("nginx", "", "2", ""), "nginx:2"),
+            ("nginx:1", image("nginx", "web", "", ""), "web:1"),
+            ("nginx:1@sha256:ab", image("nginx", "web", "", ""), "web:1@sha256:ab"),
+            ("nginx:1@sha256:ab", image("nginx", "", "2", ""), "nginx:2"),
+            ("nginx:1", image("nginx", "", "", "sha256:cd"), "nginx@sha256:cd"),
+            ("nginx:1", image("nginx", "", "2", "sha256:cd"), "nginx:2@sha256:cd"),
+            ("foo/nginx:1", image("nginx", "", "2", ""), "foo/nginx:1"),
+            ("host:5000/nginx", image("host:5000/nginx", "", "2", ""), "host:5000/nginx:2"),
+            ("nginx:1", image("ng(", "", "2", ""), "nginx:1"),
+        ];
+        for (reference, image, expected) in cases {
+            let mut node = Node::plain(reference);
+            if let Some(change) = Change::new(&image) {
+                change.apply(&mut node);
+            }
+            assert_eq!(node.as_str(), Some(expected), "{reference} {image:?}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `labels`, `commonLabels` and `commonAnnotations`: pairs that are set wherever the field specs say.
+
+use smol_str::SmolStr;
+
+use super::{Make, Place, write_mark};
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::file::FieldSpec;
+use crate::kustomize::set::Set;
+use crate::yaml::Node;
+
+/// Sets the pairs.
+///
+/// # Errors
+/// When a field spec leads to something that is no mapping.
+pub(in crate::kustomize) fn apply(
+    set: &mut Set,
+    pairs: &[(SmolStr, SmolStr)],
+    specs: &[FieldSpec],
+) -> Result<(), Error> {
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let places = Place::all(specs);
+    for resource in set.bodies_mut() {
+        let gvk = resource.gvk();
+        for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
+            place.visit(&mut resource.node, Make::Mapping, &mut |node| {
+                if node.is_null() {
+                    return Ok(());
+                }
+                if !node.is_mapping() {
+                    let problem = Problem::FieldKind {
+                        field: place.spec.path.to_string(),
+                        of: gvk.to_string(),
+                        found: node.describe(),
+                        expected: "a mapping",
+                    };
+                    return Err(Error::at(node, problem));
+                }
+                for (key, value) in pairs {
+                    write_mark(node, key, value);
+                }
+                Ok(())
+            })?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! `namespace`: puts all objects of a layer into one.
+
+use std::collections::HashMap;
+
+use smol_str::SmolStr;
+
+use super::{Make, Place, write_string};
+use crate::error::Origin;
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::file::FieldSpec;
+use crate::kustomize::resource::{Gvk, Id, Resource};
+use crate::kustomize::set::Set;
+use crate::yaml::Node;
+
+/// Which subjects of role bindings are moved too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::kustomize) enum Subjects {
+    /// Those called `default`, of whatever kind.
+    #[default]
+    Default,
+    /// All service accounts.
+    ServiceAccounts,
+    /// None.
+    None,
+}
+
+/// Sets the namespace.
+#[derive(Clone, Debug)]
+pub(in crate::kustomize) struct Namespace {
+    pub(in crate::kustomize) namespace: SmolStr,
+    pub(in crate::kustomize) specs: Vec<FieldSpec>,
+    pub(in crate::kustomize) subjects: Subjects,
+    /// True when objects that have a namespace keep it.
+    pub(in crate::kustomize) unset_only: bool,
+}
+
+impl Namespace {
+    /// # Errors
+    /// When two objects are called the same afterwards, or a field spec leads to something that is no scalar.
+    pub(in crate::kustomize) fn apply(&self, set: &mut Set) -> Result<(), Error> {
+        if self.namespace.is_empty() {
+            return Ok(());
+        }
+        let places = Place::all(&self.specs);
+        let before = set.iter().map(Resource::id).collect::<Vec<Id>>();
+        let mut called: HashMap<Id, usize> = HashMap::with_capacity(before.len());
+        for id in &before {
+            *called.entry(id.clone()).or_default() += 1;
+        }
+        let mut origins: HashMap<Id, Option<Origin>> = HashMap::new();
+        for (resource, before) in set.list_mut().iter_mut().zip(before) {
+            if resource.annotation("HelmGenerated") == Some("true") {
+                continue;
+            }
+            resource.remember_id();
+            self.apply_to(resource, &places)?;
+            let id = resource.id();
+            if id != before {
+                if let Some(count) = called.get_mut(&before) {
+                    *count = count.saturating_sub(1);
+                }
+                *called.entry(id.clone()).or_default() += 1;
+            }
+            if called.get(&id).is_some_and(|count| *count > 1) {
+                let first = origins.get(&id).cloned().flatten();
+                return Err(Error::at(&resource.node, Problem::NamespaceClash { id: id.to_string(), first }));
+            }
+            origins.insert(id, resource.origin.clone());
+        }
+        Ok(())
+    }
+
+    fn apply_to(&self, resource: &mut Resource, places: &[Place]) -> Result<(), Error> {
+        let gvk = resource.gvk();
+        if !gvk.is_cluster_scoped()
+            && let Some(metadata) = resource.metadata_mut()
+        {
+            self.write_under(metadata);
+        }
+        let binds = matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
+        if binds {
+            self.apply_to_subjects(&mut resource.node);
+        }
+        for place in places {
+            let path = place.spec.path.as_str();
+            let skipped = path == "metadata/namespace"
+                || (path == "metadata/name" && gvk.api_version() != "v1")
+                || (binds && path == "subjects/namespace" && is_binding(&place.spec.gvk));
+            if skipped || !gvk.is_selected_by(&place.spec.gvk) {
+                continue;
+            }
+            let of = gvk.to_string();
+            place.visit(&mut resource.node, Make::Scalar, &mut |node| {
+                if !node.is_scalar() {
+                    let problem = Problem::FieldKind {
+                        field: path.into(),
+                        of: of.clone(),
+                        found: node.describe(),
+                        expected: "a scalar",
+                    };
+                    return Err(Error::at(node, problem));
+                }
+                if !(self.unset_only && holds_text(node)) {
+                    write_string(node, self.namespace.clone());
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn write_under(&self, mapping: &mut Node) {
+        if !(self.unset_only && mapping.get("namespace").is_some_and(holds_text)) {
+            mapping.insert("namespace", Node::string(self.namespace.clone()));
+        }
+    }
+
+    fn apply_to_subjects(&self, node: &mut Node) {
+        let Some(subjects) = node.get_mut("subjects").and_then(Node::as_sequence_mut) else { return };
+        for subject in subjects {
+            let text = |field| subject.get(field).and_then(Node::as_str);
+            let moved = match self.subjects {
+                Subjects::Default => text("name") == Some("default"),
+                Subjects::ServiceAccounts => text("kind") == Some("ServiceAccount"),
+                Subjects::None => false,
+            };
+            if moved {
+                self.write_under(subject);
+            }
+        }
+    }
+}
+
+fn is_binding(gvk: &Gvk) -> bool {
+    matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding")
+}
+
+fn holds_text(node: &Node) -> bool {
+    !node.is_null() && node.as_str().is_some_and(|text| !text.is_empty())
+}

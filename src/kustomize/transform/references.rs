@@ -1,0 +1,246 @@
+//! Names that other objects hold follow the objects whose names have changed.
+//!
+//! Runs once, over everything, after the hashes. A field's text is looked up among all names that objects had; what
+//! is found is narrowed down by kind, namespace, and the prefixes and suffixes that tell one overlay from another.
+
+use std::collections::{HashMap, HashSet};
+
+use smol_str::SmolStr;
+
+use super::specs::Specs;
+use super::{Make, Place, write_text};
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::resource::{Gvk, Id, Resource};
+use crate::kustomize::set::Set;
+use crate::yaml::Node;
+
+/// What is known of an object that may be referred to.
+struct Referral {
+    id: Id,
+    formers: Vec<Id>,
+    prefixes: Vec<SmolStr>,
+    suffixes: Vec<SmolStr>,
+}
+
+/// Rewrites all references.
+///
+/// # Errors
+/// Every reference that could mean several objects.
+pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Vec<Error>> {
+    let referrals: Vec<Referral> = set.iter().map(Referral::of).collect();
+    let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
+    for (at, referral) in referrals.iter().enumerate() {
+        for former in &referral.formers {
+            let found = named.entry(former.name.clone()).or_default();
+            if found.last() != Some(&at) {
+                found.push(at);
+            }
+        }
+    }
+    let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
+    if !blank.is_empty() {
+        return Err(blank);
+    }
+    if named.is_empty() {
+        return Ok(());
+    }
+    let mut places: HashMap<SmolStr, Vec<(&Gvk, Place)>> = HashMap::new();
+    for references in &specs.references {
+        for spec in &references.from {
+            // References never make fields.
+            let mut place = Place::new(spec);
+            place.spec.create = false;
+            places.entry(spec.gvk.kind.clone()).or_default().push((&references.target, place));
+        }
+    }
+    let any_kind = places.remove("").unwrap_or_default();
+    let mut errors = Vec::new();
+    for resource in set.bodies_mut() {
+        let referrer = Referral::of(resource);
+        let of_kind = places.get(&referrer.id.gvk.kind).into_iter().flatten();
+        for (target, place) in of_kind.chain(&any_kind) {
+            if !referrer.id.gvk.is_selected_by(&place.spec.gvk) {
+                continue;
+            }
+            let role = if place.spec.path.ends_with("roleRef/name") { role_kind(&resource.node) } else { None };
+            let accounts = account_namespaces(resource).unwrap_or_default();
+            let search = Search {
+                referrals: &referrals,
+                named: &named,
+                referrer: &referrer,
+                target,
+                role: role.as_ref(),
+                accounts: &accounts,
+                field: &place.spec.path,
+            };
+            errors.extend(place.visit(&mut resource.node, Make::Nothing, &mut |node| search.rewrite(node)).err());
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+impl Referral {
+    fn of(resource: &Resource) -> Self {
+        Referral {
+            id: resource.id(),
+            formers: resource.former_ids().collect(),
+            prefixes: resource.prefixes.clone(),
+            suffixes: resource.suffixes.clone(),
+        }
+    }
+
+    /// True when this was of the same overlays as the referrer.
+    fn shares_affixes(&self, referrer: &Referral, empty: Empty) -> bool {
+        let shared = |one: &[SmolStr], other: &[SmolStr]| {
+            (empty == Empty::Fits && (one.is_empty() || other.is_empty())) || same_ending(one, other)
+        };
+        shared(&self.prefixes, &referrer.prefixes) && shared(&self.suffixes, &referrer.suffixes)
+    }
+}
+
+/// Whether an object without any prefix fits one that has some.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    Fits,
+    Differs,
+}
+
+fn same_ending(one: &[SmolStr], other: &[SmolStr]) -> bool {
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    if short.is_empty() { long.is_empty() } else { long.ends_with(short) }
+}
+
+/// The kind that a role binding's `roleRef` names.
+fn role_kind(node: &Node) -> Option<Gvk> {
+    let role = node.get("roleRef")?;
+    let text = |field| role.get(field).and_then(Node::as_str);
+    Some(Gvk::new(text("apiGroup")?, "", text("kind")?))
+}
+
+/// The namespaces of the accounts that a RoleBinding binds: it may refer to them.
+fn account_namespaces(resource: &Resource) -> Result<HashSet<SmolStr>, Error> {
+    let mut namespaces = HashSet::new();
+    if resource.kind() != "RoleBinding" {
+        return Ok(namespaces);
+    }
+    for subject in resource.node.get("subjects").and_then(Node::as_sequence).unwrap_or_default() {
+        let is_account = subject.get("kind").and_then(Node::as_str) == Some("ServiceAccount");
+        if let (true, Some(namespace)) = (is_account, subject.get("namespace")) {
+            if namespace.is_null() {
+                let referrer = resource.id().to_string();
+                return Err(Error::at(namespace, Problem::BlankNamespace { referrer }));
+            }
+            namespaces.extend(namespace.as_str().map(SmolStr::new));
+        }
+    }
+    Ok(namespaces)
+}
+
+/// The search for what one field refers to.
+struct Search<'a> {
+    referrals: &'a [Referral],
+    named: &'a HashMap<SmolStr, Vec<usize>>,
+    referrer: &'a Referral,
+    target: &'a Gvk,
+    role: Option<&'a Gvk>,
+    accounts: &'a HashSet<SmolStr>,
+    field: &'a str,
+}
+
+impl Search<'_> {
+    fn rewrite(&self, node: &mut Node) -> Result<(), Error> {
+        if node.is_null() {
+            return Ok(());
+        }
+        if let Some(items) = node.as_sequence_mut() {
+            return items.iter_mut().try_for_each(|item| self.rewrite(item));
+        }
+        if node.is_mapping() { self.rewrite_mapping(node) } else { self.rewrite_name(node) }
+    }
+
+    fn rewrite_name(&self, node: &mut Node) -> Result<(), Error> {
+        let Some(name) = node.as_scalar().map(|scalar| scalar.text.clone()) else { return Ok(()) };
+        let found = self.find(&name, None, |one, other| one.name == other.name, node)?;
+        if let Some(found) = found.filter(|found| found.id.name != name) {
+            write_text(node, found.id.name.clone());
+        }
+        Ok(())
+    }
+
+    fn rewrite_mapping(&self, node: &mut Node) -> Result<(), Error> {
+        let Some(name) = node.get("name").and_then(Node::as_scalar).map(|scalar| scalar.text.clone()) else {
+            let problem = Problem::MissingField { field: "name", of: "a reference" };
+            return Err(Error::at(node, problem));
+        };
+        let namespace = node.get("namespace").and_then(Node::as_scalar).map(|scalar| scalar.text.clone());
+        let same = |one: &Id, other: &Id| one.name == other.name && one.namespace == other.namespace;
+        let Some(found) = self.find(&name, namespace.as_ref(), same, node)? else { return Ok(()) };
+        let (new_name, new_namespace) = (found.id.name.clone(), found.id.namespace.clone());
+        if new_name == name && new_namespace.is_empty() {
+            return Ok(());
+        }
+        for (field, value) in [("name", new_name), ("namespace", new_namespace)] {
+            match node.get_mut(field) {
+                _ if value.is_empty() => {}
+                Some(place) => write_text(place, value),
+                None => drop(node.insert(field, Node::plain(value))),
+            }
+        }
+        Ok(())
+    }
+
+    fn find(
+        &self,
+        name: &SmolStr,
+        namespace: Option<&SmolStr>,
+        same: impl Fn(&Id, &Id) -> bool,
+        at: &Node,
+    ) -> Result<Option<&Referral>, Error> {
+        let all = self.named.get(name).map(Vec::as_slice).unwrap_or_default();
+        let all: Vec<&Referral> = all.iter().filter_map(|at| self.referrals.get(*at)).collect();
+        let mut found: Vec<&Referral> =
+            all.iter().copied().filter(|referral| self.could_be(referral, namespace)).collect();
+        if found.len() > 1 {
+            found.retain(|referral| referral.shares_affixes(self.referrer, Empty::Fits));
+        }
+        if found.len() > 1 {
+            found.retain(|referral| referral.shares_affixes(self.referrer, Empty::Differs));
+        }
+        let Some((first, others)) = found.split_first() else { return Ok(None) };
+        if others.iter().all(|other| same(&first.id, &other.id)) {
+            return Ok(Some(first));
+        }
+        let problem = Problem::Ambiguous {
+            name: name.to_string(),
+            field: self.field.to_owned(),
+            referrer: self.referrer.id.to_string(),
+            candidates: found.iter().map(|referral| referral.id.to_string()).collect(),
+        };
+        Err(Error::at(at, problem))
+    }
+
+    fn could_be(&self, referral: &Referral, namespace: Option<&SmolStr>) -> bool {
+        let had = |kind: &Gvk| referral.formers.iter().any(|former| former.gvk.is_selected_by(kind));
+        if !had(self.target) || self.role.is_some_and(|role| !had(role)) {
+            return false;
+        }
+        let cluster_scoped = referral.id.is_cluster_scoped() || self.referrer.id.is_cluster_scoped();
+        let same_namespace = referral.id.effective_namespace() == self.referrer.id.effective_namespace();
+        let bound_account = referral.id.gvk.kind == "ServiceAccount" && self.accounts.contains(&referral.id.namespace);
+        if !(cluster_scoped || same_namespace || bound_account) {
+            return false;
+        }
+        let Some(wanted) = namespace else { return true };
+        let first = referral.formers.first().unwrap_or(&referral.id);
+        first.effective_namespace() == *wanted
+            || (referral.id.effective_namespace() == *wanted && !self.known_first(wanted))
+    }
+
+    /// True when some object that the referrer could mean was first written in this namespace; then what lives there
+    /// now does not count.
+    fn known_first(&self, namespace: &SmolStr) -> bool {
+        self.referrals
+            .iter()
+            .any(|referral| referral.formers.first().unwrap_or(&referral.id).effective_namespace() == *namespace)
+    }
+}

@@ -1,0 +1,35 @@
+//! `replicas`: sets the number of replicas of what is called so.
+
+use super::{Make, Place};
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::file::{FieldSpec, Replica};
+use crate::kustomize::set::Set;
+use crate::yaml::Node;
+
+/// Sets the count in every object of the name, whatever its kind.
+///
+/// # Errors
+/// When nothing is called so.
+pub(in crate::kustomize) fn apply(set: &mut Set, replica: &Replica, specs: &[FieldSpec]) -> Result<(), Error> {
+    let mut found = false;
+    for place in &Place::all(specs) {
+        for resource in set.bodies_mut() {
+            let called = resource.ids().any(|id| id.name == replica.name && id.gvk.is_selected_by(&place.spec.gvk));
+            if !called {
+                continue;
+            }
+            found = true;
+            if resource.gvk().is_selected_by(&place.spec.gvk) {
+                place.visit(&mut resource.node, Make::Scalar, &mut |node| {
+                    *node = Node::int(replica.count).at_place_of(node);
+                    Ok(())
+                })?;
+            }
+        }
+    }
+    if found {
+        return Ok(());
+    }
+    let kinds = specs.iter().map(|spec| spec.gvk.to_string()).collect::<Vec<String>>().join(", ");
+    Err(Error::at(&replica.at, Problem::NoReplicas { name: replica.name.clone(), kinds }))
+}
