@@ -143,7 +143,7 @@ fn samples() -> Vec<Value> {
 async fn apply_soon(fixture: &Fixture, body: &Value) -> Record {
     eventually("the kind is served", async || match fixture.apply_as(body.clone(), "leeboard").await {
         Ok(record) => Some(record),
-        Err(Error::NoKind { .. } | Error::NotFound(_)) => None,
+        Err(Error::NoKind { .. } | Error::KindUnknown { .. }) => None,
         Err(error) => panic!("{error}: {:?}", error.message()),
     })
     .await
@@ -492,6 +492,8 @@ async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
 
     fixture.cluster.delete(&definition_key, "v1", &DeleteOptions::default()).await.unwrap();
     eventually("with the definition its objects go", async || store.get(&record.key).is_none().then_some(())).await;
+    let error = fixture.apply_as(gadget, "leeboard").await.unwrap_err();
+    assert!(matches!(error, Error::NoKind { .. } | Error::KindUnknown { .. }) && error.is_transient(), "{error:?}");
     store.shutdown().await;
     fixture.end().await;
 }

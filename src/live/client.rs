@@ -344,8 +344,10 @@ impl Cluster {
         let verb = if options.dry_run { Verb::DryRun } else { Verb::Apply };
         let call = Call::new(verb, Method::PATCH, &resource.plural, with_query(&path, &query))
             .sending("application/apply-patch+yaml", encode(&object.body)?);
-        let answer = self.call(&call).await?;
-        self.applied(answer, options.want_body)
+        match self.call(&call).await {
+            Ok(answer) => self.applied(answer, options.want_body),
+            Err(error) => Err(self.unserved(error, object).await),
+        }
     }
 
     /// Makes an object that must not be there yet; its name may be left to the API server (`generateName`).
@@ -357,7 +359,23 @@ impl Cluster {
         let path = list_path(&object.key.group, &object.version, object.key.namespace.as_deref(), &resource);
         let call = Call::new(Verb::Create, Method::POST, &resource.plural, with_query(&path, &[MANAGER]))
             .sending(JSON, encode(&object.body)?);
-        self.applied(self.call(&call).await?, true)
+        match self.call(&call).await {
+            Ok(answer) => self.applied(answer, true),
+            Err(error) => Err(self.unserved(error, object).await),
+        }
+    }
+
+    /// Where an object would be made, only its kind can be missing: not served any more, or not yet.
+    async fn unserved(&self, error: Error, object: &Object) -> Error {
+        let Error::NotFound(_) = error else { return error };
+        let kind = object.key.group_kind();
+        match self.rediscover(DISCOVERY_PAUSE_AFTER_CHANGE).await {
+            Ok(discovery) if discovery.kind(&kind, &object.version) == Known::NotServed => {
+                Error::NoKind { kind, version: object.version.clone() }
+            }
+            Ok(_) => Error::KindUnknown { kind },
+            Err(error) => error,
+        }
     }
 
     /// Puts a whole object in place of the one that is there. With `metadata.resourceVersion` it must be that one.
