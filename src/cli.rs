@@ -8,8 +8,10 @@
 
 mod build;
 mod check;
+mod cluster;
 mod completions;
 mod crds;
+mod get;
 mod health;
 pub mod report;
 pub mod terminal;
@@ -38,6 +40,7 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Check(check::Check),
+    Get(get::Get),
     Crds(crds::Crds),
     Health(health::HealthOf),
     Completions(completions::Completions),
@@ -83,6 +86,7 @@ pub fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Build(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
+        Command::Get(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
