@@ -14,6 +14,7 @@ mod crds;
 mod get;
 mod health;
 pub mod report;
+mod run;
 pub mod terminal;
 mod tree;
 
@@ -43,6 +44,7 @@ enum Command {
     Get(get::Get),
     Crds(crds::Crds),
     Health(health::HealthOf),
+    Run(run::Run),
     Completions(completions::Completions),
 }
 
@@ -89,6 +91,7 @@ pub fn main() -> ExitCode {
         Command::Get(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
+        Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };
     match done {

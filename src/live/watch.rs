@@ -127,9 +127,10 @@ impl LiveStore {
         let changes = self.changes();
         let deadline = tokio::time::Instant::now() + within;
         loop {
-            let store = self.shared.store.lock();
-            let incomplete: Vec<String> = kinds.iter().filter_map(|kind| store.incomplete(kind)).collect();
-            drop(store);
+            let incomplete: Vec<String> = {
+                let store = self.shared.store.lock();
+                kinds.iter().filter_map(|kind| store.incomplete(kind)).collect()
+            };
             if incomplete.is_empty() {
                 return Ok(());
             }
