@@ -294,7 +294,10 @@ impl Prepared {
         }
         let mut node = patch.node.clone();
         if self.target.is_some() {
-            node.remove("apiVersion");
+            match resource.node.get("apiVersion") {
+                Some(version) => drop(node.insert("apiVersion", version.clone())),
+                None => drop(node.remove("apiVersion")),
+            }
         }
         if !strategic::merge(&mut resource.node, &node, schemas.of(&gvk))? {
             return Ok(false);
