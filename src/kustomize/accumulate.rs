@@ -228,7 +228,7 @@ impl<'a> Build<'a> {
         let target = self.target(path).map_err(|errors| {
             errors
                 .into_iter()
-                .map(|error| match error.problem {
+                .map(|error| match *error.problem {
                     Problem::NoKustomization { .. } => Error::at(&entry.node, Problem::NotABase { path: path_text() }),
                     _ => error,
                 })

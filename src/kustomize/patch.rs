@@ -118,8 +118,8 @@ impl<'a> Written<'a> {
                 None => {
                     let not_a_patch = || self.place(Error::of_file(&TreePath::root(), Problem::NotAPatch));
                     let first = errors.into_iter().next().unwrap_or_else(not_a_patch);
-                    Err(match first.problem {
-                        Problem::NotAnObject { .. } => Error { problem: Problem::NotAPatch, ..first },
+                    Err(match *first.problem {
+                        Problem::NotAnObject { .. } => Error { problem: Box::new(Problem::NotAPatch), ..first },
                         _ => first,
                     })
                 }

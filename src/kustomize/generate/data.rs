@@ -106,7 +106,7 @@ fn env(path: &TreePath, bytes: &[u8]) -> Result<Vec<Pair>, Error> {
             let line_number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             let problem = Problem::EnvWithoutKey { path: path.to_string(), line: number + 1 };
             let origin = Origin::new(path.to_string(), line_number, 1);
-            return Err(Error { problem, origin: Some(origin), line: Some(line.into()) });
+            return Err(Error { problem: Box::new(problem), origin: Some(origin), line: Some(line.into()) });
         }
         pairs.push(Pair { key: key.into(), value: value.as_bytes().to_vec() });
     }

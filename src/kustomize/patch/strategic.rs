@@ -29,6 +29,7 @@ enum Outcome {
 }
 
 /// What a patch says at one place of an object.
+#[derive(Clone, Copy)]
 enum Patch<'a> {
     /// Nothing.
     Silent,
