@@ -5,8 +5,9 @@
 //! too.
 //!
 //! The contract: call [`Operation::start`] once, then [`Operation::on`] for every event until it answers
-//! [`Next::Done`]. Of a [`Next::Run`] each step is executed, and ends in exactly one [`Event::Finished`]; the steps of
-//! one answer may go in parallel. Record [`Operation::at`] when it changes: [`Operation::resume`] goes on there after a
+//! [`Next::Done`]. No event may be dropped, also when the one before it was answered by [`Next::Run`]: the answers
+//! while steps are being executed are [`Next::Wait`]. Of a [`Next::Run`] each step is executed, and ends in exactly one
+//! [`Event::Finished`]; the steps of one answer may go in parallel. Record [`Operation::at`] when it changes: [`Operation::resume`] goes on there after a
 //! restart. When it is done, do the [`Operation::chores`] before recording the end.
 //!
 //! Waves, gates and sentences are Argo CD's (SEMANTICS b.4, b.5), with two deviations on purpose: a newer commit gets
