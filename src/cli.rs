@@ -18,6 +18,7 @@ mod nearest;
 pub mod report;
 mod run;
 mod subject;
+mod sync;
 pub mod terminal;
 mod tree;
 
@@ -46,6 +47,7 @@ enum Command {
     Check(check::Check),
     Get(get::Get),
     Diff(diff::Diff),
+    Sync(sync::Sync),
     Crds(crds::Crds),
     Health(health::HealthOf),
     Run(run::Run),
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&mut terminal),
         Command::Get(command) => command.run(&mut terminal),
         Command::Diff(command) => command.run(&mut terminal),
+        Command::Sync(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
