@@ -30,7 +30,9 @@ const QUANTITIES: [&str; 10] = [
 /// Fields that are quantities themselves.
 const QUANTITY: [&str; 3] = ["sizeLimit", "averageValue", "divisor"];
 /// Annotations that no manifest has.
-const BOOKKEEPING: [&str; 2] = [annotation::TRACKING_ID, "kubectl.kubernetes.io/last-applied-configuration"];
+const BOOKKEEPING: [&str; 2] = [annotation::TRACKING_ID, LAST_APPLIED];
+/// Where `kubectl apply` keeps what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// True when an apply of `desired` would change `live`.
 ///
@@ -41,6 +43,13 @@ pub(super) fn differs(live: &Object, desired: &Object, ignored: &Ignored) -> any
     let desired = repair::acceptable(desired);
     let (mut before, mut after) = (live.body.clone(), desired.body.clone());
     encode_owned(&mut before);
+    forget_defaults(&mut before);
+    if live.annotation(annotation::TRACKING_ID).is_none()
+        && let Some(Value::Object(annotations)) = after.pointer_mut("/metadata/annotations")
+    {
+        // It comes with the first apply, and is no difference before.
+        annotations.shift_remove(annotation::TRACKING_ID);
+    }
     for body in [&mut before, &mut after] {
         if body.get("aggregationRule").is_some_and(|rule| !rule.is_null())
             && let Value::Object(map) = body
@@ -116,6 +125,40 @@ fn encode_owned(live: &mut Value) {
             data.extend(written);
         }
     }
+}
+
+/// `kubectl apply` owns the defaults too that came with what it wrote; its own record says what that was.
+fn forget_defaults(live: &mut Value) {
+    let annotations = live.pointer("/metadata/annotations");
+    let text = annotations.and_then(|annotations| annotations.get(LAST_APPLIED)).and_then(Value::as_str);
+    let Some(applied) = text.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return };
+    let entries = live.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+    for entry in entries.into_iter().flatten() {
+        if entry.get("manager").and_then(Value::as_str) == Some("kubectl-client-side-apply")
+            && let Some(fields) = entry.get_mut("fieldsV1")
+        {
+            keep_written(fields, &applied);
+        }
+    }
+}
+
+fn keep_written(fields: &mut Value, written: &Value) {
+    let Value::Object(map) = fields else { return };
+    map.retain(|key, below| {
+        let found = match (key.strip_prefix("f:"), key.strip_prefix("k:")) {
+            (Some(name), _) => written.get(name),
+            (_, Some(keys)) => {
+                let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+                let mut items = written.as_array().into_iter().flatten();
+                items.find(|item| keys.iter().all(|(name, value)| item.get(name).is_none_or(|found| found == value)))
+            }
+            _ => Some(written),
+        };
+        found.is_some_and(|found| {
+            keep_written(below, found);
+            true
+        })
+    });
 }
 
 struct Walk {
