@@ -10,6 +10,7 @@ mod build;
 mod check;
 mod completions;
 mod crds;
+pub mod demo;
 mod health;
 pub mod report;
 pub mod terminal;
@@ -39,6 +40,7 @@ enum Command {
     Build(build::Build),
     Check(check::Check),
     Crds(crds::Crds),
+    Demo(demo::Demo),
     Health(health::HealthOf),
     Completions(completions::Completions),
 }
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Build(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
+        Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };
