@@ -8,11 +8,14 @@
 
 mod build;
 mod check;
+mod cluster;
 mod completions;
 mod crds;
 pub mod demo;
+mod get;
 mod health;
 pub mod report;
+mod run;
 pub mod terminal;
 mod tree;
 
@@ -39,9 +42,11 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Check(check::Check),
+    Get(get::Get),
     Crds(crds::Crds),
     Demo(demo::Demo),
     Health(health::HealthOf),
+    Run(run::Run),
     Completions(completions::Completions),
 }
 
@@ -85,9 +90,11 @@ pub fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Build(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
+        Command::Get(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
+        Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };
     match done {

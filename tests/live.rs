@@ -1,24 +1,22 @@
 //! Against a real API server: is what we say of our fields what the API server means by them?
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![allow(clippy::needless_pass_by_value, reason = "objects are written as `json!(…)`")]
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use leeboard::health::{Health, Verdict};
+use leeboard::health::Health;
 use leeboard::live::client::{ApplyOptions, Cluster, DeleteOptions, Deleted, Error, ListOptions, Options, Part};
+use leeboard::live::dry_run::{self, Proof};
 use leeboard::live::watch::{Item, LiveStore, Target, typed};
 use leeboard::live::{KindVersion, Record};
 use leeboard::object::fields::{self, projection};
 use leeboard::object::{GroupKind, Object, ObjectKey};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-
-/// A stand-in for `health`: these tests are about records.
-fn judge(live: &Value) -> Option<Verdict> {
-    let healthy = live.get("status")?.get("availableReplicas")?.as_i64()? > 0;
-    Some(Verdict { status: if healthy { Health::Healthy } else { Health::Progressing }, message: "".into() })
-}
 
 /// The control plane, and a namespace of this test alone.
 struct Fixture {
@@ -33,7 +31,7 @@ impl Fixture {
             eprintln!("{test}: skipped, LEEBOARD_TEST_KUBECONFIG is not set");
             return None;
         };
-        let options = Options { kubeconfig: Some(PathBuf::from(kubeconfig)), context: None, judge };
+        let options = Options { kubeconfig: Some(PathBuf::from(kubeconfig)), context: None };
         let cluster = Cluster::connect(options).await.unwrap();
         let namespace = format!("live-{test}-{}", std::process::id());
         let fixture = Fixture { cluster, namespace };
@@ -63,7 +61,7 @@ impl Fixture {
     /// What a watch or a read says of the object now.
     async fn now(&self, record: &Record) -> Record {
         let live = self.cluster.get(&record.key, &record.version).await.unwrap();
-        let reader = leeboard::live::record::Reader { manager: "leeboard".into(), judge };
+        let reader = leeboard::live::record::Reader { manager: "leeboard".into() };
         let read = reader.read(&live.to_string()).unwrap().record;
         assert_eq!(read.projection, projection(&live, "leeboard"), "text and value agree");
         read
@@ -145,7 +143,7 @@ fn samples() -> Vec<Value> {
 async fn apply_soon(fixture: &Fixture, body: &Value) -> Record {
     eventually("the kind is served", async || match fixture.apply_as(body.clone(), "leeboard").await {
         Ok(record) => Some(record),
-        Err(Error::NoKind { .. } | Error::NotFound(_)) => None,
+        Err(Error::NoKind { .. } | Error::KindUnknown { .. }) => None,
         Err(error) => panic!("{error}: {:?}", error.message()),
     })
     .await
@@ -237,7 +235,8 @@ async fn an_edit_by_hand_is_seen_and_its_author_named() {
     let baseline = fixture.apply(deployment()).await;
     let mut live = fixture.cluster.get(&baseline.key, "v1").await.unwrap();
     live["spec"]["template"]["spec"]["containers"][0]["env"].as_array_mut().unwrap().reverse();
-    live["metadata"].as_object_mut().unwrap().remove("managedFields");
+    // Without a version it is put in place of whatever the controllers have made of it meanwhile.
+    live["metadata"].as_object_mut().unwrap().retain(|name, _| name != "managedFields" && name != "resourceVersion");
     fixture.cluster.replace(&object(live.clone()), Part::Whole).await.unwrap();
     assert_ne!(fixture.now(&baseline).await.projection, baseline.projection, "the order of env is ours");
     assert_eq!(fixture.apply(deployment()).await.projection, baseline.projection, "an apply restores the order");
@@ -356,6 +355,36 @@ async fn a_deletion_meets_only_the_object_that_was_meant() {
     fixture.end().await;
 }
 
+#[tokio::test]
+async fn a_dry_run_proves_a_baseline_and_shows_a_difference() {
+    let Some(fixture) = Fixture::start("dryrun").await else { return };
+    let mut body = deployment();
+    fixture.place(&mut body);
+    let baseline = fixture.apply(body.clone()).await;
+    let desired = object(body.clone());
+    let proof = dry_run::prove(&fixture.cluster, &desired, &baseline).await.unwrap();
+    assert_eq!(proof, Proof::InSync { baseline: baseline.projection.unwrap() });
+    let same = dry_run::compare(&fixture.cluster, &desired).await.unwrap();
+    assert_eq!(same.live.unwrap(), same.predicted);
+
+    body["spec"]["template"]["spec"]["containers"][0]["image"] = json!("nginx:2");
+    body["metadata"]["labels"].as_object_mut().unwrap().clear();
+    let changed = object(body.clone());
+    let live = fixture.now(&baseline).await;
+    assert_eq!(dry_run::prove(&fixture.cluster, &changed, &live).await.unwrap(), Proof::Differs);
+    let comparison = dry_run::compare(&fixture.cluster, &changed).await.unwrap();
+    let (live, predicted) = (comparison.live.unwrap(), comparison.predicted);
+    assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:1.27");
+    assert_eq!(predicted["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:2");
+    assert_eq!((live["metadata"]["labels"]["app"].as_str(), predicted["metadata"].get("labels")), (Some("web"), None));
+
+    body["metadata"]["name"] = json!("new");
+    assert_eq!(dry_run::compare(&fixture.cluster, &object(body)).await.unwrap().live, None);
+    assert_eq!(fixture.now(&baseline).await.projection, baseline.projection, "nothing was written");
+    fixture.end().await;
+}
+
+const NO_KINDS: [KindVersion; 0] = [];
 const PART_OF: &str = "applyset.kubernetes.io/part-of";
 
 fn kind(group: &str, kind: &str, version: &str) -> KindVersion {
@@ -370,7 +399,7 @@ fn config_map(fixture: &Fixture, name: &str, value: &str) -> Value {
 
 /// The names of the application's objects that the store knows.
 fn names(store: &LiveStore, application: &str) -> Vec<String> {
-    store.view(application, []).records.keys().map(|key| key.name.to_string()).collect()
+    store.view(application, [], NO_KINDS).records.keys().map(|key| key.name.to_string()).collect()
 }
 
 #[tokio::test]
@@ -382,9 +411,9 @@ async fn the_live_view_follows_what_is_managed() {
 
     let store = LiveStore::new(fixture.cluster.clone());
     let kinds = BTreeSet::from([kind("", "ConfigMap", "v1"), kind("apps", "Deployment", "v1")]);
-    assert_eq!(store.view(application, &kinds).incomplete.len(), 2);
+    assert_eq!(store.view(application, [], &kinds).incomplete.len(), 2);
     store.watch(&kinds);
-    store.complete(&kinds, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(store.settled(&kinds, Duration::from_secs(10)).await, [] as [String; 0]);
     assert_eq!(names(&store, application), ["before"]);
     assert_eq!(store.get(&before.key).unwrap().projection, before.projection, "as the apply answered");
 
@@ -450,7 +479,8 @@ async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
     let store = LiveStore::new(fixture.cluster.clone());
     let kinds = BTreeSet::from([kind("late.example.com", "Gadget", "v1")]);
     store.watch(&kinds);
-    store.complete(&kinds, Duration::from_secs(10)).await.expect("no kind, so no objects: that is complete");
+    let incomplete = store.settled(&kinds, Duration::from_secs(10)).await;
+    assert!(incomplete.is_empty(), "no kind, so no objects: that is complete: {incomplete:?}");
 
     fixture.apply(definition).await;
     let mut gadget =
@@ -462,6 +492,8 @@ async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
 
     fixture.cluster.delete(&definition_key, "v1", &DeleteOptions::default()).await.unwrap();
     eventually("with the definition its objects go", async || store.get(&record.key).is_none().then_some(())).await;
+    let error = fixture.apply_as(gadget, "leeboard").await.unwrap_err();
+    assert!(matches!(error, Error::NoKind { .. } | Error::KindUnknown { .. }) && error.is_transient(), "{error:?}");
     store.shutdown().await;
     fixture.end().await;
 }
@@ -577,20 +609,20 @@ async fn a_watch_that_breaks_misses_nothing() {
     let proxy = Proxy::start(config.cluster_url.authority().unwrap().to_string()).await;
     config.cluster_url = format!("https://127.0.0.1:{}", proxy.port).parse().unwrap();
     config.default_retry = false;
-    let through = Cluster::of(config, judge).unwrap();
+    let through = Cluster::of(config).unwrap();
 
     let application = fixture.namespace.as_str();
     let kinds = BTreeSet::from([kind("", "ConfigMap", "v1")]);
     let gone = fixture.apply(config_map(&fixture, "gone", "1")).await;
     let store = LiveStore::new(through.clone());
     store.watch(&kinds);
-    store.complete(&kinds, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(store.settled(&kinds, Duration::from_secs(10)).await, [] as [String; 0]);
 
     proxy.set_broken(true);
     fixture.apply(config_map(&fixture, "meanwhile", "1")).await;
     fixture.cluster.delete(&gone.key, "v1", &DeleteOptions::default()).await.unwrap();
     eventually("the trouble shows", async || {
-        store.view(application, &kinds).incomplete.first().filter(|reason| reason.contains("cannot reach")).cloned()
+        store.view(application, [], &kinds).incomplete.first().filter(|reason| reason.contains("cannot reach")).cloned()
     })
     .await;
     assert_eq!(names(&store, application), ["gone"], "what is known stays known");
@@ -605,10 +637,145 @@ async fn a_watch_that_breaks_misses_nothing() {
     proxy.set_broken(false);
     apply.await.unwrap().expect("the apply got through");
     eventually("the view has caught up", async || {
-        let view = store.view(application, &kinds);
+        let view = store.view(application, [], &kinds);
         (view.incomplete.is_empty() && names(&store, application) == ["meanwhile", "patient"]).then_some(())
     })
     .await;
     store.shutdown().await;
     fixture.end().await;
+}
+
+/// An API server of few words: it answers requests for ConfigMaps with a script, in order.
+mod scripted {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::{Body, Bytes};
+    use axum::extract::{Request, State};
+    use axum::response::Response;
+    use futures::stream::{self, StreamExt as _};
+    use serde_json::{Value, json};
+
+    /// One answer.
+    pub(super) struct Answer {
+        /// What the request's query must hold.
+        pub(super) query: &'static str,
+        pub(super) status: u16,
+        pub(super) lines: Vec<Value>,
+        pub(super) then: Then,
+    }
+
+    #[derive(Clone, Copy)]
+    pub(super) enum Then {
+        Close,
+        Stay,
+    }
+
+    #[derive(Clone, Default)]
+    pub(super) struct Script {
+        pub(super) answers: Arc<Mutex<VecDeque<Answer>>>,
+        pub(super) surprises: Arc<Mutex<Vec<String>>>,
+    }
+
+    pub(super) async fn serve(answers: Vec<Answer>) -> (Script, String) {
+        let script = Script { answers: Arc::new(Mutex::new(answers.into())), surprises: Arc::default() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().fallback(answer).with_state(script.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (script, url)
+    }
+
+    async fn answer(State(script): State<Script>, request: Request) -> Response {
+        let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+        let verbs = ["list", "watch", "patch", "delete"];
+        let resources = json!([{"resource": "configmaps", "responseKind": {"kind": "ConfigMap"}, "scope": "Namespaced", "verbs": verbs}]);
+        let versions = json!([{"version": "v1", "freshness": "Current", "resources": resources}]);
+        let discovery = |items: Value| {
+            Response::new(Body::from(json!({"kind": "APIGroupDiscoveryList", "items": items}).to_string()))
+        };
+        match path.as_str() {
+            "/api" => return discovery(json!([{"metadata": {}, "versions": versions}])),
+            "/apis" => return discovery(json!([])),
+            _ => {}
+        }
+        let next = script.answers.lock().unwrap().pop_front();
+        let Some(Answer { query: expected, status, lines, then }) = next else {
+            return Response::new(Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()));
+        };
+        if !query.contains(expected) {
+            script.surprises.lock().unwrap().push(format!("expected {expected}, was asked {path}?{query}"));
+        }
+        let lines: Vec<Result<Bytes, std::io::Error>> =
+            lines.iter().map(|line| Ok(Bytes::from(format!("{line}\n")))).collect();
+        let body = match then {
+            Then::Close => Body::from_stream(stream::iter(lines)),
+            Then::Stay => Body::from_stream(stream::iter(lines).chain(stream::pending())),
+        };
+        Response::builder().status(status).body(body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_watch_resumes_relists_and_falls_back_as_the_api_server_wants() {
+    use scripted::{Answer, Then};
+    let item = |name: &str, version: u64| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "n", "uid": name,
+               "resourceVersion": version.to_string(), "labels": {PART_OF: "app"}}})
+    };
+    let event = |what: &str, object: Value| json!({"type": what, "object": object});
+    let bookmark = |version: &str, end: bool| {
+        let annotations = if end { json!({"k8s.io/initial-events-end": "true"}) } else { json!({}) };
+        event(
+            "BOOKMARK",
+            json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"resourceVersion": version, "annotations": annotations}}),
+        )
+    };
+    let status = |code: u16, reason: &str| json!({"kind": "Status", "code": code, "reason": reason, "message": "no"});
+    let list = |items: Vec<Value>, next: &str| json!({"kind": "ConfigMapList", "metadata": {"resourceVersion": "40", "continue": next}, "items": items});
+    let answer = |query, status, lines, then| Answer { query, status, lines, then };
+    let script = vec![
+        // The first list breaks off: it says nothing about what is missing.
+        answer("sendInitialEvents=true", 200, vec![event("ADDED", item("a", 1))], Then::Close),
+        answer(
+            "sendInitialEvents=true",
+            200,
+            vec![
+                event("ADDED", item("a", 1)),
+                event("ADDED", item("b", 2)),
+                bookmark("10", true),
+                event("ADDED", json!({"metadata": {}, "broken": true})),
+                bookmark("11", false),
+            ],
+            Then::Close,
+        ),
+        // It resumes where it was.
+        answer("resourceVersion=11", 200, vec![event("MODIFIED", item("a", 12))], Then::Close),
+        answer("resourceVersion=12", 200, vec![event("ERROR", status(410, "Expired"))], Then::Close),
+        // An API server that lost the feature meanwhile: a list in pages, of which one fails.
+        answer("sendInitialEvents=true", 422, vec![status(422, "Invalid")], Then::Close),
+        answer("limit=500", 200, vec![list(vec![item("a", 30)], "next")], Then::Close),
+        answer("continue=next", 410, vec![status(410, "Expired")], Then::Close),
+        answer("limit=500", 200, vec![list(vec![item("a", 30)], "next")], Then::Close),
+        answer("continue=next", 200, vec![list(vec![item("c", 31)], "")], Then::Close),
+        answer("resourceVersion=40", 200, vec![event("ADDED", item("d", 41))], Then::Stay),
+    ];
+    let (script, url) = scripted::serve(script).await;
+    let cluster = Cluster::of(kube::Config::new(url.parse().unwrap())).unwrap();
+    let store = LiveStore::new(cluster);
+    let kinds = BTreeSet::from([kind("", "ConfigMap", "v1")]);
+    store.watch(&kinds);
+    let mut complete = BTreeSet::new();
+    eventually("the last event has arrived", async || {
+        let view = store.view("app", [], &kinds);
+        if view.incomplete.is_empty() {
+            complete.insert(names(&store, "app"));
+        }
+        (names(&store, "app") == ["a", "c", "d"]).then_some(())
+    })
+    .await;
+    assert!(!complete.contains(&vec!["a".to_owned()]), "a list that broke off was taken for complete");
+    assert_eq!(script.surprises.lock().unwrap().as_slice(), [] as [String; 0]);
+    assert!(script.answers.lock().unwrap().is_empty());
+    store.shutdown().await;
 }

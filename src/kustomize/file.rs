@@ -65,13 +65,14 @@ pub(super) struct Deprecated {
 }
 
 /// One entry of `labels`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Labels {
     pub(super) pairs: Vec<(SmolStr, Text)>,
     pub(super) include_selectors: bool,
     pub(super) include_templates: bool,
     pub(super) include_claims: bool,
     pub(super) fields: Vec<FieldSpec>,
+    pub(super) at: Node,
 }
 
 /// Where in objects of which kind a transformer works.
@@ -164,7 +165,6 @@ pub(super) struct FieldOptions {
     pub(super) delimiter: SmolStr,
     pub(super) index: i64,
     pub(super) create: bool,
-    pub(super) encoding: SmolStr,
 }
 
 /// One entry of `vars`.
@@ -277,7 +277,7 @@ impl Kustomization {
         if !says_something {
             fields.report("", Problem::EmptyKustomization);
         }
-        drop(fields.open_field("metadata", "metadata", &["name", "namespace", "labels", "annotations"]));
+        fields.check("metadata", "metadata", &["name", "namespace", "labels", "annotations"]);
         let mut resources = fields.texts("resources");
         resources.extend(fields.texts("bases"));
         let mut images = read_images(fields, "images");
@@ -398,6 +398,7 @@ impl Labels {
             include_templates: fields.flag("includeTemplates"),
             include_claims: fields.flag("includeVolumeClaimTemplates"),
             fields: FieldSpec::list(fields, "fields"),
+            at: fields.node.clone(),
         }
     }
 }
@@ -440,7 +441,7 @@ impl Patch {
 const SELECTOR: &[&str] = &["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"];
 
 impl Selector {
-    fn field(fields: &mut Fields<'_>, name: &str) -> Option<Self> {
+    pub(super) fn field(fields: &mut Fields<'_>, name: &str) -> Option<Self> {
         fields.open_field(name, "a selector", SELECTOR).map(|mut fields| Selector::read(&mut fields))
     }
 
@@ -457,7 +458,6 @@ impl Selector {
 }
 
 const REPLACEMENT_FIELD: &[&str] = &["path", "source", "sourceValue", "targets"];
-pub(super) const REPLACEMENT: &[&str] = &["source", "sourceValue", "targets"];
 
 impl ReplacementField {
     fn read(fields: &mut Fields<'_>) -> Self {
@@ -509,7 +509,6 @@ impl FieldOptions {
             delimiter: fields.word("delimiter"),
             index: fields.integer("index").unwrap_or_default(),
             create: fields.flag("create"),
-            encoding: fields.word("encoding"),
         }
     }
 }

@@ -32,7 +32,7 @@ pub use error::{Answer, Cause, Error};
 
 use super::discovery::{self, Discovery, Known, Resource};
 use super::pace::{Pace, Queue, Repeat};
-use super::record::{Judge, Reader, Record};
+use super::record::{Reader, Record};
 use crate::object::{GroupKind, Object, ObjectKey};
 
 /// The name under which Leeboard owns fields.
@@ -51,14 +51,12 @@ const DISCOVERY_PAUSE_AFTER_CHANGE: Duration = Duration::from_millis(250);
 const AFTER_CHANGE: Duration = Duration::from_secs(15);
 
 /// Where the cluster is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// A kubeconfig file; `None`: as kubectl finds it, or else the pod's service account.
     pub kubeconfig: Option<PathBuf>,
     /// One of its contexts; `None`: the current one.
     pub context: Option<String>,
-    /// How live objects are judged: `health::verdict`.
-    pub judge: Judge,
 }
 
 /// One cluster. Clones share connections, discovery and pace.
@@ -250,7 +248,7 @@ impl Cluster {
     /// # Errors
     /// When there is no kubeconfig, or it makes no sense.
     pub async fn connect(options: Options) -> Result<Self, Error> {
-        let Options { kubeconfig, context, judge } = options;
+        let Options { kubeconfig, context } = options;
         let choice = KubeConfigOptions { context, ..KubeConfigOptions::default() };
         let mut config = match kubeconfig {
             Some(path) => {
@@ -266,19 +264,19 @@ impl Cluster {
             },
         };
         config.default_retry = false;
-        Self::of(config, judge)
+        Self::of(config)
     }
 
     /// The cluster that this configuration leads to.
     ///
     /// # Errors
     /// When its certificates or credentials make no sense.
-    pub fn of(config: kube::Config, judge: Judge) -> Result<Self, Error> {
+    pub fn of(config: kube::Config) -> Result<Self, Error> {
         let shared = Shared {
             requests: stack::requests(&config)?,
             pace: Pace::default(),
             counts: RequestCounts::default(),
-            reader: Reader { manager: FIELD_MANAGER.into(), judge },
+            reader: Reader { manager: FIELD_MANAGER.into() },
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             namespace: config.default_namespace.clone(),
             discovery: RwLock::new(None),
@@ -346,8 +344,10 @@ impl Cluster {
         let verb = if options.dry_run { Verb::DryRun } else { Verb::Apply };
         let call = Call::new(verb, Method::PATCH, &resource.plural, with_query(&path, &query))
             .sending("application/apply-patch+yaml", encode(&object.body)?);
-        let answer = self.call(&call).await?;
-        self.applied(answer, options.want_body)
+        match self.call(&call).await {
+            Ok(answer) => self.applied(answer, options.want_body),
+            Err(error) => Err(self.unserved(error, object).await),
+        }
     }
 
     /// Makes an object that must not be there yet; its name may be left to the API server (`generateName`).
@@ -359,7 +359,23 @@ impl Cluster {
         let path = list_path(&object.key.group, &object.version, object.key.namespace.as_deref(), &resource);
         let call = Call::new(Verb::Create, Method::POST, &resource.plural, with_query(&path, &[MANAGER]))
             .sending(JSON, encode(&object.body)?);
-        self.applied(self.call(&call).await?, true)
+        match self.call(&call).await {
+            Ok(answer) => self.applied(answer, true),
+            Err(error) => Err(self.unserved(error, object).await),
+        }
+    }
+
+    /// Where an object would be made, only its kind can be missing: not served any more, or not yet.
+    async fn unserved(&self, error: Error, object: &Object) -> Error {
+        let Error::NotFound(_) = error else { return error };
+        let kind = object.key.group_kind();
+        match self.rediscover(DISCOVERY_PAUSE_AFTER_CHANGE).await {
+            Ok(discovery) if discovery.kind(&kind, &object.version) == Known::NotServed => {
+                Error::NoKind { kind, version: object.version.clone() }
+            }
+            Ok(_) => Error::KindUnknown { kind },
+            Err(error) => error,
+        }
     }
 
     /// Puts a whole object in place of the one that is there. With `metadata.resourceVersion` it must be that one.

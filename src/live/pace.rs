@@ -138,7 +138,7 @@ impl Pace {
         loop {
             let permit = self.permit(queue).await;
             let result = attempt().await;
-            self.learn(&result);
+            self.learn(queue, &result);
             drop(permit);
             let Err(error) = result else { return result };
             let wait = error.retry_after().unwrap_or_else(|| jittered(backoff));
@@ -163,13 +163,15 @@ impl Pace {
         Some(Permit { permit: Some(permit), pace: self, queue })
     }
 
-    fn learn<T>(&self, result: &Result<T, Error>) {
+    fn learn<T>(&self, queue: Queue, result: &Result<T, Error>) {
         match result {
             Err(Error::TooManyRequests { .. }) => self.lower(),
             Err(error) if error.is_outage() => {}
             _ => {
                 self.waiting_since.store(0, Ordering::Relaxed);
-                self.raise();
+                if queue == Queue::Bulk {
+                    self.raise();
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-use crate::health::Verdict;
+use crate::health::{self, Verdict};
 use crate::object::fields::{ManagedFields, Ownership};
 use crate::object::tracking::Tracking;
 use crate::object::{GroupKind, Object, ObjectKey, annotation, split_api_version};
@@ -85,6 +85,24 @@ impl KindVersion {
     }
 }
 
+impl From<(GroupKind, SmolStr)> for KindVersion {
+    fn from((kind, version): (GroupKind, SmolStr)) -> Self {
+        KindVersion { kind, version }
+    }
+}
+
+impl From<&(GroupKind, SmolStr)> for KindVersion {
+    fn from((kind, version): &(GroupKind, SmolStr)) -> Self {
+        KindVersion { kind: kind.clone(), version: version.clone() }
+    }
+}
+
+impl From<&KindVersion> for KindVersion {
+    fn from(kind: &KindVersion) -> Self {
+        kind.clone()
+    }
+}
+
 /// `Deployment (apps/v1)`.
 impl fmt::Display for KindVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,16 +122,11 @@ pub struct LiveView {
     pub incomplete: Vec<String>,
 }
 
-/// Judges a live object's health.
-pub type Judge = fn(&Value) -> Option<Verdict>;
-
 /// Reads records off the text of objects.
 #[derive(Clone, Debug)]
 pub struct Reader {
     /// Our field manager: whose fields the projection is of.
     pub manager: SmolStr,
-    /// By `health`.
-    pub judge: Judge,
 }
 
 /// A record, and in which API version our ownership is written down, when that is not the one it was read in.
@@ -163,7 +176,7 @@ impl Reader {
                 value["apiVersion"] = api_version.into();
                 value["kind"] = kind.into();
             }
-            (self.judge)(&value)
+            health::verdict(&value)
         };
         let Annotations {
             tracking,
@@ -385,14 +398,8 @@ mod tests {
     use crate::health::Health;
     use serde_json::json;
 
-    fn judge(live: &Value) -> Option<Verdict> {
-        assert_eq!(live["metadata"].get("managedFields"), None);
-        let ready = live["status"]["ready"].as_bool()?;
-        Some(Verdict { status: if ready { Health::Healthy } else { Health::Progressing }, message: "".into() })
-    }
-
     fn read(body: &Value) -> Reading {
-        let reader = Reader { manager: "leeboard".into(), judge };
+        let reader = Reader { manager: "leeboard".into() };
         reader.read(&body.to_string()).unwrap()
     }
 
@@ -416,10 +423,11 @@ mod tests {
                                    "time": "2026-11-21T07:16:29Z", "fieldsType": "FieldsV1",
                                    "fieldsV1": {"f:spec": {"f:replicas": {}}}}],
             },
-            "spec": {"replicas": 1}, "status": {"ready": false},
+            "spec": {"replicas": 1}, "status": {"observedGeneration": 4},
         }));
         assert_eq!(owned_in, None);
         assert!(record.projection.is_some());
+        assert_eq!(record.health.as_ref().map(|verdict| verdict.status), Some(Health::Progressing));
         let key = record.key.clone();
         assert_eq!(key.to_string(), "shop/Deployment/web");
         let expected = Record {
@@ -432,7 +440,7 @@ mod tests {
             part_of: Some("applyset-x-v1".into()),
             projection: record.projection,
             deleting: true,
-            health: Some(Verdict { status: Health::Progressing, message: "".into() }),
+            health: record.health.clone(),
             wave: -3,
             is_hook: false,
             sync_options: Some("Prune=false".into()),
@@ -501,7 +509,7 @@ mod tests {
 
     #[test]
     fn text_that_is_no_object_is_an_error() {
-        let reader = Reader { manager: "leeboard".into(), judge };
+        let reader = Reader { manager: "leeboard".into() };
         for text in
             ["", "{}", "[]", r#"{"apiVersion":"v1","kind":"X"}"#, r#"{"apiVersion":"v1","kind":"X","metadata":{}}"#]
         {

@@ -631,7 +631,7 @@ pub fn adopt(live: &Value, from: &[&str], manager: &str, api_version: &str) -> O
     let mut moved = false;
     let mut newest: Option<(Option<Timestamp>, &Value)> = None;
     for value in entries {
-        let Some(entry) = ManagedFields::of_value(value) else { return None };
+        let entry = ManagedFields::of_value(value)?;
         let source = is_source(&entry);
         if !source && !entry.is_applied_by(manager) {
             kept.push(value.clone());
@@ -664,6 +664,7 @@ pub fn adopt(live: &Value, from: &[&str], manager: &str, api_version: &str) -> O
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value, reason = "cases are written as `json!(…)`")]
 mod tests {
     use super::*;
     use serde_json::json;

@@ -22,9 +22,7 @@ use super::look::{self, Asked, Look, now};
 use super::memory::Memory;
 use super::queue::{Job, Priority};
 use super::reconcile::{self, Clear, plan_conditions};
-use crate::api::argo::{
-    Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult,
-};
+use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult};
 use crate::live::LiveView;
 use crate::object::ObjectKey;
 use crate::plan::{Action, Baseline, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
@@ -103,7 +101,8 @@ pub async fn run(
         deadlines: BTreeMap::new(),
         job,
     };
-    let end = sync.drive().await;
+    // At shutdown the record stays as it is: the next daemon goes on there.
+    let end = sync.drive().await?;
     finish(daemon, application, memory, &look, &policy, state, end, &start).await
 }
 
@@ -222,14 +221,16 @@ struct Sync<'a> {
 }
 
 impl Sync<'_> {
-    async fn drive(&mut self) -> End {
+    /// To its end; `None` when a shutdown came first.
+    async fn drive(&mut self) -> Option<End> {
         let mut next = self.machine.start();
         loop {
             match next {
                 Next::Done(end) => {
                     self.chores().await;
-                    return end;
+                    return Some(end);
                 }
+                Next::Run(_) if self.daemon.shutdown.is_cancelled() => return None,
                 Next::Run(steps) => {
                     self.record().await;
                     self.ended = self.execute(steps).await;
@@ -237,7 +238,7 @@ impl Sync<'_> {
                 }
                 Next::Wait(_) => {
                     self.record().await;
-                    self.await_event().await;
+                    self.await_event().await?;
                     next = self.tell();
                 }
             }
@@ -308,14 +309,15 @@ impl Sync<'_> {
     }
 
     /// Waits until something happened that the machine may care about.
-    async fn await_event(&mut self) {
+    async fn await_event(&mut self) -> Option<()> {
         let deadline = self.deadlines.values().min().copied();
         let far = Instant::now() + Duration::from_secs(3600);
         tokio::select! {
             () = self.job.pushed() => {}
-            () = self.daemon.shutdown.cancelled() => std::future::pending().await,
+            () = self.daemon.shutdown.cancelled() => return None,
             () = sleep_until(deadline.unwrap_or(far)) => {}
         }
+        self.job.resume().await;
         let now = Instant::now();
         let due: Vec<ObjectKey> =
             self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
@@ -326,6 +328,7 @@ impl Sync<'_> {
         if let Some(event) = self.word().await {
             self.ended.push(event);
         }
+        Some(())
     }
 
     /// What a person, or a newer commit, wants of this sync by now.
@@ -339,7 +342,9 @@ impl Sync<'_> {
             return Some(Event::Confirmed);
         }
         // An operation of a person stands for the revision that it names.
-        if self.state.operation.initiated_by.automated || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty()) {
+        if self.state.operation.initiated_by.automated
+            || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty())
+        {
             let revisions = self.daemon.revisions_now(&newest).await?;
             let sources = newest.spec.sources() != self.application.spec.sources();
             if sources || revisions != self.look.revisions() {
@@ -498,12 +503,7 @@ async fn finish(
     }
     let newest = daemon.written.application(application.name());
     let application = newest.as_ref().unwrap_or(application);
-    let run = Run {
-        revision: SmolStr::default(),
-        started: 0,
-        attempt: 0,
-        resumed: None,
-    };
+    let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
     let whole = Policy { selection: Vec::new(), ..policy.clone() };
     let plan = look.plan(daemon, memory, &look.live(), &whole, &run);
     let mut status = found(application, look, &plan, memory);

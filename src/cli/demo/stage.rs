@@ -25,6 +25,8 @@ use crate::sandbox::{Binaries, ControlPlane, Directory, Options, Process};
 /// The namespace of the daemon and its Applications.
 pub(super) const NAMESPACE: &str = "leeboard";
 
+/// The one in the control plane's kubeconfig.
+const CONTEXT: &str = "leeboard-sandbox";
 /// Who applies what the demo itself applies.
 const MANAGER: &str = "leeboard-demo";
 /// What the cluster or the daemon does at once takes no longer than this, on a busy machine.
@@ -153,12 +155,24 @@ impl Stage {
         let log = self.daemon_log();
         self.born = fs::metadata(&log).map_or(0, |file| file.len());
         let data = self.directory().join("data").display().to_string();
-        let arguments = ["run", "--namespace", NAMESPACE, "--data-dir", &data, "--listen", "127.0.0.1:0"];
         let kubeconfig = self.control_plane.admin_kubeconfig().display().to_string();
+        let program = program.display().to_string();
+        // All that the environment could say otherwise is said here: the daemon must find this cluster and no other.
+        // Inside a pod it would not read repositories of its own machine, which this one is meant to do.
+        let arguments = [
+            ["-u", "KUBERNETES_SERVICE_HOST"],
+            [&program, "run"],
+            ["--kubeconfig", &kubeconfig],
+            ["--context", CONTEXT],
+            ["--namespace", NAMESPACE],
+            ["--data-dir", &data],
+            ["--listen", "127.0.0.1:0"],
+            ["--log", "info"],
+        ];
         // A proxy of the person's own is not for loopback.
-        let environment = [("KUBECONFIG", &*kubeconfig), ("NO_PROXY", "127.0.0.1"), ("no_proxy", "127.0.0.1")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        self.daemon = Some(Process::start("daemon", &program, arguments, &environment, &log)?);
+        let environment = ["NO_PROXY", "no_proxy"].map(|name| (name.to_owned(), "127.0.0.1".to_owned()));
+        let arguments = arguments.as_flattened();
+        self.daemon = Some(Process::start("daemon", Path::new("env"), arguments, &environment, &log)?);
         let address = self.until_daemon("the daemon listens", |stage| {
             address_in(&stage.log_of_this_life()).ok_or_else(|| "it has not said where".to_owned())
         });

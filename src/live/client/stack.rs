@@ -51,9 +51,9 @@ fn client(config: &Config, protocol: Protocol) -> Result<Client, Error> {
     http.set_nodelay(true);
     http.set_connect_timeout(config.connect_timeout);
     let mut connector = hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    if let Some(name) = &config.tls_server_name
-        && let Ok(name) = rustls::pki_types::ServerName::try_from(name.clone())
-    {
+    if let Some(name) = &config.tls_server_name {
+        let name =
+            rustls::pki_types::ServerName::try_from(name.clone()).map_err(|error| Error::Transport(error.into()))?;
         connector = connector.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(name));
     }
     let mut hyper = HyperClient::builder(TokioExecutor::new());

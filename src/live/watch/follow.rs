@@ -235,8 +235,8 @@ async fn watch(
                 }
                 _ => continue,
             }
-            if !listing {
-                let Versioned { metadata } = serde_json::from_str(text).map_err(Error::Decode)?;
+            // An object that can't be read must not stop the others: the next one has a later version.
+            if !listing && let Ok(Versioned { metadata }) = serde_json::from_str(text) {
                 *state = State::At(metadata.resource_version.into_owned());
             }
         }
