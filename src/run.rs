@@ -193,7 +193,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let connection = client::Options {
         kubeconfig: options.kubeconfig.clone(),
         context: options.context.clone(),
-        judge: crate::health::verdict,
     };
     let cluster = Cluster::connect(connection).await.map_err(Error::Connect)?;
     let queue = Queue::default();

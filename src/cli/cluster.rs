@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::health;
 use crate::live::client::{Cluster, Options};
 
 /// Which cluster, and where in it the Applications are.
@@ -27,7 +26,7 @@ impl Target {
     /// Makes ready to ask the cluster; no request is made yet.
     pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
         let options =
-            Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone(), judge: health::verdict };
+            Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
         Ok(Cluster::connect(options).await?)
     }
 }

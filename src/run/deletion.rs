@@ -79,8 +79,8 @@ async fn step(daemon: &Daemon, application: &Application, memory: &mut Memory) -
         .map(|resource| KindVersion::new(GroupKind::new(&*resource.group, &*resource.kind), &*resource.version))
         .collect();
     target.store.watch(&kinds);
-    target.store.complete(&kinds, AGAIN).await.map_err(|reasons| reasons.join("; "))?;
-    let live = target.store.view(&owner.part_of, &kinds);
+    target.store.settled(&kinds, AGAIN).await;
+    let live = target.store.view(&owner.part_of, [], &kinds);
     let is_approved = reconcile::deletion_approved(application).is_some();
     let options = application.spec.sync_options();
     let deletion = prune::deletion(&live, &owner, &memory.inventory, &project, &options, is_approved)

@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
-use tracing::debug;
 
 use super::Daemon;
 use super::memory::Memory;
@@ -95,17 +94,8 @@ impl Look {
 
     /// What the cluster holds now.
     pub fn live(&self) -> LiveView {
-        let mut live = self.store.view(&self.owner.part_of, &self.kinds);
-        // What another application holds of what this one wants.
-        for wanted in &self.desired.objects {
-            let key = &wanted.object.key;
-            if !live.records.contains_key(key)
-                && let Some(record) = self.store.get(key)
-            {
-                live.records.insert(key.clone(), record);
-            }
-        }
-        live
+        let wanted = self.desired.objects.iter().map(|wanted| &wanted.object.key);
+        self.store.view(&self.owner.part_of, wanted, &self.kinds)
     }
 
     /// A plan under a policy, from what the cluster holds now.
@@ -236,10 +226,8 @@ pub async fn look(
 
     let kinds = kinds(application, &desired);
     destination.store.watch(&kinds);
-    if let Err(reasons) = destination.store.complete(&kinds, FIRST_LIST).await {
-        // Nothing is pruned while the view says so; the watch tells when it is complete.
-        debug!(application = application.name(), reasons = reasons.join("; "), "Live view not complete");
-    }
+    // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
+    destination.store.settled(&kinds, FIRST_LIST).await;
     daemon.claims.set(&owner.application, desired.objects.iter().map(|wanted| wanted.object.key.clone()));
     let namespace = namespace_state(&destination.cluster, application, &asked.creates_namespace(spec)).await;
     Ok(Look {

@@ -177,9 +177,7 @@ async fn watch_managed_kinds(daemon: &Daemon) {
     }
     kinds.retain(|kind| !kind.kind.kind.is_empty() && !kind.version.is_empty());
     daemon.live.watch(&kinds);
-    if let Err(reasons) = daemon.live.complete(&kinds, FIRST_LISTS).await {
-        warn!(reasons = reasons.join("; "), "Not all kinds are known yet");
-    }
+    daemon.live.settled(&kinds, FIRST_LISTS).await;
 }
 
 fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: BTreeSet<crate::object::ObjectKey>) {
