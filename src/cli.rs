@@ -12,6 +12,7 @@ mod completions;
 mod crds;
 mod health;
 pub mod report;
+mod run;
 pub mod terminal;
 mod tree;
 
@@ -40,6 +41,7 @@ enum Command {
     Check(check::Check),
     Crds(crds::Crds),
     Health(health::HealthOf),
+    Run(run::Run),
     Completions(completions::Completions),
 }
 
@@ -85,6 +87,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
+        Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };
     match done {

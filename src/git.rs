@@ -6,11 +6,13 @@
 //!
 //! [`Mirrors`] holds one [`Mirror`] per repository. `Mirror::refresh` asks the server where revisions stand
 //! (`remote`, over `http` or `local`, speaking `protocol`), fetches one pack with what moved into the bare repository
-//! (`store`), and moves its refs last. Objects are kept and read by libgit2; the network is ours, because libgit2
+//! (`store`), and moves its refs last (`follow`). Objects are kept and read by libgit2; the network is ours, because libgit2
 //! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
 
 mod credentials;
+mod egress;
 mod error;
+mod follow;
 mod http;
 mod known_hosts;
 mod local;
@@ -28,7 +30,7 @@ mod url;
 mod watch;
 
 pub use credentials::{CredentialStore, Credentials, CredentialsError, Secret};
-pub use error::Error;
+pub use error::{Distrust, Error};
 pub use mirror::{Change, Followed, Mirror, Refreshed};
 pub use mirrors::{LocalRepositories, Mirrors};
 pub use oid::{Commit, NotAnOid, Oid};

@@ -7,6 +7,7 @@
 //! `accumulate` (in which order it is done), then `transform`, `patch` and `generate`.
 
 mod accumulate;
+mod configuration;
 mod error;
 mod field;
 mod file;
@@ -15,6 +16,7 @@ mod load;
 mod order;
 mod origin;
 mod patch;
+mod plugin;
 mod resource;
 mod selector;
 mod set;
@@ -77,11 +79,20 @@ pub fn build(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Re
     Ok(Rendered { objects, warnings: build.warnings })
 }
 
+/// The label that says which tool made an object, when `buildMetadata` asks for it.
+const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
+
 fn render(build: &mut Build<'_>, root: &TreePath) -> Result<Vec<Object>, Vec<Error>> {
     let target = build.target(root)?;
+    let metadata = &target.kustomization.build_metadata;
+    let wants = |what: &str| metadata.iter().any(|text| text.as_str() == what);
+    if !metadata.is_empty() {
+        build.trace(root);
+    }
     let mut layer = build.layer(&target, None)?;
     generate::hash::apply(&mut layer.set)?;
     transform::references::apply(&mut layer.set, &layer.specs)?;
+    transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
     let mut resources = layer.set.into_vec();
     resources.retain(|resource| {
         resource.annotation("config.kubernetes.io/local-config").is_none_or(|value| value == "false")
@@ -91,7 +102,18 @@ fn render(build: &mut Build<'_>, root: &TreePath) -> Result<Vec<Object>, Vec<Err
     let mut objects = Vec::with_capacity(resources.len());
     let mut errors = Vec::new();
     for mut resource in resources {
+        if wants("managedByLabel") {
+            resource.set_mark("labels", MANAGED_BY.0, MANAGED_BY.1);
+        }
         resource.settle_annotations();
+        if let Some(origin) = resource.build_origin.as_ref().filter(|_| wants("originAnnotations")) {
+            let text = origin.text();
+            resource.set_mark("annotations", "config.kubernetes.io/origin", &text);
+        }
+        if !resource.transformations.is_empty() && wants("transformerAnnotations") {
+            let text = origin::list_text(&resource.transformations);
+            resource.set_mark("annotations", "alpha.config.kubernetes.io/transformations", &text);
+        }
         match resource.into_object() {
             Ok(object) => objects.push(object),
             Err(error) => errors.push(error),

@@ -17,7 +17,7 @@ use crate::api::argo::{Kustomize, Source};
 use crate::error::{Diagnostic, Origin};
 use crate::kustomize;
 use crate::object::Object;
-use crate::source::detect::{Detected, detect};
+use crate::source::detect::{CHART_FILE, Detected, detect};
 use crate::source::{Error as ReadError, Identified, ReadSet, Recording, TreePath};
 
 pub use cluster_directory::ClusterDirectory;
@@ -159,7 +159,10 @@ fn kind(files: &Recording<'_>, path: &TreePath, source: &Source) -> Result<Sourc
         _ => match detect(files, path).map_err(|error| unreadable(&error))? {
             Detected::Kustomization => Ok(SourceType::Kustomize),
             Detected::Plain => Ok(SourceType::Directory),
-            Detected::Chart => Err(no_charts(path.as_str()).at(Origin::file(format!("{path}/Chart.yaml")))),
+            Detected::Chart => {
+                let chart = path.join(CHART_FILE).map_err(|error| unreadable(&error))?;
+                Err(no_charts(&path.to_string()).at(Origin::file(chart.as_str())))
+            }
         },
     }
 }
@@ -183,3 +186,6 @@ fn unreadable(error: &ReadError) -> Diagnostic {
         | ReadError::NotADirectory { .. } => diagnostic,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //!
 //! Two readings exist in the field and differ in what a plain `yes` is: see [`Resolve`]. The grammar is that of
 //! granit-parser (YAML 1.2, accepted as go-yaml v3 accepts it); everything after its events is ours.
-//! Read [`parse`](mod@self) → `node` → `resolve` → `value` → [`emit`].
+//! Read `node`, then `parse` → `resolve` → `value` → [`emit`]; `objects` is the short cut for plain manifests.
 
 pub mod emit;
 mod error;
@@ -15,6 +15,7 @@ mod json;
 mod node;
 mod objects;
 mod parse;
+mod plain_blocks;
 mod resolve;
 mod text;
 mod value;

@@ -64,6 +64,7 @@ async fn every_kind_of_revision_resolves_over_every_way() {
     let repository = Repository::new();
     let first = repository.head();
     repository.git(&["tag", "v1.0.0"]);
+    let between = repository.commit("a/b.yaml", "b: 0\n");
     let second = repository.commit("a/b.yaml", "b: 1\n");
     repository.git(&["tag", "-a", "-m", "one", "v1.1.0"]);
     repository.push("env/dev");
@@ -85,7 +86,9 @@ async fn every_kind_of_revision_resolves_over_every_way() {
             (">=1.0 <1.1", &first),
             ("*", &third),
             (&first, &first),
+            (&between, &between),
             (&second[..9], &second),
+            (&between[..7], &between),
         ];
         // Each alone in a new mirror, and all together in one.
         let together = Bench::new(&url);
@@ -664,12 +667,14 @@ async fn a_push_to_a_local_repository_is_noticed_at_once() {
         watch.add(url).unwrap();
     }
     watch.add(&RepoUrl::parse("https://git.example.com/a/b").unwrap()).unwrap();
-    let pushes: [(&str, &[&str]); 5] = [
+    let pushes: [(&str, &[&str]); 7] = [
         ("a commit", &["push", "-q", "origin", "HEAD:main"]),
         ("a branch in a new folder", &["push", "-q", "origin", "HEAD:refs/heads/env/dev"]),
         ("another one beside it", &["push", "-q", "origin", "HEAD:refs/heads/env/int"]),
         ("refs being packed", &["-C", "../shop.git", "pack-refs", "--all"]),
         ("a deleted branch", &["push", "-q", "origin", ":refs/heads/env/dev"]),
+        ("the last one of a folder", &["push", "-q", "origin", ":refs/heads/env/int"]),
+        ("the folder being there again", &["push", "-q", "origin", "HEAD:refs/heads/env/dev"]),
     ];
     for (what, arguments) in pushes {
         repository.commit("x", what);
@@ -685,6 +690,42 @@ async fn a_push_to_a_local_repository_is_noticed_at_once() {
     quiet.push("main");
     let noticed = tokio::time::timeout(Duration::from_secs(5), watch.changed()).await.unwrap();
     assert_eq!(noticed.into_iter().collect::<Vec<_>>(), [urls[1].clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_tree_is_told_and_is_no_reason_to_fetch_anew() {
+    let repository = Repository::new();
+    let blob = repository.git(&["rev-parse", "HEAD:README.md"]);
+    let bytes: Vec<u8> = (0..20).map(|at| u8::from_str_radix(&blob[at * 2..at * 2 + 2], 16).unwrap()).collect();
+    std::fs::write(repository.work().join("tree"), [&b"100644 ../../x\0"[..], &bytes].concat()).unwrap();
+    let tree = repository.git(&["hash-object", "--literally", "-w", "-t", "tree", "tree"]);
+    let commit = repository.git(&["commit-tree", "-m", "hostile", &tree]);
+    repository.git(&["push", "-q", "-f", "origin", &format!("{commit}:refs/heads/hostile")]);
+    for (way, url, server) in ways(&repository).await {
+        let bench = Bench::new(&url);
+        assert_eq!(bench.follow("hostile").await, Ok(commit.clone()), "{way}");
+        let snapshot = bench.mirror.snapshot_at(commit.parse().unwrap()).unwrap();
+        for error in [snapshot.list("").unwrap_err(), snapshot.read("x").unwrap_err()] {
+            assert!(matches!(error, Error::Malformed { .. }) && !error.is_transient(), "{way}: {error}");
+        }
+        if let Some(server) = server {
+            server.seen();
+            bench.follow("hostile").await.unwrap();
+            assert!(server.seen().len() == 1, "{way}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_that_cannot_be_written_is_told() {
+    let repository = Repository::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let mirrors = Mirrors::new(file, LocalRepositories::Allowed);
+    let mirror = mirrors.mirror(&RepoUrl::parse(repository.bare().to_str().unwrap()).unwrap());
+    let error = mirror.refresh(&["main".into()]).await.unwrap_err();
+    assert!(error.to_string().starts_with("cannot keep the mirror of") && error.is_transient(), "{error}");
 }
 
 /// A certificate authority, and certificates that it signs.

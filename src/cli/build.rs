@@ -105,7 +105,7 @@ impl Build {
             Restriction::RootOnly => tree::open(&self.directory, tree::Reach::FileSystem)?,
             Restriction::None => tree::open_alone(&self.directory, tree::Reach::FileSystem)?,
         };
-        let problems = |found| Failure::Problems(Problems { found, paths: opened.paths.clone() });
+        let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
         let (objects, warnings) = self.rendered(&opened).map_err(problems)?;
         for warning in &warnings {
             let text = report::warning(warning, &opened.paths, terminal);

@@ -43,8 +43,8 @@ impl Check {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let begin = Instant::now();
         let opened = tree::open(&self.directory, tree::Reach::Directory)?;
-        let problem = |problem: Diagnostic| Problems { found: vec![problem], paths: opened.paths.clone() };
-        let directories = cluster_directories(&opened).map_err(|error| Failure::Problems(problem(error)))?;
+        let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
+        let directories = cluster_directories(&opened).map_err(|error| problems(vec![error]))?;
         let checked = in_parallel(&directories, |directory| check(&opened.files, directory, self.repo_url.as_deref()));
 
         match self.output {
@@ -63,7 +63,7 @@ impl Check {
         match (found.is_empty(), self.output) {
             (true, _) => Ok(Exit::Ok),
             (false, Some(_)) => Ok(Exit::Found),
-            (false, None) => Err(Failure::Problems(Problems { found, paths: opened.paths })),
+            (false, None) => Err(problems(found)),
         }
     }
 }
@@ -122,7 +122,7 @@ fn summary(checked: &[Checked], seconds: f64, terminal: &Terminal) -> String {
         let applications = counted(checked.applications, "application");
         let elsewhere = match checked.elsewhere {
             0 => String::new(),
-            count => dim(format!(", {} of other repositories not looked at", counted(count, "source"))),
+            count => dim(format!(", {} elsewhere not looked at", counted(count, "source"))),
         };
         let result = if checked.problems.is_empty() {
             format!("{} {objects} of {applications}{elsewhere}", terminal.symbol(Symbol::Good))

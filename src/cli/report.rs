@@ -9,6 +9,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin as Place, 
 
 use super::terminal::{Terminal, counted};
 use crate::error::{Diagnostic, Origin};
+use crate::source::{Files, TreePath};
 
 /// What is wrong in files, and how those files are called on the command line.
 #[derive(Clone, Debug)]
@@ -17,6 +18,24 @@ pub struct Problems {
     pub found: Vec<Diagnostic>,
     /// Where the paths of their origins begin.
     pub paths: Paths,
+}
+
+impl Problems {
+    /// Problems of files in a tree: those that came without the text of their line get it.
+    pub fn in_tree(mut found: Vec<Diagnostic>, files: &dyn Files, paths: &Paths) -> Self {
+        for problem in &mut found {
+            if problem.line.is_none() {
+                problem.line = problem.origin.as_ref().and_then(|origin| line(files, origin));
+            }
+        }
+        Problems { found, paths: paths.clone() }
+    }
+}
+
+fn line(files: &dyn Files, origin: &Origin) -> Option<String> {
+    let index = (origin.line as usize).checked_sub(1)?;
+    let bytes = files.read(&TreePath::new(&origin.file).ok()?).ok()?;
+    Some(std::str::from_utf8(&bytes).ok()?.lines().nth(index)?.to_owned())
 }
 
 /// Turns paths inside a tree into paths as the person would write them.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::oid::Oid;
 use super::url::RepoUrl;
+use crate::error::Diagnostic;
 
 /// Why a repository, a revision or a file in it could not be had. Whatever it is, the mirror keeps what it had.
 ///
@@ -24,7 +25,7 @@ pub enum Error {
         /// The repository.
         url: RepoUrl,
         /// What the check said.
-        reason: String,
+        reason: Distrust,
     },
     /// The ssh server shows a key that the known hosts do not have.
     #[error("the host key of {url} is not among the known hosts ({key})")]
@@ -236,6 +237,20 @@ pub enum Error {
         /// The repository.
         url: RepoUrl,
     },
+    /// The address is one behind which no repository is.
+    #[error("{url} has a link-local address, which is not asked")]
+    AddressRefused {
+        /// The repository.
+        url: RepoUrl,
+    },
+    /// An object of the repository that git would not have made.
+    #[error("the object {id} of {url} is malformed")]
+    Malformed {
+        /// The repository.
+        url: RepoUrl,
+        /// The object.
+        id: Oid,
+    },
     /// A repository of a kind that we don't read.
     #[error("{url} cannot be read: {reason}")]
     Unsupported {
@@ -250,6 +265,23 @@ pub enum Error {
         /// The repository.
         url: RepoUrl,
     },
+}
+
+/// What is wrong with a server's certificate.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// Nobody whom we trust signed it.
+    #[error("its certificate is signed by no authority that is known here")]
+    UnknownAuthority,
+    /// It was valid once.
+    #[error("its certificate has expired")]
+    Expired,
+    /// It belongs to another server.
+    #[error("its certificate is for another name")]
+    OtherName,
+    /// Anything else, in the words of the check.
+    #[error("{0}")]
+    Other(String),
 }
 
 impl Error {
@@ -287,6 +319,8 @@ impl Error {
             | Error::NotACommit { .. }
             | Error::ObjectTooLarge { .. }
             | Error::LocalRefused { .. }
+            | Error::AddressRefused { .. }
+            | Error::Malformed { .. }
             | Error::Unsupported { .. } => false,
         }
     }
@@ -306,7 +340,7 @@ impl Error {
                 "Add a Secret labelled `argocd.argoproj.io/secret-type: repository` with its url and credentials."
                     .into()
             }
-            Error::Untrusted { .. } => {
+            Error::Untrusted { reason: Distrust::UnknownAuthority, .. } => {
                 "Add the certificate of its authority to the ConfigMap `argocd-tls-certs-cm`, under the host's name."
                     .into()
             }
@@ -318,5 +352,15 @@ impl Error {
             Error::NotGit { .. } => "Check the address: this looks like a login page or a proxy.".into(),
             _ => return None,
         })
+    }
+}
+
+impl From<&Error> for Diagnostic {
+    fn from(error: &Error) -> Self {
+        let diagnostic = Diagnostic::new(error.to_string());
+        match error.hint() {
+            Some(hint) => diagnostic.with_hint(hint),
+            None => diagnostic,
+        }
     }
 }

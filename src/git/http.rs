@@ -14,7 +14,8 @@ use sha2::Digest as _;
 use tokio::sync::mpsc;
 
 use super::credentials::Access;
-use super::error::Error;
+use super::egress;
+use super::error::{Distrust, Error};
 use super::oid::Oid;
 use super::protocol::{self, Fault, Greeting, PackAnswer, Ref};
 use super::store::Piece;
@@ -56,6 +57,7 @@ impl Clients {
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE)
             .tcp_nodelay(true)
+            .dns_resolver(egress::Resolver)
             .tls_danger_accept_invalid_certs(access.skips_tls_check);
         if !access.certificates.is_empty() {
             let certificates = reqwest::Certificate::from_pem_bundle(&access.certificates)
@@ -302,7 +304,10 @@ impl Session {
         if let Some(reason) = distrust(&error) {
             return Error::Untrusted { url, reason };
         }
-        if error.is_body() || error.is_decode() {
+        if causes(&error).any(|cause| cause.is::<egress::LinkLocal>()) {
+            return Error::AddressRefused { url };
+        }
+        if (error.is_body() || error.is_decode()) && !error.is_timeout() {
             return Error::Cut { url };
         }
         Error::Unreachable { url, reason: plain(error) }
@@ -328,7 +333,7 @@ fn plain(error: reqwest::Error) -> String {
 }
 
 /// What is wrong with the server's certificate, if that is what failed.
-fn distrust(error: &reqwest::Error) -> Option<String> {
+fn distrust(error: &reqwest::Error) -> Option<Distrust> {
     use rustls::CertificateError::{
         BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext, UnknownIssuer,
     };
@@ -337,10 +342,10 @@ fn distrust(error: &reqwest::Error) -> Option<String> {
         _ => None,
     })?;
     Some(match found {
-        UnknownIssuer | BadSignature => "its certificate is signed by no authority that is known here".into(),
-        Expired | ExpiredContext { .. } => "its certificate has expired".into(),
-        NotValidForName | NotValidForNameContext { .. } => "its certificate is for another name".into(),
-        other => protocol::clean(&other.to_string()),
+        UnknownIssuer | BadSignature => Distrust::UnknownAuthority,
+        Expired | ExpiredContext { .. } => Distrust::Expired,
+        NotValidForName | NotValidForNameContext { .. } => Distrust::OtherName,
+        other => Distrust::Other(protocol::clean(&other.to_string())),
     })
 }
 

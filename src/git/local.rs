@@ -80,6 +80,8 @@ impl Session {
         let mut is_heard = true;
         let mut pack = || -> Result<(), git2::Error> {
             let mut builder = source.packbuilder()?;
+            // As many as there are cores.
+            builder.set_threads(0);
             let mut walk = source.revwalk()?;
             for want in wants {
                 let object = source.find_object(want.libgit2(), None)?;

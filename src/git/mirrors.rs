@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Semaphore;
 
 use super::credentials::{Access, CredentialStore};
+use super::egress;
 use super::error::Error;
 use super::http::Clients;
 use super::mirror::Mirror;
@@ -34,7 +36,13 @@ pub(super) struct Settings {
     max_fetch_bytes: Mutex<u64>,
     credentials: RwLock<Arc<CredentialStore>>,
     pub(super) clients: Clients,
+    /// Taken while a pack is being received. Asking for refs is not bounded: a server that does not answer must not
+    /// keep others waiting.
+    pub(super) fetches: Semaphore,
 }
+
+/// So many packs are received at a time; each keeps a core busy and holds its index in memory.
+const MAX_FETCHES: usize = 4;
 
 /// A pack above this size is not taken, unless configured otherwise.
 const MAX_FETCH_BYTES: u64 = 4 << 30;
@@ -48,6 +56,7 @@ impl Mirrors {
             max_fetch_bytes: Mutex::new(MAX_FETCH_BYTES),
             credentials: RwLock::default(),
             clients: Clients::default(),
+            fetches: Semaphore::new(MAX_FETCHES),
         };
         Mirrors { settings: Arc::new(settings), mirrors: Mutex::default() }
     }
@@ -116,7 +125,7 @@ impl Settings {
     pub(super) fn permit(&self, url: &RepoUrl) -> Result<(), Error> {
         match (url.scheme(), self.local) {
             (Scheme::File, LocalRepositories::Refused) => Err(Error::LocalRefused { url: url.clone() }),
-            _ => Ok(()),
+            _ => egress::permit(url),
         }
     }
 }

@@ -421,4 +421,18 @@ mod tests {
         let failed = PackAnswer::new().feed(b"000dpackfile\n000a\x03oops\n").unwrap_err();
         assert_eq!(failed, Fault::Server("oops".into()));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_answer_is_a_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            // As it is, and inside a frame, where more of the reader sees it.
+            let framed = [format!("{:04x}", bytes.len() + 4).as_bytes(), &bytes, b"0000"].concat();
+            for bytes in [&bytes, &framed] {
+                let _ = greeting(BytesMut::from(&bytes[..]));
+                let _ = take_refs(&mut BytesMut::from(&bytes[..]));
+                let _ = PackAnswer::new().feed(bytes);
+                let _ = PackAnswer::new().feed(&[&b"000dpackfile\n"[..], bytes].concat());
+            }
+        }
+    }
 }

@@ -399,4 +399,16 @@ mod tests {
             assert!(Range::parse(text).is_none(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_a_panic(text in "[ -~äé\\x00-\\x1f]{0,20}|[<>=^~!|x*., 0-9v+-]{0,20}") {
+            if let Ok(revision) = Revision::parse(&text) {
+                for name in revision.refs() {
+                    proptest::prop_assert!(name == "HEAD" || name.starts_with("refs/"), "{}", name);
+                    proptest::prop_assert!(name.ends_with('/') || name == "HEAD" || git2::Reference::is_valid_name(&name));
+                }
+            }
+        }
+    }
 }

@@ -119,8 +119,11 @@ impl Snapshot {
     pub fn size(&self, path: &str) -> Result<Option<u64>, Error> {
         match self.entry(path)? {
             Some((Kind::Blob | Kind::Link, id)) => {
-                let header = self.shared.store.header(id)?;
-                header.map(|(_, bytes)| Some(bytes)).ok_or_else(|| self.missing(id))
+                match self.shared.store.header(id)? {
+                    Some((_, bytes)) => Ok(Some(bytes)),
+                    // Reading it says what is wrong.
+                    None => self.blob(id).map(|content| Some(content.len() as u64)),
+                }
             }
             _ => Ok(None),
         }
@@ -144,7 +147,7 @@ impl Snapshot {
     pub fn blob(&self, id: Oid) -> Result<Arc<[u8]>, Error> {
         match self.shared.store.expected(id)? {
             (ObjectType::Blob, content) => Ok(content),
-            _ => Err(self.missing(id)),
+            _ => Err(self.shared.store.malformed(id)),
         }
     }
 
@@ -153,24 +156,13 @@ impl Snapshot {
             return Ok(tree.clone());
         }
         let (kind, content) = self.shared.store.expected(id)?;
-        let malformed = || self.damaged(format!("the tree {id} is malformed"));
-        if kind != ObjectType::Tree {
-            return Err(malformed());
-        }
-        let mut entries = parse_tree(&content).ok_or_else(malformed)?;
+        let entries = (kind == ObjectType::Tree).then(|| parse_tree(&content)).flatten();
+        let mut entries = entries.ok_or_else(|| self.shared.store.malformed(id))?;
         // git sorts directories as if their names ended in a slash.
         entries.sort_by(|left, right| left.name.cmp(&right.name));
         let tree: Arc<[TreeEntry]> = entries.into();
         self.shared.trees.lock().insert(id, tree.clone());
         Ok(tree)
-    }
-
-    fn missing(&self, id: Oid) -> Error {
-        self.damaged(format!("the object {id} is missing"))
-    }
-
-    fn damaged(&self, reason: String) -> Error {
-        Error::Corrupt { url: self.shared.url.clone(), reason }
     }
 }
 
@@ -234,8 +226,17 @@ mod tests {
         for cut in 1..bytes.len() {
             assert_eq!(parse_tree(&bytes[..cut]).is_some(), borders.contains(&cut), "cut at {cut}");
         }
+        assert!(parse_tree(&entry("777", "a")).is_none());
         for name in ["..", ".", "", "a/b", "../etc"] {
             assert!(parse_tree(&entry("100644", name)).is_none(), "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_of_a_stranger_are_a_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = parse_tree(&bytes);
+            let _ = parse_tree(&[b"100644 a\0", &bytes[..]].concat());
         }
     }
 }

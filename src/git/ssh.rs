@@ -13,6 +13,7 @@ use russh::{Channel, ChannelMsg};
 use tokio::sync::mpsc;
 
 use super::credentials::Access;
+use super::egress;
 use super::error::Error;
 use super::known_hosts::{HostKeys, Verdict};
 use super::oid::Oid;
@@ -107,7 +108,8 @@ async fn connect(url: &RepoUrl, access: &Access) -> Result<Handle<HostCheck>, Er
     }
     let check = HostCheck { known, accepts_all: access.skips_host_key_check };
     let host = endpoint.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let mut connection = match client::connect(Arc::new(config), (host, endpoint.port), check).await {
+    let addresses = egress::lookup(&host, endpoint.port).await.map_err(|error| broken(url, &error.into()))?;
+    let mut connection = match client::connect(Arc::new(config), &*addresses, check).await {
         Ok(connection) => connection,
         Err(Refusal::Key(Verdict::Changed, key)) => return Err(Error::HostKeyChanged { url: url.clone(), key }),
         Err(Refusal::Key(_, key)) => return Err(Error::UnknownHostKey { url: url.clone(), key }),
@@ -292,6 +294,9 @@ impl Handler for HostCheck {
 fn broken(url: &RepoUrl, error: &russh::Error) -> Error {
     let url = url.clone();
     match error {
+        russh::Error::IO(error) if error.get_ref().is_some_and(|inner| inner.is::<egress::LinkLocal>()) => {
+            Error::AddressRefused { url }
+        }
         russh::Error::IO(error) => Error::Unreachable { url, reason: protocol::clean(&error.to_string()) },
         // Their keys were all refused before ours was: an algorithm of the known hosts that it does not have.
         russh::Error::NoCommonAlgo { kind: russh::AlgorithmKind::Key, theirs, .. } => {

@@ -118,6 +118,11 @@ impl Store {
         Error::Corrupt { url: self.url.clone(), reason }
     }
 
+    /// Content that has the hash it should have, so it is the repository and not the mirror that is at fault.
+    pub(super) fn malformed(&self, id: Oid) -> Error {
+        Error::Malformed { url: self.url.clone(), id }
+    }
+
     /// Reads with an idle handle, or a new one.
     fn with_objects<T>(&self, read: impl FnOnce(&Odb<'static>) -> Result<T, git2::Error>) -> Result<T, git2::Error> {
         let idle = self.readers.lock().pop();
@@ -188,10 +193,7 @@ impl Store {
             let (kind, content) = self.expected(id)?;
             match kind {
                 ObjectType::Commit => return self.parse_commit(id, &content),
-                ObjectType::Tag => {
-                    id = header_id(&content, b"object ")
-                        .ok_or_else(|| self.corrupt(format!("the tag {id} is malformed")))?
-                }
+                ObjectType::Tag => id = header_id(&content, b"object ").ok_or_else(|| self.malformed(id))?,
                 _ => break,
             }
         }
@@ -199,8 +201,7 @@ impl Store {
     }
 
     fn parse_commit(&self, id: Oid, content: &[u8]) -> Result<(Commit, Oid), Error> {
-        let malformed = || self.corrupt(format!("the commit {id} is malformed"));
-        let root = header_id(content, b"tree ").ok_or_else(malformed)?;
+        let root = header_id(content, b"tree ").ok_or_else(|| self.malformed(id))?;
         if self.header(root)?.is_none_or(|(kind, _)| kind != ObjectType::Tree) {
             return Err(self.corrupt(format!("the tree of commit {id} is missing")));
         }
@@ -331,7 +332,11 @@ impl Store {
         }
         pack.commit().map_err(|error| match error.class() {
             ErrorClass::Os => fault(&self.url, &error),
-            _ => protocol(&error.message()),
+            _ => {
+                // The pack may build on an object that the mirror has lost without noticing.
+                self.is_suspect.store(true, Ordering::Relaxed);
+                protocol(&error.message())
+            }
         })?;
         Ok(bytes)
     }

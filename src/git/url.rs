@@ -424,7 +424,7 @@ mod tests {
     fn what_is_no_repository_is_refused() {
         let cases = [
             ("", UrlError::Empty),
-            ("--upload-pack=touch /tmp/x", UrlError::LeadingDash),
+            ("--upload-pack=touch x", UrlError::LeadingDash),
             ("https://h/a\nb", UrlError::Control),
             ("https://h/a b", UrlError::Control),
             ("ext::sh -c true", UrlError::Control),
@@ -468,6 +468,23 @@ mod tests {
             let (left, right) = (RepoUrl::parse(one).unwrap(), RepoUrl::parse(other).unwrap());
             assert_eq!(left.is_same_repository(&right), same, "{one} and {other}");
             assert_eq!(right.is_same_repository(&left), same, "{other} and {one}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_is_a_panic_and_no_address_an_option(text in "(https://|ssh://|file://|/|git@|)[ -~\\x00-\\x1fäé:/@%.\\[\\]-]{0,40}") {
+            let Ok(url) = RepoUrl::parse(&text) else { return Ok(()) };
+            proptest::prop_assert!(!url.to_string().starts_with('-') && !url.host().starts_with('-'));
+            proptest::prop_assert!(!url.to_string().contains(char::is_control));
+            // Display leaves out a secret, and nothing that makes the repository another one.
+            let shown = RepoUrl::parse(&url.to_string());
+            proptest::prop_assert_eq!(shown.as_ref().map(RepoUrl::normal), Ok(url.normal()));
+            let secret = text.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
+            if let Some((secret, _)) = secret.filter(|(secret, _)| secret.len() > 3 && url.scheme() != Scheme::File) {
+                let shows = url.to_string().contains(&format!("{secret}@"));
+                proptest::prop_assert!(!shows);
+            }
         }
     }
 }

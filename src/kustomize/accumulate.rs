@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use super::Options;
 use super::error::{Error, Problem};
 use super::field::Text;
-use super::file::{Kind, Kustomization, Labels};
+use super::file::{FieldSpec, GeneratorArgs, Kind, Kustomization, Labels};
 use super::generate::{self, Generates};
 use super::load::{Found, Loader};
+use super::origin::{BuildOrigin, relative};
 use super::patch::Prepared;
 use super::patch::schema::Schemas;
+use super::resource::Resource;
 use super::set::Set;
+use super::transform::Transformer;
 use super::transform::name::Affix;
 use super::transform::namespace::{Namespace, Subjects};
-use super::transform::specs::Specs;
-use super::transform::{images, labels, name, replicas};
+use super::transform::specs::{Conflict, Specs, merge_all};
+use super::transform::variables::{self, Variables};
+use super::{Options, configuration, plugin};
 use crate::error::Diagnostic;
 use crate::source::TreePath;
 
@@ -28,11 +31,12 @@ const MAX_DEPTH: usize = 64;
 pub(super) struct Layer {
     pub(super) set: Set,
     pub(super) specs: Arc<Specs>,
+    pub(super) variables: Variables,
 }
 
 impl Layer {
     fn new() -> Self {
-        Layer { set: Set::default(), specs: Specs::built_in() }
+        Layer { set: Set::default(), specs: Specs::none(), variables: Variables::new() }
     }
 }
 
@@ -43,6 +47,11 @@ pub(super) struct Build<'a> {
     pub(super) warnings: Vec<Diagnostic>,
     /// The directories that are being built, outermost first.
     stack: Vec<TreePath>,
+    /// The first schema that a kustomization brings holds for the whole build.
+    schemas: Option<Arc<Schemas>>,
+    schema_is_set: bool,
+    /// The directory from which paths are shown, when `buildMetadata` wants to know what came from where.
+    traced_from: Option<TreePath>,
 }
 
 /// A kustomization and where it stands.
@@ -54,7 +63,15 @@ pub(super) struct Target {
 
 impl<'a> Build<'a> {
     pub(super) fn new(loader: Loader<'a>, options: &'a Options) -> Self {
-        Build { loader, options, warnings: Vec::new(), stack: Vec::new() }
+        Build {
+            loader,
+            options,
+            warnings: Vec::new(),
+            stack: Vec::new(),
+            schemas: None,
+            schema_is_set: false,
+            traced_from: None,
+        }
     }
 
     /// Reads the kustomization of a directory.
@@ -68,7 +85,48 @@ impl<'a> Build<'a> {
             let problem = Problem::Deprecated { field: deprecated.field, successor: deprecated.successor };
             self.warnings.push(Error::at(&deprecated.node, problem).diagnostic());
         }
-        Ok(Target { directory: directory.clone(), file, kustomization })
+        let target = Target { directory: directory.clone(), file, kustomization };
+        self.schema(&target).map_err(|error| vec![error])?;
+        Ok(target)
+    }
+
+    /// Takes over the schema that a kustomization brings, if it is the first one.
+    fn schema(&mut self, target: &Target) -> Result<(), Error> {
+        let given = |name: &str| target.kustomization.openapi.iter().find(|(key, _)| key == name).map(|(_, text)| text);
+        let (path, version) = (given("path"), given("version"));
+        let documents = path.map(|path| self.loader.documents(&target.directory, path)).transpose()?;
+        if self.schema_is_set {
+            return Ok(());
+        }
+        match (path, documents, version) {
+            (Some(path), Some(_), Some(_)) => {
+                Err(Error::at(&path.node, Problem::Exclusive { one: "path", other: "version" }))
+            }
+            (Some(path), Some(documents), None) => {
+                let schemas = documents.first().and_then(|document| Schemas::from_openapi(&document.root));
+                let wrong = || Error::at(&path.node, Problem::Schema { path: path.value.to_string() });
+                self.schemas = Some(Arc::new(schemas.ok_or_else(wrong)?));
+                self.schema_is_set = true;
+                Ok(())
+            }
+            (_, _, Some(version)) if version.as_str() == Schemas::BUILT_IN_VERSION => {
+                self.schema_is_set = true;
+                Ok(())
+            }
+            (_, _, Some(version)) if !version.value.is_empty() => {
+                Err(Error::at(&version.node, Problem::SchemaVersion { version: version.value.to_string() }))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps track of where objects come from, shown from this directory.
+    pub(super) fn trace(&mut self, from: &TreePath) {
+        self.traced_from = Some(from.clone());
+    }
+
+    fn shown(&self, path: &TreePath) -> Option<String> {
+        self.traced_from.as_ref().map(|from| relative(from, path))
     }
 
     /// Everything that a kustomization makes, on top of what its parent has so far if it is a component.
@@ -91,11 +149,26 @@ impl<'a> Build<'a> {
             return Err(vec![Error::at(helm, Problem::Helm)]);
         }
         self.resources(target, &kustomization.resources, &mut layer)?;
+        let directory = &target.directory;
+        let specs = configuration::configurations(&self.loader, directory, &kustomization.configurations)?;
+        let at = kustomization.configurations.first().cloned().unwrap_or_else(|| Text::new(""));
+        layer.specs = configuration::merge(&layer.specs, &specs, &at)?;
+        if let Some(at) = kustomization.crds.first() {
+            let specs = configuration::crds(&self.loader, directory, &kustomization.crds)?;
+            layer.specs = configuration::merge(&layer.specs, &specs, at)?;
+        }
         self.generators(target, &mut layer)?;
         for entry in &kustomization.components {
             layer = self.component(target, entry, layer)?;
         }
-        self.transformers(target, &mut layer)?;
+        for (transformer, origin) in self.transformers(target, &layer.specs)? {
+            self.transform(&transformer, origin, &mut layer)?;
+        }
+        for (transformer, _) in self.configured(target, &kustomization.validators)? {
+            let mut checked = layer.set.clone();
+            transformer.apply(&mut checked, self.schemas())?;
+        }
+        variables::define(&mut layer.set, &mut layer.variables, &kustomization.vars)?;
         Ok(layer)
     }
 
@@ -118,12 +191,18 @@ impl<'a> Build<'a> {
         match self.loader.find(&target.directory, entry).map_err(|error| vec![error])? {
             Found::File(path) => {
                 let resources = self.loader.objects(&target.directory, &path, entry)?;
-                errors.extend(resources.iter().filter_map(|resource| layer.set.append(resource.clone()).err()));
+                let origin = self.shown(&path).map(BuildOrigin::File);
+                for resource in resources.iter() {
+                    let resource = Resource { build_origin: origin.clone(), ..resource.clone() };
+                    errors.extend(layer.set.append(resource).err());
+                }
             }
             Found::Directory(path) => {
                 let base = self.directory(&path, entry, Kind::Kustomization)?;
                 let base = self.layer(&base, None)?;
                 errors.extend(base.set.into_vec().into_iter().filter_map(|resource| layer.set.append(resource).err()));
+                layer.specs = configuration::merge(&layer.specs, &base.specs, entry)?;
+                variables::merge(&mut layer.variables, &base.variables)?;
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -134,12 +213,6 @@ impl<'a> Build<'a> {
         let at = |problem| vec![Error::at(&entry.node, problem)];
         let path_text = || entry.value.to_string();
         // A directory above one that is being built counts as being built.
-        if let Some(current) = self.stack.last().filter(|current| current.is_within(path)) {
-            let mut chain = self.stack.clone();
-            chain.push(path.clone());
-            let _ = current;
-            return Err(at(Problem::Cycle { path: path_text(), chain }));
-        }
         if self.stack.iter().any(|visited| visited.is_within(path)) {
             let mut chain = self.stack.clone();
             chain.push(path.clone());
@@ -176,105 +249,194 @@ impl<'a> Build<'a> {
 
     fn generators(&mut self, target: &Target, layer: &mut Layer) -> Result<(), Vec<Error>> {
         let kustomization = &target.kustomization;
-        let config_maps = kustomization.config_maps.iter().map(|args| (Generates::ConfigMap, args));
-        let secrets = kustomization.secrets.iter().map(|args| (Generates::Secret, args));
+        let defaults = &kustomization.generator_options;
+        let with_defaults =
+            |args: &GeneratorArgs| GeneratorArgs { options: args.options.with_defaults(defaults), ..args.clone() };
+        let field = |what: Generates| {
+            let kind = if what == Generates::Secret { "SecretGenerator" } else { "ConfigMapGenerator" };
+            self.shown(&target.file).map(|file| BuildOrigin::builtin(file, kind))
+        };
+        let mut all: Vec<(Generates, GeneratorArgs, Option<BuildOrigin>)> = Vec::new();
+        for (what, list) in
+            [(Generates::ConfigMap, &kustomization.config_maps), (Generates::Secret, &kustomization.secrets)]
+        {
+            all.extend(list.iter().map(|args| (what, with_defaults(args), field(what))));
+        }
+        for config in self.configs(target, &kustomization.generators)? {
+            let (what, args) = plugin::generator(&config)?;
+            all.push((what, args, config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config))));
+        }
         let mut errors = Vec::new();
-        for (what, args) in config_maps.chain(secrets) {
-            let mut args = args.clone();
-            args.options = args.options.with_defaults(&kustomization.generator_options);
+        for (what, args, origin) in all {
             let made = generate::generate(what, &args, &self.loader, &target.directory);
+            let made = made.map(|made| Resource { build_origin: origin, ..made });
             errors.extend(made.and_then(|made| layer.set.absorb(made, args.behavior)).err());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    fn transformers(&mut self, target: &Target, layer: &mut Layer) -> Result<(), Vec<Error>> {
+    /// The objects that entries of `generators`, `transformers` or `validators` give: as text, or in files and
+    /// directories.
+    fn configs(&mut self, target: &Target, entries: &[Text]) -> Result<Vec<Resource>, Vec<Error>> {
+        let mut layer = Layer::new();
+        let mut paths = Vec::new();
+        for entry in entries {
+            match plugin::inline(entry) {
+                Some(resources) => {
+                    let origin = self.shown(&target.file).map(BuildOrigin::File);
+                    for resource in resources {
+                        let resource = Resource { build_origin: origin.clone(), ..resource };
+                        layer.set.append(resource).map_err(|error| vec![error])?;
+                    }
+                }
+                None => paths.push(entry.clone()),
+            }
+        }
+        self.resources(target, &paths, &mut layer)?;
+        Ok(layer.set.into_vec())
+    }
+
+    fn configured(
+        &mut self,
+        target: &Target,
+        entries: &[Text],
+    ) -> Result<Vec<(Transformer, Option<BuildOrigin>)>, Vec<Error>> {
+        let mut configured = Vec::new();
+        for config in self.configs(target, entries)? {
+            let transformer = plugin::transformer(&self.loader, &target.directory, &config)?;
+            let origin = config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config));
+            configured.push((transformer, origin));
+        }
+        Ok(configured)
+    }
+
+    fn transform(
+        &self,
+        transformer: &Transformer,
+        origin: Option<BuildOrigin>,
+        layer: &mut Layer,
+    ) -> Result<(), Vec<Error>> {
+        transformer.apply(&mut layer.set, self.schemas())?;
+        if let Some(origin) = origin {
+            for resource in layer.set.bodies_mut() {
+                if resource.build_origin.is_none() {
+                    resource.build_origin = Some(origin.clone());
+                } else {
+                    resource.transformations.push(origin.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn schemas(&self) -> &Schemas {
+        self.schemas.as_deref().unwrap_or_else(|| Schemas::built_in())
+    }
+
+    /// The transformers of a kustomization in the order in which they work. All that they need is read before the
+    /// first one is applied.
+    fn transformers(
+        &mut self,
+        target: &Target,
+        specs: &Specs,
+    ) -> Result<Vec<(Transformer, Option<BuildOrigin>)>, Vec<Error>> {
         let kustomization = &target.kustomization;
-        let specs = Arc::clone(&layer.specs);
-        let one = |error| vec![error];
-        // All patches are read before the first one is applied, so that every mistake in them is found.
-        let mut errors = Vec::new();
-        let mut prepared = |made: Vec<Result<Prepared, Error>>| -> Vec<Prepared> {
-            made.into_iter().filter_map(|made| made.map_err(|error| errors.push(error)).ok()).collect()
-        };
         let (loader, directory) = (&self.loader, &target.directory);
-        let strategic = kustomization.patches_strategic_merge.iter();
-        let strategic = prepared(strategic.map(|entry| Prepared::strategic(loader, directory, entry)).collect());
-        let patches = kustomization.patches.iter();
-        let patches = prepared(patches.map(|patch| Prepared::new(loader, directory, patch)).collect());
-        let operations = kustomization.patches_json6902.iter();
-        let operations = prepared(operations.map(|patch| Prepared::operations(loader, directory, patch)).collect());
-        if let Some(entry) = kustomization.patches_strategic_merge.first()
-            && errors.is_empty()
-            && strategic.iter().all(Prepared::is_empty)
-        {
-            errors.push(Error::at(&entry.node, Problem::EmptyPatch));
+        let mut errors = Vec::new();
+        let mut all: Vec<(Transformer, &'static str)> = Vec::new();
+        if let Some(first) = kustomization.patches_strategic_merge.first() {
+            match plugin::strategic(loader, directory, &kustomization.patches_strategic_merge, &first.node) {
+                Ok(patches) => all.push((Transformer::Patches(patches), "PatchStrategicMergeTransformer")),
+                Err(more) => errors.extend(more),
+            }
         }
-        if !errors.is_empty() {
-            return Err(errors);
+        for patch in &kustomization.patches {
+            match Prepared::new(loader, directory, patch) {
+                Ok(patch) => all.push((Transformer::Patches(vec![patch]), "PatchTransformer")),
+                Err(error) => errors.push(error),
+            }
         }
-        let schemas = Schemas::built_in();
-        apply_patches(&mut layer.set, schemas, &strategic)?;
-        apply_patches(&mut layer.set, schemas, &patches)?;
         if let Some(namespace) = &kustomization.namespace {
-            let transformer = Namespace {
+            let namespace = Namespace {
                 namespace: namespace.value.clone(),
                 specs: specs.namespace.clone(),
                 subjects: Subjects::Default,
                 unset_only: false,
             };
-            transformer.apply(&mut layer.set).map_err(one)?;
+            all.push((Transformer::Namespace(namespace), "NamespaceTransformer"));
         }
         if let Some(prefix) = &kustomization.name_prefix {
-            name::apply(&mut layer.set, Affix::Prefix, &prefix.value, &specs.name_prefix).map_err(one)?;
+            let specs = specs.name_prefix.clone();
+            all.push((Transformer::Affix(Affix::Prefix, prefix.value.clone(), specs), "PrefixTransformer"));
         }
         if let Some(suffix) = &kustomization.name_suffix {
-            name::apply(&mut layer.set, Affix::Suffix, &suffix.value, &specs.name_suffix).map_err(one)?;
+            let specs = specs.name_suffix.clone();
+            all.push((Transformer::Affix(Affix::Suffix, suffix.value.clone(), specs), "SuffixTransformer"));
         }
         for entry in &kustomization.labels {
-            let fields = label_fields(entry, &specs);
-            labels::apply(&mut layer.set, &values(&entry.pairs), &fields).map_err(one)?;
+            match label_fields(entry, specs) {
+                Ok(fields) => all.push((Transformer::Marks(values(&entry.pairs), fields), "LabelTransformer")),
+                Err(Conflict(path)) => {
+                    let problem = Problem::FieldSpecConflict { path: path.to_string() };
+                    errors.push(Error::at(&entry.at, problem));
+                }
+            }
         }
-        labels::apply(&mut layer.set, &values(&kustomization.common_labels), &specs.common_labels).map_err(one)?;
-        let annotations = values(&kustomization.common_annotations);
-        labels::apply(&mut layer.set, &annotations, &specs.common_annotations).map_err(one)?;
-        apply_patches(&mut layer.set, schemas, &operations)?;
-        for replica in &kustomization.replicas {
-            replicas::apply(&mut layer.set, replica, &specs.replicas).map_err(one)?;
+        if !(kustomization.labels.is_empty() && kustomization.common_labels.is_empty()) {
+            let pairs = values(&kustomization.common_labels);
+            all.push((Transformer::Marks(pairs, specs.common_labels.clone()), "LabelTransformer"));
         }
-        for image in &kustomization.images {
-            images::apply(&mut layer.set, image, &specs.images).map_err(one)?;
+        if !kustomization.common_annotations.is_empty() {
+            let pairs = values(&kustomization.common_annotations);
+            all.push((Transformer::Marks(pairs, specs.common_annotations.clone()), "AnnotationsTransformer"));
         }
-        Ok(())
+        for patch in &kustomization.patches_json6902 {
+            match Prepared::operations(loader, directory, patch) {
+                Ok(patch) => all.push((Transformer::Patches(vec![patch]), "PatchJson6902Transformer")),
+                Err(error) => errors.push(error),
+            }
+        }
+        let replicas = kustomization.replicas.iter().cloned();
+        all.extend(
+            replicas.map(|replica| (Transformer::Replicas(replica, specs.replicas.clone()), "ReplicaCountTransformer")),
+        );
+        let images = kustomization.images.iter().cloned();
+        all.extend(images.map(|image| (Transformer::Image(image, specs.images.clone()), "ImageTagTransformer")));
+        if !kustomization.replacements.is_empty() {
+            match plugin::replacements(loader, directory, &kustomization.replacements) {
+                Ok(replacements) => all.push((Transformer::Replacements(replacements), "ReplacementTransformer")),
+                Err(more) => errors.extend(more),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let file = self.shown(&target.file);
+        let origin = |kind: &str| file.as_ref().map(|file| BuildOrigin::builtin(file.clone(), kind));
+        let mut all: Vec<(Transformer, Option<BuildOrigin>)> =
+            all.into_iter().map(|(transformer, kind)| (transformer, origin(kind))).collect();
+        all.extend(self.configured(target, &kustomization.transformers)?);
+        Ok(all)
     }
-}
-
-fn apply_patches(set: &mut Set, schemas: &Schemas, patches: &[Prepared]) -> Result<(), Vec<Error>> {
-    let mut errors = Vec::new();
-    for patch in patches {
-        if let Err(more) = patch.apply(set, schemas) {
-            errors.extend(more);
-        }
-    }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 /// Where the pairs of an entry of `labels` go.
-fn label_fields(entry: &Labels, specs: &Specs) -> Vec<super::file::FieldSpec> {
+fn label_fields(entry: &Labels, specs: &Specs) -> Result<Vec<FieldSpec>, Conflict> {
     let mut fields = entry.fields.clone();
-    fields.extend(specs.labels.iter().cloned());
+    merge_all(&mut fields, &specs.labels)?;
     if entry.include_selectors {
-        fields.extend(specs.common_labels.iter().cloned());
-        return fields;
+        merge_all(&mut fields, &specs.common_labels)?;
+        return Ok(fields);
     }
     if entry.include_templates {
-        fields.extend(specs.template_labels.iter().cloned());
+        merge_all(&mut fields, &specs.template_labels)?;
     }
     if entry.include_claims {
-        fields.extend(specs.claim_labels.iter().cloned());
+        merge_all(&mut fields, &specs.claim_labels)?;
     }
-    fields.push(super::file::FieldSpec { gvk: Default::default(), path: "metadata/labels".into(), create: true });
-    fields
+    let everywhere = FieldSpec { path: "metadata/labels".into(), create: true, ..FieldSpec::default() };
+    merge_all(&mut fields, &[everywhere])?;
+    Ok(fields)
 }
 
 fn values(pairs: &[(SmolStr, Text)]) -> Vec<(SmolStr, SmolStr)> {

@@ -107,6 +107,15 @@ impl<'a> Fields<'a> {
 
     fn text_of(&mut self, field: &str, node: &Node) -> Option<Text> {
         let scalar = node.as_scalar();
+        if let (Unknown::Ignored, Some(scalar)) = (self.unknown, scalar) {
+            // The configuration of a plugin has been printed and read again; its reader makes text of what is none.
+            return match node.resolve(Resolve::V3) {
+                Ok(Some(Plain::Null)) => None,
+                Ok(Some(Plain::Bool(value))) => Some(Text::of(if value { "true" } else { "false" }.into(), node)),
+                Ok(Some(Plain::Int(value))) => Some(Text::of(smol_str::format_smolstr!("{value}"), node)),
+                _ => Some(Text::of(scalar.text.clone(), node)),
+            };
+        }
         match (scalar, node.resolve(Resolve::V2)) {
             (Some(scalar), Ok(Some(Plain::Text | Plain::Time(_)))) => Some(Text::of(scalar.text.clone(), node)),
             (Some(_), Ok(Some(Plain::Null))) => None,

@@ -65,13 +65,14 @@ pub(super) struct Deprecated {
 }
 
 /// One entry of `labels`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Labels {
     pub(super) pairs: Vec<(SmolStr, Text)>,
     pub(super) include_selectors: bool,
     pub(super) include_templates: bool,
     pub(super) include_claims: bool,
     pub(super) fields: Vec<FieldSpec>,
+    pub(super) at: Node,
 }
 
 /// Where in objects of which kind a transformer works.
@@ -398,6 +399,7 @@ impl Labels {
             include_templates: fields.flag("includeTemplates"),
             include_claims: fields.flag("includeVolumeClaimTemplates"),
             fields: FieldSpec::list(fields, "fields"),
+            at: fields.node.clone(),
         }
     }
 }
@@ -440,7 +442,7 @@ impl Patch {
 const SELECTOR: &[&str] = &["group", "version", "kind", "name", "namespace", "labelSelector", "annotationSelector"];
 
 impl Selector {
-    fn field(fields: &mut Fields<'_>, name: &str) -> Option<Self> {
+    pub(super) fn field(fields: &mut Fields<'_>, name: &str) -> Option<Self> {
         fields.open_field(name, "a selector", SELECTOR).map(|mut fields| Selector::read(&mut fields))
     }
 
@@ -457,7 +459,6 @@ impl Selector {
 }
 
 const REPLACEMENT_FIELD: &[&str] = &["path", "source", "sourceValue", "targets"];
-pub(super) const REPLACEMENT: &[&str] = &["source", "sourceValue", "targets"];
 
 impl ReplacementField {
     fn read(fields: &mut Fields<'_>) -> Self {

@@ -143,6 +143,7 @@ pub(super) fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
     new.formers.clone_from(&old.formers);
     new.prefixes.clone_from(&old.prefixes);
     new.suffixes.clone_from(&old.suffixes);
+    new.variables.clone_from(&old.variables);
     new.transformations.clone_from(&old.transformations);
     if behavior == Behavior::Merge && old.build_origin.is_some() {
         new.build_origin.clone_from(&old.build_origin);

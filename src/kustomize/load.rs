@@ -3,11 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::LoadRestrictor;
 use super::error::{Error, Problem, nearest};
 use super::field::Text;
 use super::file::NAMES;
 use super::resource::Resource;
-use super::{LoadRestrictor, origin};
 use crate::source::{self, Entry, Files, TreePath};
 use crate::yaml::{self, Document, Node};
 
@@ -224,9 +224,4 @@ fn is_remote(entry: &str) -> bool {
         || entry.starts_with("github.com:")
         || entry.starts_with("bitbucket.org/")
         || entry.starts_with("gitlab.com/")
-}
-
-/// The path of a file as `buildMetadata` shows it.
-pub(super) fn shown(root: &TreePath, path: &TreePath) -> String {
-    origin::relative(root, path)
 }

@@ -77,6 +77,17 @@ pub(super) fn sort(resources: &mut [Resource], options: Option<&SortOptions>, re
     Ok(())
 }
 
+/// The place of a kind in the order that is built in; 0 for those that are not named there.
+pub(super) fn rank(kind: &str) -> i64 {
+    let signed = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
+    let position = |list: &[&str]| list.iter().position(|known| *known == kind);
+    match (position(&FIRST), position(&LAST)) {
+        (Some(at), _) => signed(at) - signed(FIRST.len()),
+        (None, Some(at)) => signed(at) + 1,
+        (None, None) => 0,
+    }
+}
+
 /// What two objects are compared by.
 #[derive(Debug, PartialEq, Eq)]
 struct Key {

@@ -1,5 +1,6 @@
 //! What `buildMetadata` writes into annotations: where an object came from, and what changed it.
 
+use super::resource::Resource;
 use crate::source::TreePath;
 
 /// Where an object was written, or what made or changed it.
@@ -33,6 +34,49 @@ impl BuildOrigin {
             namespace: String::new(),
         }
     }
+
+    /// What made or changed an object, when it is the plugin that an object of this origin configures.
+    pub(super) fn of_plugin(&self, config: &Resource) -> Option<Self> {
+        let BuildOrigin::File(file) = self else { return None };
+        Some(BuildOrigin::Configured {
+            file: file.clone(),
+            api_version: config.gvk().api_version().into(),
+            kind: config.kind().into(),
+            name: config.name().into(),
+            namespace: config.namespace().into(),
+        })
+    }
+
+    fn lines(&self) -> Vec<String> {
+        match self {
+            BuildOrigin::File(path) => vec![format!("path: {path}")],
+            BuildOrigin::Configured { file, api_version, kind, name, namespace } => {
+                let mut lines = vec![format!("configuredIn: {file}"), "configuredBy:".into()];
+                let fields = [("apiVersion", api_version), ("kind", kind), ("name", name), ("namespace", namespace)];
+                let filled = fields.into_iter().filter(|(_, value)| !value.is_empty());
+                lines.extend(filled.map(|(field, value)| format!("  {field}: {value}")));
+                lines
+            }
+        }
+    }
+
+    /// As the annotation says it.
+    pub(super) fn text(&self) -> String {
+        self.lines().iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    }
+}
+
+/// A list of transformers, as the annotation says it.
+pub(super) fn list_text(origins: &[BuildOrigin]) -> String {
+    let mut text = String::new();
+    for origin in origins {
+        for (at, line) in origin.lines().iter().enumerate() {
+            text.push_str(if at == 0 { "- " } else { "  " });
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// The path to `path` as seen from the directory `from`.

@@ -33,6 +33,8 @@ pub(super) struct Prepared {
     target: Option<Matcher>,
     allow_name_change: bool,
     allow_kind_change: bool,
+    /// Entries of `patches` make objects remember what they were called, others do not.
+    remembers: bool,
     at: Node,
 }
 
@@ -138,6 +140,7 @@ impl Prepared {
             target: patch.target.as_ref().map(Matcher::new).transpose()?,
             allow_name_change: patch.allow_name_change,
             allow_kind_change: patch.allow_kind_change,
+            remembers: true,
             at: patch.at.clone(),
         })
     }
@@ -156,11 +159,15 @@ impl Prepared {
         };
         let written = Written::of(loader, directory, patch.path.as_ref(), patch.patch.as_ref(), &patch.at)?;
         let operations = written.operations().ok_or_else(|| Error::at(&patch.at, Problem::NotAPatch))?;
+        if operations.is_empty() {
+            return Err(Error::at(&patch.at, Problem::EmptyPatch));
+        }
         Ok(Prepared {
             body: Body::Operations(operations),
             target: Some(Matcher::new(target)?),
             allow_name_change: false,
             allow_kind_change: false,
+            remembers: false,
             at: patch.at.clone(),
         })
     }
@@ -186,6 +193,7 @@ impl Prepared {
             target: None,
             allow_name_change: false,
             allow_kind_change: false,
+            remembers: false,
             at: entry.node.clone(),
         })
     }
@@ -211,9 +219,13 @@ impl Prepared {
                 let list = set.list_mut();
                 for at in selected {
                     let Some(resource) = list.get_mut(at) else { continue };
-                    resource.remember_id();
-                    // There always are annotations in kustomize's eyes: it keeps its own notes in them.
-                    if let Some(metadata) = resource.metadata_mut() {
+                    if self.remembers {
+                        resource.remember_id();
+                    }
+                    // Where a name has changed there are annotations in kustomize's eyes: it keeps its notes in them.
+                    if resource.has_notes()
+                        && let Some(metadata) = resource.metadata_mut()
+                    {
                         super::resource::mapping_at(metadata, "annotations");
                     }
                     errors.extend(json::apply(&mut resource.node, operations).err());

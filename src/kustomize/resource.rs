@@ -177,6 +177,8 @@ pub(super) struct Resource {
     pub(super) needs_hash: bool,
     /// Where it was written, or the generator that made it.
     pub(super) origin: Option<Origin>,
+    /// The variables whose values it holds.
+    pub(super) variables: Vec<SmolStr>,
     /// What `buildMetadata` says about it.
     pub(super) build_origin: Option<BuildOrigin>,
     /// What `buildMetadata` says about the transformers that saw it.
@@ -194,6 +196,7 @@ impl Resource {
             suffixes: Vec::new(),
             needs_hash: false,
             origin,
+            variables: Vec::new(),
             build_origin: None,
             transformations: Vec::new(),
         }
@@ -262,6 +265,11 @@ impl Resource {
         self.formers.push(former);
     }
 
+    /// True when kustomize would keep notes about it in its annotations.
+    pub(super) fn has_notes(&self) -> bool {
+        !self.formers.is_empty() || self.needs_hash || self.build_origin.is_some()
+    }
+
     /// `metadata`, made when it is absent or null; `None` when it is no mapping.
     pub(super) fn metadata_mut(&mut self) -> Option<&mut Node> {
         mapping_at(&mut self.node, "metadata")
@@ -281,6 +289,13 @@ impl Resource {
             } else {
                 metadata.insert("namespace", Node::string(namespace));
             }
+        }
+    }
+
+    /// Sets one entry of `metadata.annotations` or `metadata.labels`.
+    pub(super) fn set_mark(&mut self, field: &str, name: &str, value: &str) {
+        if let Some(marks) = self.metadata_mut().and_then(|metadata| mapping_at(metadata, field)) {
+            marks.insert(name, Node::string(value));
         }
     }
 

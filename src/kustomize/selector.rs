@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
 use super::file::Selector;
-use super::resource::Resource;
+use super::resource::{Id, Resource};
 use super::set::Set;
 use crate::yaml::Node;
 
@@ -52,11 +52,11 @@ impl Pattern {
 /// A selector that is ready to be asked.
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
-    pub(super) group: Pattern,
-    pub(super) version: Pattern,
-    pub(super) kind: Pattern,
-    pub(super) name: Pattern,
-    pub(super) namespace: Pattern,
+    group: Pattern,
+    version: Pattern,
+    kind: Pattern,
+    name: Pattern,
+    namespace: Pattern,
     labels: Vec<Requirement>,
     annotations: Vec<Requirement>,
 }
@@ -93,6 +93,15 @@ impl Matcher {
             }
         }
         self.selects_marks(resource)
+    }
+
+    /// True when this is what the object may be called; labels and annotations are not asked for.
+    pub(super) fn selects_id(&self, id: &Id) -> bool {
+        self.kind.matches(&id.gvk.kind)
+            && self.group.matches(&id.gvk.group)
+            && self.version.matches(&id.gvk.version)
+            && self.name.matches(&id.name)
+            && self.namespace.matches(&id.effective_namespace())
     }
 
     /// True when labels and annotations are as asked for.

@@ -34,6 +34,7 @@ use super::discovery::{self, Discovery, Known, Resource};
 use super::pace::{Pace, Queue, Repeat};
 use super::record::{Reader, Record};
 use crate::object::{GroupKind, Object, ObjectKey};
+use crate::telemetry::Metrics;
 
 /// The name under which Leeboard owns fields.
 pub const FIELD_MANAGER: &str = "leeboard";
@@ -57,6 +58,8 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// One of its contexts; `None`: the current one.
     pub context: Option<String>,
+    /// Where requests are counted besides [`Cluster::counts`].
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// One cluster. Clones share connections, discovery and pace.
@@ -71,6 +74,7 @@ struct Shared {
     watches: stack::Watches,
     pace: Pace,
     counts: RequestCounts,
+    metrics: Option<Arc<Metrics>>,
     reader: Reader,
     server: String,
     namespace: String,
@@ -248,7 +252,7 @@ impl Cluster {
     /// # Errors
     /// When there is no kubeconfig, or it makes no sense.
     pub async fn connect(options: Options) -> Result<Self, Error> {
-        let Options { kubeconfig, context } = options;
+        let Options { kubeconfig, context, metrics } = options;
         let choice = KubeConfigOptions { context, ..KubeConfigOptions::default() };
         let mut config = match kubeconfig {
             Some(path) => {
@@ -264,18 +268,19 @@ impl Cluster {
             },
         };
         config.default_retry = false;
-        Self::of(config)
+        Self::of(config, metrics)
     }
 
     /// The cluster that this configuration leads to.
     ///
     /// # Errors
     /// When its certificates or credentials make no sense.
-    pub fn of(config: kube::Config) -> Result<Self, Error> {
+    pub fn of(config: kube::Config, metrics: Option<Arc<Metrics>>) -> Result<Self, Error> {
         let shared = Shared {
             requests: stack::requests(&config)?,
             pace: Pace::default(),
             counts: RequestCounts::default(),
+            metrics,
             reader: Reader { manager: FIELD_MANAGER.into() },
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             namespace: config.default_namespace.clone(),
@@ -602,6 +607,7 @@ impl Cluster {
         let discovery = Arc::new(Discovery::read(&answers).map_err(Error::Decode)?);
         let before = self.shared.discovery.write().replace((Instant::now(), Arc::clone(&discovery)));
         if before.is_some_and(|(_, before)| before != discovery) {
+            *self.shared.kinds_changed.write() = Some(Instant::now());
             self.shared.kinds_notify.notify_waiters();
         }
         Ok(discovery)
@@ -641,14 +647,16 @@ impl Cluster {
     pub(super) async fn begin_watch(&self, call: &Call) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
         let (client, share) = self.shared.watches.client()?;
         let request = self.request(call)?;
-        self.shared.counts.made[call.verb as usize].fetch_add(1, Ordering::Relaxed);
         let result = match client.send(request).await {
-            Ok(response) if response.status().is_success() => return Ok((response, share)),
-            Ok(response) => read(response, &call.plural).await.map(|_| ()),
+            Ok(response) if response.status().is_success() => Ok(response),
+            Ok(response) => match read(response, &call.plural).await {
+                Ok(_) => Err(Error::Transport("the answer to a watch is no stream".into())),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(Error::Transport(error.into())),
         };
-        self.shared.counts.failed[call.verb as usize].fetch_add(1, Ordering::Relaxed);
-        result.and(Err(Error::Transport("the answer to a watch is empty".into())))
+        self.count(call.verb, &result);
+        result.map(|response| (response, share))
     }
 
     fn applied(&self, answer: RawAnswer, want_body: bool) -> Result<Applied, Error> {
@@ -670,15 +678,27 @@ impl Cluster {
 
     async fn attempt(&self, call: &Call) -> Result<RawAnswer, Error> {
         let request = self.request(call)?;
-        self.shared.counts.made[call.verb as usize].fetch_add(1, Ordering::Relaxed);
         let result = match timeout(DEADLINE, exchange(&self.shared.requests, request, &call.plural)).await {
             Ok(result) => result,
             Err(_) => Err(Error::Timeout { after: DEADLINE }),
         };
-        if result.is_err() {
-            self.shared.counts.failed[call.verb as usize].fetch_add(1, Ordering::Relaxed);
-        }
+        self.count(call.verb, &result);
         result
+    }
+
+    fn count<T>(&self, verb: Verb, result: &Result<T, Error>) {
+        let code = match result {
+            Ok(_) => 200,
+            Err(error) => error.answer().map_or(0, |answer| answer.code),
+        };
+        let counts = &self.shared.counts;
+        counts.made[verb as usize].fetch_add(1, Ordering::Relaxed);
+        if code != 200 {
+            counts.failed[verb as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(metrics) = &self.shared.metrics {
+            metrics.requested(verb.as_str(), code);
+        }
     }
 
     fn request(&self, call: &Call) -> Result<Request<Body>, Error> {

@@ -1,64 +1,87 @@
 //! An Environment's one Application, and what the Environment says of itself.
 //!
-//! **In:** an [`Environment`], the Application that was made of it. **Out:** the Application as it is applied, the
-//! Environment's status. **May not:** do I/O: `run::controller` applies and patches what comes out of here.
+//! **In:** an [`Environment`], the Application that was made of it. **Out:** the Application, applied; the
+//! Environment's status. **May not:** look at repositories or objects: the Application does.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tracing::{info, warn};
 
-use crate::api::argo::{Application, ApplicationSpec, Automated, OperationPhase, Source, SyncPolicy, SyncStatus};
+use super::Daemon;
+use super::queue::Priority;
+use crate::api::argo::{Application, OperationPhase, SyncStatus};
 use crate::api::leeboard::{Environment, EnvironmentStatus};
-use crate::object::annotation;
+use crate::git::RepoUrl;
+use crate::live::client::{ApplyOptions, Error, Part};
+use crate::object::{Object, ObjectKey};
+use crate::sync::status::merge_patch;
 
-/// The Application of an Environment: same name, same namespace, owned by it.
+/// Works on Environments, one after another, until it is dropped.
+pub(super) async fn work(daemon: Arc<Daemon>) {
+    let slots = Arc::new(Semaphore::new(1));
+    loop {
+        let job = daemon.environments.pop(&slots).await;
+        let Some(environment) = daemon.written.environment(&job.key) else { continue };
+        if let Err(error) = reconcile(&daemon, &environment).await {
+            warn!(environment = environment.name(), %error, "Environment not looked at");
+            daemon.environments.push_after(&job.key, Priority::Timer, Duration::from_secs(5));
+        }
+    }
+}
+
+async fn reconcile(daemon: &Daemon, environment: &Environment) -> Result<(), Error> {
+    let known = daemon.written.application(environment.name());
+    let wanted = environment.root_application();
+    let owner = environment.metadata.uid.as_deref();
+    let is_applied = known.as_ref().is_some_and(|known| {
+        let owned = known.metadata.owner_references.iter().flatten().any(|reference| Some(&*reference.uid) == owner);
+        owned && known.spec == wanted.spec && !known.is_deleting()
+    });
+    if !is_applied && let Ok(object) = Object::from_value(application(environment), None) {
+        info!(environment = environment.name(), "Application of the environment applied");
+        let options = ApplyOptions { force: true, ..ApplyOptions::default() };
+        daemon.cluster.apply(&object, &options).await?;
+    }
+    let subject = match RepoUrl::parse(&environment.spec.repo_url) {
+        Ok(url) => daemon.repositories.known_commit(&url, environment.spec.branch()).map(|commit| commit.subject.to_string()),
+        Err(_) => None,
+    };
+    let after = status(environment, known.as_deref(), subject, Timestamp::now());
+    let as_value = |status: &EnvironmentStatus| serde_json::to_value(status).unwrap_or(Value::Null);
+    let before = environment.status.as_ref().map_or_else(|| json!({}), as_value);
+    let Some(change) = merge_patch(&before, &as_value(&after)) else { return Ok(()) };
+    let key = ObjectKey {
+        group: crate::api::LEEBOARD_GROUP.into(),
+        kind: "Environment".into(),
+        namespace: Some(environment.namespace().into()),
+        name: environment.name().into(),
+    };
+    match daemon.cluster.merge_patch(&key, crate::api::VERSION, Part::Status, &json!({"status": change})).await {
+        Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// The Application of an Environment, owned by it.
 ///
 /// It has no finalizer: who deletes an Environment stops Leeboard from looking after the cluster directory, and
 /// deletes nothing of what runs.
-pub fn application(environment: &Environment) -> Value {
-    let spec = &environment.spec;
-    let sync_policy = spec.sync_policy.clone().unwrap_or_else(default_policy);
-    let application = ApplicationSpec {
-        source: Some(Source {
-            repo_url: spec.repo_url.clone(),
-            path: Some(spec.path().to_owned()),
-            target_revision: Some(spec.branch().to_owned()),
-            ..Source::default()
-        }),
-        destination: spec.destination(),
-        project: spec.project().to_owned(),
-        sync_policy: Some(if spec.suspend { suspended(sync_policy) } else { sync_policy }),
-        ..ApplicationSpec::default()
-    };
-    json!({
-        "apiVersion": "argoproj.io/v1alpha1",
-        "kind": "Application",
-        "metadata": {
-            "name": environment.name(),
-            "namespace": environment.namespace(),
-            "annotations": { annotation::ENVIRONMENT: environment.name() },
-            "ownerReferences": [{
-                "apiVersion": environment.api_version,
-                "kind": environment.kind,
-                "name": environment.name(),
-                "uid": environment.metadata.uid.as_deref().unwrap_or_default(),
-                "controller": true,
-                "blockOwnerDeletion": false,
-            }],
-        },
-        "spec": application,
-    })
-}
-
-/// An Environment that says nothing keeps its cluster as git has it, deletions included.
-fn default_policy() -> SyncPolicy {
-    let automated = Automated { prune: true, self_heal: true, ..Automated::default() };
-    SyncPolicy { automated: Some(automated), ..SyncPolicy::default() }
-}
-
-fn suspended(policy: SyncPolicy) -> SyncPolicy {
-    let automated = policy.automated.map(|automated| Automated { enabled: Some(false), ..automated });
-    SyncPolicy { automated, ..policy }
+fn application(environment: &Environment) -> Value {
+    let mut body = serde_json::to_value(environment.root_application()).unwrap_or(Value::Null);
+    body["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": environment.api_version,
+        "kind": environment.kind,
+        "name": environment.name(),
+        "uid": environment.metadata.uid.as_deref().unwrap_or_default(),
+        "controller": true,
+        "blockOwnerDeletion": false,
+    }]);
+    body
 }
 
 /// What an Environment reports, from its Application; `subject` is the first line of the commit's message.

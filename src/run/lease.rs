@@ -4,12 +4,20 @@
 //! **May not:** trust its own clock over another's: a foreign lease counts as expired only after *we* have seen it
 //! unchanged for its whole duration (as client-go's leader election does; clocks of two machines differ).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use tokio::time::Instant;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::Daemon;
+use crate::live::client::{Error, Part};
+use crate::object::{Object, ObjectKey};
 
 /// How long a lease is valid after its last renewal.
 pub const DURATION: Duration = Duration::from_secs(15);
@@ -93,6 +101,123 @@ impl Candidate {
             ..LeaseSpec::default()
         }
     }
+}
+
+/// The name of the Lease, and of the daemon's own objects.
+const NAME: &str = "leeboard";
+
+/// Waits until we lead, and goes on renewing; false when a shutdown came first. `lost` is told who leads when it is
+/// not us any more.
+pub(super) async fn acquire(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) -> bool {
+    let mut candidate = Candidate::new(identity());
+    let mut told: Option<String> = None;
+    loop {
+        match turn(daemon, &mut candidate).await {
+            Ok(None) => break,
+            Ok(Some(holder)) if told.as_ref() != Some(&holder) => {
+                info!(holder, "Another daemon leads; waiting for its lease");
+                told = Some(holder);
+            }
+            Ok(Some(_)) => {}
+            Err(error) => warn!(%error, "Lease not read or written"),
+        }
+        tokio::select! {
+            () = daemon.shutdown.cancelled() => return false,
+            () = sleep(RENEW_EVERY / 5) => {}
+        }
+    }
+    info!(identity = candidate.identity, "Leading");
+    let daemon = daemon.clone();
+    daemon.tasks.clone().spawn(async move { renew(&daemon, candidate, lost).await });
+    true
+}
+
+async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<String>) {
+    let mut renewed = Instant::now();
+    loop {
+        tokio::select! {
+            () = daemon.shutdown.cancelled() => return,
+            () = sleep(RENEW_EVERY) => {}
+        }
+        let holder = match turn(daemon, &mut candidate).await {
+            Ok(None) => {
+                renewed = Instant::now();
+                continue;
+            }
+            Ok(Some(holder)) => holder,
+            Err(error) => {
+                warn!(%error, "Lease not renewed");
+                // While nobody can write the lease nobody else can take it: an outage of the API server stops all
+                // daemons' writes alike.
+                if renewed.elapsed() < DURATION || error.is_outage() {
+                    continue;
+                }
+                "nobody we know of".into()
+            }
+        };
+        // Whoever waits for this ends; when nobody does any more, all is ending anyway.
+        let _ = lost.send(holder).await;
+        return;
+    }
+}
+
+/// One look and one write: `None` when we lead, else who does.
+async fn turn(daemon: &Daemon, candidate: &mut Candidate) -> Result<Option<String>, Error> {
+    let key = key(daemon);
+    let found = daemon.cluster.find(&key, "v1").await?;
+    let lease: Option<Lease> = found.as_ref().and_then(|body| serde_json::from_value(body.clone()).ok());
+    match candidate.look(lease.as_ref(), Timestamp::now(), Instant::now()) {
+        Turn::Follow { holder } => Ok(Some(holder)),
+        Turn::Create(spec) => match daemon.cluster.create(&object(daemon, None, &spec)).await {
+            Ok(_) => Ok(None),
+            Err(Error::AlreadyExists(_)) => Ok(Some("another daemon".into())),
+            Err(error) => Err(error),
+        },
+        Turn::Update(spec) => {
+            let version = lease.and_then(|lease| lease.metadata.resource_version);
+            match daemon.cluster.replace(&object(daemon, version, &spec), Part::Whole).await {
+                Ok(_) => Ok(None),
+                Err(Error::Conflict(_)) => Ok(Some("another daemon".into())),
+                Err(error) => Err(error),
+            }
+        }
+    }
+}
+
+/// Gives the lease away at a clean shutdown, so that the next daemon need not wait for it to expire.
+pub(super) async fn release(daemon: &Daemon) {
+    let candidate = Candidate::new(identity());
+    let Ok(Some(body)) = daemon.cluster.find(&key(daemon), "v1").await else { return };
+    let Ok(lease) = serde_json::from_value::<Lease>(body) else { return };
+    let Some(spec) = lease.spec.as_ref().and_then(|spec| candidate.released(spec)) else { return };
+    if let Err(error) = daemon.cluster.replace(&object(daemon, lease.metadata.resource_version, &spec), Part::Whole).await
+    {
+        warn!(%error, "Lease not given away");
+    }
+}
+
+fn key(daemon: &Daemon) -> ObjectKey {
+    ObjectKey {
+        group: "coordination.k8s.io".into(),
+        kind: "Lease".into(),
+        namespace: Some(daemon.options.namespace.as_str().into()),
+        name: NAME.into(),
+    }
+}
+
+fn object(daemon: &Daemon, resource_version: Option<String>, spec: &LeaseSpec) -> Object {
+    let mut metadata = json!({"name": NAME, "namespace": daemon.options.namespace});
+    if let Some(version) = resource_version {
+        metadata["resourceVersion"] = version.into();
+    }
+    let body = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec});
+    Object { key: key(daemon), version: "v1".into(), body, origin: None }
+}
+
+/// The pod's name, else host and process: unique among daemons of one cluster.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}_{}", host.trim(), std::process::id())
 }
 
 #[cfg(test)]

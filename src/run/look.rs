@@ -11,19 +11,22 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
+use tracing::debug;
 
 use super::Daemon;
 use super::memory::Memory;
-use crate::api::argo::{Application, Condition, Refresh, Source};
+use crate::api::argo::application::Refresh;
+use crate::api::argo::{AppProject, Application, Condition, Source};
 use crate::error::Diagnostic;
 use crate::git::{Commit, RepoUrl};
 use crate::live::LiveView;
 use crate::live::client::{self, ApplyOptions, Cluster};
+use crate::live::record::KindVersion;
 use crate::live::watch::LiveStore;
-use crate::object::{GroupKind, Object, annotation};
+use crate::object::{GroupKind, Object, ObjectKey, annotation};
 use crate::plan::{self, Baseline, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run, Scope};
 use crate::render::{self, ClusterDirectory, Limits, Manifest, Request};
-use crate::sync::repair;
+use crate::sync::{apply, repair};
 
 /// What stands in the way of a comparison: a condition, and when to look again although nothing was pushed.
 #[derive(Clone, Debug)]
@@ -79,7 +82,7 @@ pub struct Look {
     /// The destination's live view.
     pub store: LiveStore,
     /// The kinds that matter to it, in the versions in which they are watched.
-    pub kinds: Vec<(GroupKind, SmolStr)>,
+    pub kinds: BTreeSet<KindVersion>,
     /// Whether the destination namespace is there; asked only when the application may have to make it.
     pub namespace: NamespaceState,
 }
@@ -92,7 +95,17 @@ impl Look {
 
     /// What the cluster holds now.
     pub fn live(&self) -> LiveView {
-        self.store.view(&self.owner.part_of, self.desired.objects.iter().map(|wanted| &wanted.object.key), &self.kinds)
+        let mut live = self.store.view(&self.owner.part_of, &self.kinds);
+        // What another application holds of what this one wants.
+        for wanted in &self.desired.objects {
+            let key = &wanted.object.key;
+            if !live.records.contains_key(key)
+                && let Some(record) = self.store.get(key)
+            {
+                live.records.insert(key.clone(), record);
+            }
+        }
+        live
     }
 
     /// A plan under a policy, from what the cluster holds now.
@@ -129,30 +142,17 @@ impl Look {
 
     async fn prove(&self, memory: &mut Memory, live: &LiveView, plan: &Plan) {
         let wanted: BTreeMap<_, _> = self.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();
-        let asked = plan.unproven.iter().filter_map(|key| Some((key, *wanted.get(key)?, live.records.get(key)?.projection)));
-        let asked: Vec<_> = asked.collect();
-        let answers = futures::stream::iter(asked.into_iter().map(async |(key, wanted, now)| {
-            let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
-            let answer = repair::apply(&self.cluster, &wanted.object, &options).await;
-            let baseline = match answer {
-                Ok(done) if done.applied.record.projection == now => {
-                    Some(Baseline::Applied { desired: wanted.hash, projection: now.unwrap_or_default() })
-                }
-                Ok(_) => Some(Baseline::Differs { desired: wanted.hash }),
-                // Nobody knows: it stays unproven, and is asked again with the next look.
-                Err(error) if error.is_outage() => None,
-                Err(_) => Some(Baseline::Differs { desired: wanted.hash }),
-            };
-            (key.clone(), baseline)
-        }))
-        .buffer_unordered(DRY_RUNS)
-        .collect::<Vec<_>>()
-        .await;
+        let mut asked = Vec::new();
+        for key in &plan.unproven {
+            let (Some(wanted), Some(record)) = (wanted.get(key), live.records.get(key)) else { continue };
+            asked.push(proof(self.cluster.clone(), wanted.object.clone(), wanted.hash, record.projection));
+        }
+        let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(DRY_RUNS).collect().await;
         memory.baselines.extend(answers.into_iter().filter_map(|(key, baseline)| Some((key, baseline?))));
     }
 
     /// What other applications have to do with this one's objects.
-    fn others(&self, daemon: &Daemon, live: &LiveView) -> BTreeMap<crate::object::ObjectKey, Other> {
+    fn others(&self, daemon: &Daemon, live: &LiveView) -> BTreeMap<ObjectKey, Other> {
         let mut others = BTreeMap::new();
         let keys = self.desired.objects.iter().map(|wanted| &wanted.object.key).chain(live.records.keys());
         for key in keys {
@@ -178,6 +178,24 @@ impl Look {
     pub fn is_app_of_apps(&self) -> bool {
         self.desired.objects.iter().any(|w| w.object.key.kind == "Application" && w.object.key.group == "argoproj.io")
     }
+}
+
+/// One dry run: whether an apply would change what is live. Nobody knows when the API server does not answer.
+async fn proof(
+    cluster: Cluster,
+    object: Arc<Object>,
+    desired: u64,
+    now: Option<u64>,
+) -> (ObjectKey, Option<Baseline>) {
+    let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
+    let baseline = match apply::apply(&cluster, &object, &options).await {
+        Ok(done) if done.applied.record.projection == now => {
+            Some(Baseline::Applied { desired, projection: now.unwrap_or_default() })
+        }
+        Err(error) if error.is_outage() => None,
+        Ok(_) | Err(_) => Some(Baseline::Differs { desired }),
+    };
+    (object.key.clone(), baseline)
 }
 
 /// Looks at an application: resolves its sources, renders them, stamps the objects, and sees to it that their kinds
@@ -222,8 +240,11 @@ pub async fn look(
     warnings.extend(desired.warnings.iter().map(|warning| condition("RenderWarning", warning)));
 
     let kinds = kinds(application, &desired);
-    destination.store.watch(kinds.iter().cloned());
-    destination.store.settled(&kinds, FIRST_LIST).await;
+    destination.store.watch(&kinds);
+    if let Err(reasons) = destination.store.complete(&kinds, FIRST_LIST).await {
+        // Nothing is pruned while the view says so; the watch tells when it is complete.
+        debug!(application = application.name(), reasons = reasons.join("; "), "Live view not complete");
+    }
     daemon.claims.set(&owner.application, desired.objects.iter().map(|wanted| wanted.object.key.clone()));
     let namespace = namespace_state(&destination.cluster, application, &asked.creates_namespace(spec)).await;
     Ok(Look {
@@ -266,7 +287,7 @@ fn project(daemon: &Daemon, application: &Application, sources: &[Source]) -> Re
         Some(Ok(project)) => Project::new(&project),
         Some(Err(why)) => return Err(Trouble::spec(format!("project `{name}` cannot be read: {why}"))),
         // Argo CD makes this one at its first start.
-        None if name == "default" => Project::permissive(),
+        None if name == "default" => Project::new(&AppProject::permissive(&daemon.options.namespace)),
         None => return Err(Trouble::spec(format!("Application referencing project {name} which does not exist"))),
     };
     let repositories = sources.iter().map(|source| source.repo_url.as_str());
@@ -432,7 +453,7 @@ async fn known_kinds(
 }
 
 /// What has to be watched: the kinds that git wants, and those that were applied before.
-fn kinds(application: &Application, desired: &Desired) -> Vec<(GroupKind, SmolStr)> {
+fn kinds(application: &Application, desired: &Desired) -> BTreeSet<KindVersion> {
     let mut kinds: BTreeMap<GroupKind, SmolStr> = BTreeMap::new();
     let before = application.status.iter().flat_map(|status| &status.resources);
     for resource in before.filter(|resource| !resource.kind.is_empty() && !resource.version.is_empty()) {
@@ -442,14 +463,14 @@ fn kinds(application: &Application, desired: &Desired) -> Vec<(GroupKind, SmolSt
     for wanted in &desired.objects {
         kinds.insert(wanted.object.key.group_kind(), wanted.object.version.clone());
     }
-    kinds.into_iter().collect()
+    kinds.into_iter().map(|(kind, version)| KindVersion::new(kind, version)).collect()
 }
 
 async fn namespace_state(cluster: &Cluster, application: &Application, is_wanted: &bool) -> NamespaceState {
     let Some(namespace) = application.destination_namespace().filter(|_| *is_wanted) else {
         return NamespaceState::Unknown;
     };
-    let key = crate::object::ObjectKey {
+    let key = ObjectKey {
         group: SmolStr::default(),
         kind: "Namespace".into(),
         namespace: None,

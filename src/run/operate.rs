@@ -103,7 +103,8 @@ pub async fn run(
         deadlines: BTreeMap::new(),
         job,
     };
-    let end = sync.drive().await;
+    // At shutdown the record stays as it is: the next daemon goes on there.
+    let end = sync.drive().await?;
     finish(daemon, application, memory, &look, &policy, state, end, &start).await
 }
 
@@ -222,14 +223,16 @@ struct Sync<'a> {
 }
 
 impl Sync<'_> {
-    async fn drive(&mut self) -> End {
+    /// To its end; `None` when a shutdown came first.
+    async fn drive(&mut self) -> Option<End> {
         let mut next = self.machine.start();
         loop {
             match next {
                 Next::Done(end) => {
                     self.chores().await;
-                    return end;
+                    return Some(end);
                 }
+                Next::Run(_) if self.daemon.shutdown.is_cancelled() => return None,
                 Next::Run(steps) => {
                     self.record().await;
                     self.ended = self.execute(steps).await;
@@ -237,7 +240,7 @@ impl Sync<'_> {
                 }
                 Next::Wait(_) => {
                     self.record().await;
-                    self.await_event().await;
+                    self.await_event().await?;
                     next = self.tell();
                 }
             }
@@ -308,14 +311,15 @@ impl Sync<'_> {
     }
 
     /// Waits until something happened that the machine may care about.
-    async fn await_event(&mut self) {
+    async fn await_event(&mut self) -> Option<()> {
         let deadline = self.deadlines.values().min().copied();
         let far = Instant::now() + Duration::from_secs(3600);
         tokio::select! {
             () = self.job.pushed() => {}
-            () = self.daemon.shutdown.cancelled() => std::future::pending().await,
+            () = self.daemon.shutdown.cancelled() => return None,
             () = sleep_until(deadline.unwrap_or(far)) => {}
         }
+        self.job.resume().await;
         let now = Instant::now();
         let due: Vec<ObjectKey> =
             self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
@@ -326,6 +330,7 @@ impl Sync<'_> {
         if let Some(event) = self.word().await {
             self.ended.push(event);
         }
+        Some(())
     }
 
     /// What a person, or a newer commit, wants of this sync by now.

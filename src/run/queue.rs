@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Duration, Instant, sleep_until};
 
 /// Who asked; later ones go first.
@@ -117,8 +117,10 @@ impl Queue {
         self.len() == 0
     }
 
-    /// The next job; waits until there is one. A single caller takes jobs.
-    pub async fn pop(&self) -> Job {
+    /// The next job, once a slot is free; waits until there is one. A single caller takes jobs.
+    pub async fn pop(&self, slots: &Arc<Semaphore>) -> Job {
+        // A semaphore that is never closed always gives a permit.
+        let mut slot = slots.clone().acquire_owned().await.ok();
         loop {
             let next_alarm = {
                 let mut state = self.0.state.lock();
@@ -127,7 +129,8 @@ impl Queue {
                     state.place.remove(&key);
                     let pushed = Arc::new(Notify::new());
                     state.running.insert(key.clone(), Running { again: None, pushed: pushed.clone() });
-                    return Job { key, priority, pushed, queue: self.clone() };
+                    let slot = tokio::sync::Mutex::new(slot.take());
+                    return Job { key, priority, pushed, queue: self.clone(), slots: slots.clone(), slot };
                 }
                 state.alarms.first_key_value().map(|((at, _), _)| *at)
             };
@@ -152,12 +155,26 @@ pub struct Job {
     pub priority: Priority,
     pushed: Arc<Notify>,
     queue: Queue,
+    slots: Arc<Semaphore>,
+    slot: tokio::sync::Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Job {
-    /// Resolves when the key was pushed since the job began or since the last call resolved.
+    /// Resolves when the key was pushed since the job began or since the last call resolved. Other jobs have the
+    /// slot meanwhile: whoever only waits must not keep others from working.
     pub async fn pushed(&self) {
+        let mut slot = self.slot.lock().await;
+        drop(slot.take());
         self.pushed.notified().await;
+        *slot = self.slots.clone().acquire_owned().await.ok();
+    }
+
+    /// Works again after a wait that ended otherwise.
+    pub async fn resume(&self) {
+        let mut slot = self.slot.lock().await;
+        if slot.is_none() {
+            *slot = self.slots.clone().acquire_owned().await.ok();
+        }
     }
 }
 
@@ -178,7 +195,7 @@ mod tests {
     use futures::FutureExt;
 
     fn next(queue: &Queue) -> Option<Job> {
-        queue.pop().now_or_never()
+        queue.pop(&Arc::new(Semaphore::new(1))).now_or_never()
     }
 
     #[test]
@@ -223,12 +240,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_waits_gives_its_slot_to_others() {
+        let queue = Queue::default();
+        let slots = Arc::new(Semaphore::new(1));
+        queue.push("a", Priority::Timer);
+        queue.push("b", Priority::Timer);
+        let first = queue.pop(&slots).await;
+        assert!(queue.pop(&slots).now_or_never().is_none(), "the only slot is taken");
+        assert!(first.pushed().now_or_never().is_none());
+        let second = queue.pop(&slots).await;
+        assert_eq!(second.key, "b");
+    }
+
+    #[tokio::test]
     async fn the_earliest_alarm_of_a_key_counts() {
         let queue = Queue::default();
         queue.push_after("a", Priority::Timer, Duration::from_secs(3600));
         queue.push_after("a", Priority::Timer, Duration::from_millis(1));
         queue.push_after("a", Priority::Timer, Duration::from_secs(7200));
-        let job = queue.pop().await;
+        let job = queue.pop(&Arc::new(Semaphore::new(1))).await;
         assert_eq!(job.key, "a");
         drop(job);
         assert!(next(&queue).is_none());

@@ -16,6 +16,7 @@ use super::operate;
 use super::queue::{Job, Priority};
 use crate::api::argo::{Application, ApplicationStatus, Condition, SelectedResource, SyncStatus};
 use crate::object::annotation;
+use crate::plan::prune::Stays;
 use crate::plan::{Plan, Policy, Run, ShrinkGuard};
 use crate::sync::decide::{self, Decision, Situation};
 use crate::sync::event::Reason;
@@ -223,12 +224,11 @@ pub fn plan_conditions(plan: &Plan, memory: &Memory) -> Vec<Condition> {
         let message = format!("{}/{} is part of applications {other} too", key.kind, key.name);
         conditions.push(condition(Condition::SHARED_RESOURCE, message));
     }
-    for withheld in &plan.withheld {
-        if let Some(message) = withheld.reason.alarm() {
-            conditions.push(condition(Condition::SYNC, message));
-            break;
-        }
-    }
+    let alarm = plan.withheld.iter().find_map(|withheld| match &withheld.reason {
+        Stays::Guarded(alarm) => Some(alarm.to_string()),
+        _ => None,
+    });
+    conditions.extend(alarm.map(|message| condition(Condition::SYNC, message)));
     if let Some(why) = &memory.damaged_inventory {
         let message = format!("nothing is pruned: {why}; remove the annotation {} to begin anew", annotation::INVENTORY);
         conditions.push(condition(Condition::SYNC, message));

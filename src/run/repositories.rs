@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::queue::{Priority, Queue};
-use crate::git::{Change, Commit, Error, Mirrors, RepoUrl};
+use crate::git::{Change, Commit, Error, Mirrors, RepoUrl, Watch};
 use crate::telemetry::{Metrics, Outcome};
 
 /// The longest wait between two tries to reach a repository that can't be reached.
@@ -129,6 +129,11 @@ impl Repositories {
         })
     }
 
+    /// The commit that a revision means, as far as the last refresh knows; `None` when there was none yet.
+    pub fn known_commit(&self, url: &RepoUrl, revision: &str) -> Option<Commit> {
+        self.0.repositories.lock().get(url)?.answer(revision)?.ok()
+    }
+
     /// Asks the server now, whatever was known; for a person who wants a refresh.
     pub async fn refresh_now(&self, url: &RepoUrl, revisions: &[String]) {
         let repository = self.repository(url);
@@ -180,10 +185,12 @@ impl Repositories {
     /// One repository's loop: wait for the timer or a hint, ask, tell who is concerned.
     async fn keep_fresh(&self, repository: &Repository) {
         let mut due = Instant::now() + self.wait(repository);
+        let files = repository.url.local_path().and_then(|_| watch(&repository.url));
         loop {
             let hinted = tokio::select! {
                 () = self.0.shutdown.cancelled() => return,
                 () = repository.hint.notified() => true,
+                () = pushed(files.as_ref()) => true,
                 () = sleep_until(due) => false,
             };
             let revisions: Vec<String> = repository.state.lock().revisions.keys().cloned().collect();
@@ -244,6 +251,19 @@ impl Repositories {
             }
         }
         moved
+    }
+}
+
+/// The watch on the files of a repository on this machine; without it polling finds a push.
+fn watch(url: &RepoUrl) -> Option<Watch> {
+    let watch = Watch::new().and_then(|mut watch| watch.add(url).map(|()| watch));
+    watch.inspect_err(|error| warn!(repository = %url, %error, "Files not watched")).ok()
+}
+
+async fn pushed(files: Option<&Watch>) {
+    match files {
+        Some(files) => drop(files.changed().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -7,6 +7,9 @@ use super::{Entry, Error, Files, TreePath};
 /// The file names that make a directory a kustomization, as kustomize knows them.
 pub const KUSTOMIZATION_FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
+/// The file name that makes a directory a Helm chart.
+pub const CHART_FILE: &str = "Chart.yaml";
+
 /// What a directory holds, told by the names of its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detected {
@@ -28,7 +31,7 @@ pub fn detect(files: &dyn Files, directory: &TreePath) -> Result<Detected, Error
         Some(Entry::File) => return Err(Error::NotADirectory { path: directory.clone() }),
         None => return Err(Error::NotFound { path: directory.clone() }),
     }
-    if files.entry(&directory.join("Chart.yaml")?)? == Some(Entry::File) {
+    if files.entry(&directory.join(CHART_FILE)?)? == Some(Entry::File) {
         return Ok(Detected::Chart);
     }
     for name in KUSTOMIZATION_FILES {

@@ -52,7 +52,7 @@ impl From<usize> for Step<'_> {
     }
 }
 
-/// A value with its place, tag and comments. 56 bytes: rendering thousands of objects copies millions of them.
+/// A value with its place, tag and comments. 64 bytes: rendering thousands of objects copies millions of them.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// What it is.

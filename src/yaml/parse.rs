@@ -1,7 +1,7 @@
 //! From bytes to documents.
 //!
 //! A file is split at its `---` lines before any parser sees it, as kustomize and kubectl do: what follows a `...` inside
-//! of one part is never read. The tree is built with a stack of its own, so that no input can exhaust the thread's.
+//! of one part is never read. Most parts then take the short way of `plain_blocks`, the others that of the parser. The tree is built with a stack of its own, so that no input can exhaust the thread's.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use super::error::{Error, Problem};
 use super::hanging::{self, Shifts};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
+use super::plain_blocks;
 use super::resolve::Resolve;
 use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
@@ -66,6 +67,12 @@ pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve
     let mut documents = Vec::new();
     for part in split(&text)? {
         let mut builder = Builder::new(&text, part.start, limits, mode, nodes);
+        if let Some(root) = builder.short_way(text.slice(part)) {
+            nodes = builder.nodes;
+            documents.push(Document { root });
+            continue;
+        }
+        builder = Builder::new(&text, part.start, limits, mode, nodes);
         let mut root = builder.document(text.slice(part));
         if root.is_err()
             && builder.hangs
@@ -213,6 +220,22 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// The document of a part that needs no parser.
+    fn short_way(&mut self, part: &str) -> Option<Node> {
+        plain_blocks::read(part, self)?;
+        self.finish()
+    }
+
+    /// The tree, with the comments below it.
+    fn finish(&mut self) -> Option<Node> {
+        let comments = std::mem::take(&mut self.comments);
+        let mut root = self.root.take();
+        if let Some(root) = root.as_mut().filter(|_| !comments.is_empty()) {
+            root.set_foot_comment(comments);
+        }
+        root
+    }
+
     /// The first document of a part; `None` when it has only comments.
     fn document(&mut self, part: &str) -> Result<Option<Node>, Error> {
         let options = granit_parser::options! {
@@ -234,6 +257,7 @@ impl<'a> Builder<'a> {
                         self.quoted.push(byte_span(place));
                     }
                     let style = scalar_style(style);
+                    let span = if is_block(style) { self.without_indentation(span) } else { span };
                     let text =
                         if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
                     let scalar = Scalar { text: SmolStr::new(text), style };
@@ -257,12 +281,7 @@ impl<'a> Builder<'a> {
                 _ => {}
             }
         }
-        let comments = std::mem::take(&mut self.comments);
-        let mut root = self.root.take();
-        if let Some(root) = root.as_mut().filter(|_| !comments.is_empty()) {
-            root.set_foot_comment(comments);
-        }
-        Ok(root)
+        Ok(self.finish())
     }
 
     fn scalar(
@@ -490,7 +509,17 @@ impl<'a> Builder<'a> {
     }
 
     fn span(&self, span: granit_parser::Span) -> Span {
-        let span = byte_span(span);
+        self.absolute(byte_span(span))
+    }
+
+    /// To the parser, a block scalar ends behind the indentation of what follows.
+    fn without_indentation(&self, span: Span) -> Span {
+        let length = self.text.slice(span).trim_end_matches(' ').len();
+        Span { start: span.start, end: span.start + to_u32(length) }
+    }
+
+    /// Where a span of what is read stands in the file.
+    fn absolute(&self, span: Span) -> Span {
         Span { start: self.place(span.start), end: self.place(span.end) }
     }
 
@@ -513,6 +542,28 @@ impl<'a> Builder<'a> {
         };
         let byte = error.marker().byte_offset().unwrap_or_default();
         self.error(problem, self.place(to_u32(byte)))
+    }
+}
+
+impl plain_blocks::Receiver for Builder<'_> {
+    fn scalar(&mut self, scalar: Scalar, span: Span) -> Option<()> {
+        let span = self.absolute(span);
+        Builder::scalar(self, scalar, 0, None, span).ok()
+    }
+
+    fn start(&mut self, content: Content, span: Span) -> Option<()> {
+        let span = self.absolute(span);
+        Builder::start(self, content, 0, None, span).ok()
+    }
+
+    fn end(&mut self, span: Span) -> Option<()> {
+        let span = self.absolute(span);
+        Builder::end(self, span).ok()
+    }
+
+    fn comment(&mut self, span: Span, is_right: bool) {
+        let span = self.absolute(span);
+        Builder::comment(self, if is_right { Placement::Right } else { Placement::Above }, span);
     }
 }
 
@@ -563,9 +614,13 @@ fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
     }
 }
 
+fn is_block(style: ScalarStyle) -> bool {
+    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+}
+
 /// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
 fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
-    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+    is_block(style)
         && part.len() <= span.end as usize
         && part.rsplit('\n').next().is_some_and(|last| !last.trim_matches(' ').is_empty())
 }
@@ -593,5 +648,25 @@ fn collection_style(style: StructureStyle) -> CollectionStyle {
     match style {
         StructureStyle::Block => CollectionStyle::Block,
         StructureStyle::Flow => CollectionStyle::Flow,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod ways {
+    //! Both ways through one part, for comparison.
+    use super::*;
+
+    fn read(text: &str, way: impl FnOnce(&mut Builder<'_>, &str) -> Option<Node>) -> Option<Node> {
+        let text = Arc::new(Text::new(&"a.yaml".into(), text));
+        let mut builder = Builder::new(&text, 0, Limits::default(), Resolve::V3, 0);
+        way(&mut builder, text.as_str())
+    }
+
+    pub(in super::super) fn short(text: &str) -> Option<Node> {
+        read(text, |builder, text| builder.short_way(text))
+    }
+
+    pub(in super::super) fn long(text: &str) -> Option<Node> {
+        read(text, |builder, text| builder.document(text).ok().flatten())
     }
 }

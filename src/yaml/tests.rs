@@ -177,6 +177,72 @@ fn the_corpus_is_written_as_kustomize_writes_it() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Everything that a tree is, in one line.
+fn dump(node: &Node, out: &mut String) {
+    let Span { start, end } = node.span();
+    let comments = [node.head_comment(), node.line_comment(), node.foot_comment()];
+    write!(out, "{start}-{end}{:?}{comments:?}", node.tag()).unwrap();
+    match &node.content {
+        Content::Scalar(scalar) => write!(out, "{:?}{:?}", scalar.style, scalar.text).unwrap(),
+        Content::Sequence(sequence) => {
+            write!(out, "{:?}[", sequence.style).unwrap();
+            sequence.items.iter().for_each(|item| dump(item, out));
+            out.push(']');
+        }
+        Content::Mapping(mapping) => {
+            write!(out, "{:?}{{", mapping.style).unwrap();
+            mapping
+                .entries
+                .iter()
+                .for_each(|entry| [&entry.key, &entry.value].into_iter().for_each(|node| dump(node, out)));
+            out.push('}');
+        }
+    }
+}
+
+/// Says where the two ways differ; false in the second place when the short one gave up.
+fn compare_ways(text: &str) -> (Option<String>, bool) {
+    let Some(short) = parse::ways::short(text) else { return (None, false) };
+    let Some(long) = parse::ways::long(text) else { return (Some(format!("refused by the parser: {text}")), true) };
+    let (mut one, mut other) = (String::new(), String::new());
+    dump(&short, &mut one);
+    dump(&long, &mut other);
+    ((one != other).then(|| format!("{text}\n short {one}\n long  {other}")), true)
+}
+
+#[test]
+fn the_short_way_gives_the_same_tree() {
+    let text = "# head\na:\n- b: x # right\n  c: 'y'\n- - d\n# e\n-   e: |\n      f\n\n      g\n\nh:\n    - {}\ni: \"j\"\n# foot\n";
+    assert_eq!(compare_ways(text), (None, true));
+    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS") else {
+        println!("skipped the rest: LEEBOARD_CORPUS is not set");
+        return;
+    };
+    let mut folders = vec![std::path::Path::new(&corpus).join("kustomize/cases")];
+    let mut short = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = std::fs::read_to_string(&path) {
+                for part in text.split("\n---") {
+                    let (differs, is_short) = compare_ways(part);
+                    assert_eq!(differs, None, "{}", path.display());
+                    short += usize::from(is_short);
+                }
+            }
+        }
+    }
+    println!("{short} documents took the short way");
+    assert!(short > 1000);
+}
+
+#[test]
+fn nodes_are_small() {
+    assert_eq!(std::mem::size_of::<Node>(), 64);
+}
+
 #[test]
 fn nodes_know_their_place_and_style() {
     let text = "# head\na: 'x' # right\nb:\n# of c\n- c: [1, \"é\"]\n  d: |\n    text\n# last\n";
@@ -427,6 +493,18 @@ proptest! {
             let back = documents.first().map_or(Ok(Value::Null), |document| document.root.to_value(mode));
             prop_assert_eq!(back.map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?, value.clone(), "{}", text);
         }
+    }
+
+    #[test]
+    fn the_short_way_gives_the_same_tree_for_what_is_written(value in any_value()) {
+        prop_assert_eq!(compare_ways(&emit::to_string(&value)).0, None);
+    }
+
+    #[test]
+    fn the_short_way_gives_the_same_tree_for_yaml_like_text(
+        text in "((  ){0,3}(- ){0,2}([ab]:( |\n)|)([ab]|'a'|\"b c\"|a b|\\{\\}|\\[\\]|\\||\\|-|# c|a # c|b: |-|)\n){0,8}"
+    ) {
+        prop_assert_eq!(compare_ways(&text).0, None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Debian's sshd on loopback, which serves repositories to keys of its own.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 pub(crate) struct Sshd {
     folder: tempfile::TempDir,
@@ -52,13 +52,12 @@ impl Sshd {
         std::fs::write(folder.path().join("sshd_config"), config).unwrap();
         // sshd started by root wants this folder for its unprivileged half.
         let _ = std::fs::create_dir("/run/sshd");
-        let process =
-            Command::new(binary).args(["-D", "-e", "-f", &at("sshd_config")]).stderr(Stdio::null()).spawn().unwrap();
-        let started = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(started.elapsed() < Duration::from_secs(10), "sshd does not listen");
-            std::thread::yield_now();
-        }
+        let mut process =
+            Command::new(binary).args(["-D", "-e", "-f", &at("sshd_config")]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut words = BufReader::new(process.stderr.take().unwrap()).lines();
+        assert!(words.any(|line| line.unwrap().contains("Server listening")), "sshd does not start");
+        // It must not stop because nobody reads what it has to say; the thread ends with it.
+        std::thread::spawn(move || words.for_each(drop));
         Some(Sshd { folder, port, process })
     }
 

@@ -85,7 +85,7 @@ impl Walk<'_> {
         let source = Source { path: Some(directory.as_str().to_owned()), ..Source::default() };
         let owner = Owner::new(&name, CONTROL_PLANE, &name, environment.spec.destination());
         if let Some(objects) = self.render(&name, &owner, "default", &[&source], Some(&root)) {
-            self.take(&name, objects, &owner, None);
+            self.take(&name, objects, &owner, None, false);
         }
         while let Some((application, origin)) = self.queue.pop_front() {
             if self.checked.applications >= MAX_APPLICATIONS {
@@ -123,7 +123,9 @@ impl Walk<'_> {
             return;
         }
         if let Some(objects) = self.render(&name, &owner, spec.project(), &here, None) {
-            self.take(&name, objects, &owner, project.as_ref());
+            // One that was made for a sub-directory is in no line of a file.
+            let is_written = origin.is_some_and(|origin| origin.line > 0);
+            self.take(&name, objects, &owner, project.as_ref(), is_written);
         }
     }
 
@@ -194,11 +196,23 @@ impl Walk<'_> {
     }
 
     /// Looks at the objects of an application, and queues the Applications among them.
-    fn take(&mut self, application: &str, objects: Vec<Object>, owner: &Owner, project: Option<&Project>) {
+    fn take(
+        &mut self,
+        application: &str,
+        objects: Vec<Object>,
+        owner: &Owner,
+        project: Option<&Project>,
+        is_written: bool,
+    ) {
         self.checked.objects += objects.len();
         self.queue_applications(&objects);
+        let places: HashMap<ObjectKey, Origin> =
+            objects.iter().filter_map(|object| Some((object.key.clone(), object.origin.clone()?))).collect();
         let desired = desired(objects, owner, &scope::scope);
-        self.checked.problems.extend(desired.refusals.iter().map(refusal));
+        // An Environment may name a namespace for all that its cluster directory holds; it is not at hand here.
+        let is_told = |refusal: &&Refusal| is_written || !matches!(refusal, Refusal::NoNamespace { .. });
+        let told = desired.refusals.iter().filter(is_told);
+        self.checked.problems.extend(told.map(|told| refusal(told, &places)));
         self.checked.problems.extend(desired.warnings);
         for wanted in &desired.objects {
             let object = &wanted.object;
@@ -256,13 +270,14 @@ impl Walk<'_> {
     }
 }
 
-fn refusal(refusal: &Refusal) -> Diagnostic {
-    match refusal {
-        Refusal::Duplicate { diagnostic, .. } | Refusal::Malformed { diagnostic, .. } => (**diagnostic).clone(),
+fn refusal(refusal: &Refusal, places: &HashMap<ObjectKey, Origin>) -> Diagnostic {
+    let problem = match refusal {
+        Refusal::Duplicate { diagnostic, .. } | Refusal::Malformed { diagnostic, .. } => return (**diagnostic).clone(),
         Refusal::NoNamespace { key, .. } => Diagnostic::new(format!("`{key}` has no namespace"))
             .with_hint("Give it one, or set `destination.namespace` in its Application."),
         other => Diagnostic::new(other.to_string()),
-    }
+    };
+    at(problem, refusal.key().and_then(|key| places.get(key)))
 }
 
 fn at(problem: Diagnostic, origin: Option<&Origin>) -> Diagnostic {

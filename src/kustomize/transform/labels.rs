@@ -6,7 +6,6 @@ use super::{Make, Place, write_mark};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::file::FieldSpec;
 use crate::kustomize::set::Set;
-use crate::yaml::Node;
 
 /// Sets the pairs.
 ///

@@ -70,7 +70,8 @@ impl Namespace {
         Ok(())
     }
 
-    fn apply_to(&self, resource: &mut Resource, places: &[Place]) -> Result<(), Error> {
+    /// Sets the namespace of one object.
+    pub(super) fn apply_to(&self, resource: &mut Resource, places: &[Place]) -> Result<(), Error> {
         let gvk = resource.gvk();
         if !gvk.is_cluster_scoped()
             && let Some(metadata) = resource.metadata_mut()

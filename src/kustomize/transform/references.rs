@@ -29,7 +29,10 @@ struct Referral {
 pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Vec<Error>> {
     let referrals: Vec<Referral> = set.iter().map(Referral::of).collect();
     let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
+    let mut written_in: HashMap<SmolStr, Vec<usize>> = HashMap::new();
     for (at, referral) in referrals.iter().enumerate() {
+        let first = referral.formers.first().unwrap_or(&referral.id);
+        written_in.entry(first.effective_namespace()).or_default().push(at);
         for former in &referral.formers {
             let found = named.entry(former.name.clone()).or_default();
             if found.last() != Some(&at) {
@@ -57,9 +60,11 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
     let mut errors = Vec::new();
     for resource in set.bodies_mut() {
         let referrer = Referral::of(resource);
-        let of_kind = places.get(&referrer.id.gvk.kind).into_iter().flatten();
+        // Rules name the kind that a referrer had where it was written.
+        let written = resource.original_id().gvk;
+        let of_kind = places.get(&written.kind).into_iter().flatten();
         for (target, place) in of_kind.chain(&any_kind) {
-            if !referrer.id.gvk.is_selected_by(&place.spec.gvk) {
+            if !written.is_selected_by(&place.spec.gvk) {
                 continue;
             }
             let role = if place.spec.path.ends_with("roleRef/name") { role_kind(&resource.node) } else { None };
@@ -67,6 +72,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
             let search = Search {
                 referrals: &referrals,
                 named: &named,
+                written_in: &written_in,
                 referrer: &referrer,
                 target,
                 role: role.as_ref(),
@@ -140,6 +146,8 @@ fn account_namespaces(resource: &Resource) -> Result<HashSet<SmolStr>, Error> {
 struct Search<'a> {
     referrals: &'a [Referral],
     named: &'a HashMap<SmolStr, Vec<usize>>,
+    /// Which objects were first written in a namespace.
+    written_in: &'a HashMap<SmolStr, Vec<usize>>,
     referrer: &'a Referral,
     target: &'a Gvk,
     role: Option<&'a Gvk>,
@@ -236,11 +244,16 @@ impl Search<'_> {
             || (referral.id.effective_namespace() == *wanted && !self.known_first(wanted))
     }
 
-    /// True when some object that the referrer could mean was first written in this namespace; then what lives there
-    /// now does not count.
+    /// True when some object that the referrer sees was written in this namespace; then what lives there now does not
+    /// count.
     fn known_first(&self, namespace: &SmolStr) -> bool {
-        self.referrals
-            .iter()
-            .any(|referral| referral.formers.first().unwrap_or(&referral.id).effective_namespace() == *namespace)
+        let written_there = self.written_in.get(namespace).into_iter().flatten();
+        let own = &self.referrer.id;
+        written_there.filter_map(|at| self.referrals.get(*at)).any(|referral| {
+            own.is_cluster_scoped()
+                || referral.id.is_cluster_scoped()
+                || own.effective_namespace() == referral.id.effective_namespace()
+                || self.accounts.contains(&referral.id.namespace)
+        })
     }
 }

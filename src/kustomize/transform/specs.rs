@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
+use smol_str::SmolStr;
+
 use crate::kustomize::file::FieldSpec;
+use crate::kustomize::order;
 use crate::kustomize::resource::Gvk;
 
 /// Where each transformer works.
@@ -32,9 +35,132 @@ pub(in crate::kustomize) struct References {
 impl Specs {
     /// What is built in; shared, as few builds add to it.
     pub(in crate::kustomize) fn built_in() -> Arc<Specs> {
-        static BUILT_IN: LazyLock<Arc<Specs>> = LazyLock::new(|| Arc::new(parse()));
+        static BUILT_IN: LazyLock<Arc<Specs>> = LazyLock::new(|| {
+            let mut specs = parse();
+            specs.sort();
+            Arc::new(specs)
+        });
         Arc::clone(&BUILT_IN)
     }
+
+    /// Nothing at all: what a layer starts with.
+    pub(in crate::kustomize) fn none() -> Arc<Specs> {
+        static NONE: LazyLock<Arc<Specs>> = LazyLock::new(Arc::default);
+        Arc::clone(&NONE)
+    }
+
+    /// Both, sorted by kind.
+    ///
+    /// A spec is left out when an earlier one has its path and is at least as specific. As specs for any kind are
+    /// sorted last, one for a single kind can so switch off what is meant for all: kustomize does that too.
+    ///
+    /// # Errors
+    /// When two specs for the same field differ in whether it is created.
+    pub(in crate::kustomize) fn merge(one: &Arc<Specs>, other: &Arc<Specs>) -> Result<Arc<Specs>, Conflict> {
+        let built_in = Specs::built_in();
+        if Arc::ptr_eq(other, &built_in) && (Arc::ptr_eq(one, other) || Arc::ptr_eq(one, &Specs::none())) {
+            return Ok(built_in);
+        }
+        let mut merged = Specs::clone(one);
+        for (list, incoming) in merged.lists_mut().into_iter().zip(other.lists()) {
+            merge_all(list, incoming)?;
+        }
+        for incoming in &other.references {
+            match merged.references.iter_mut().find(|known| known.target == incoming.target) {
+                Some(known) => merge_all(&mut known.from, &incoming.from)?,
+                None => merged.references.push(incoming.clone()),
+            }
+        }
+        merged.sort();
+        Ok(Arc::new(merged))
+    }
+
+    /// Sorts every list by kind.
+    pub(in crate::kustomize) fn sort(&mut self) {
+        for list in self.lists_mut() {
+            list.sort_by_cached_key(|spec| rank(&spec.gvk));
+        }
+        self.references.sort_by_cached_key(|references| rank(&references.target));
+    }
+
+    fn lists(&self) -> [&Vec<FieldSpec>; 11] {
+        [
+            &self.name_prefix,
+            &self.name_suffix,
+            &self.namespace,
+            &self.common_labels,
+            &self.labels,
+            &self.template_labels,
+            &self.claim_labels,
+            &self.common_annotations,
+            &self.images,
+            &self.replicas,
+            &self.variables,
+        ]
+    }
+
+    fn lists_mut(&mut self) -> [&mut Vec<FieldSpec>; 11] {
+        [
+            &mut self.name_prefix,
+            &mut self.name_suffix,
+            &mut self.namespace,
+            &mut self.common_labels,
+            &mut self.labels,
+            &mut self.template_labels,
+            &mut self.claim_labels,
+            &mut self.common_annotations,
+            &mut self.images,
+            &mut self.replicas,
+            &mut self.variables,
+        ]
+    }
+
+    /// The list of a section of a configuration file.
+    pub(in crate::kustomize) fn section(&mut self, name: &str) -> Option<&mut Vec<FieldSpec>> {
+        let at = SECTIONS.iter().position(|section| *section == name)?;
+        self.lists_mut().into_iter().nth(at)
+    }
+}
+
+/// The sections of a configuration file that are plain lists of field specs.
+pub(in crate::kustomize) const SECTIONS: [&str; 11] = [
+    "namePrefix",
+    "nameSuffix",
+    "namespace",
+    "commonLabels",
+    "labels",
+    "templateLabels",
+    "volumeClaimTemplateLabels",
+    "commonAnnotations",
+    "images",
+    "replicas",
+    "varReference",
+];
+
+/// The path of two field specs that contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::kustomize) struct Conflict(pub(in crate::kustomize) SmolStr);
+
+/// Adds field specs to those that are there.
+///
+/// # Errors
+/// When two specs for the same field differ in whether it is created.
+pub(in crate::kustomize) fn merge_all(list: &mut Vec<FieldSpec>, incoming: &[FieldSpec]) -> Result<(), Conflict> {
+    for spec in incoming {
+        match list.iter().find(|known| known.path == spec.path && known.gvk.is_selected_by(&spec.gvk)) {
+            Some(known) if known.create != spec.create => return Err(Conflict(spec.path.clone())),
+            Some(_) => {}
+            None => list.push(spec.clone()),
+        }
+    }
+    Ok(())
+}
+
+/// What kinds are sorted by: their place in the output, then their names.
+fn rank(gvk: &Gvk) -> (i64, String) {
+    let part = |text: &str, none: &'static str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
+    let text = format!("{}_{}_{}", part(&gvk.group, "~G"), part(&gvk.version, "~V"), part(&gvk.kind, "~K"));
+    (order::rank(&gvk.kind), text)
 }
 
 /// `group/version/kind`, `*` standing for any.
@@ -99,19 +225,10 @@ fn parse() -> Specs {
             continue;
         }
         let Some((kinds, path)) = line.split_once(' ') else { continue };
-        let list = match section {
-            "namePrefix" => &mut specs.name_prefix,
-            "nameSuffix" => &mut specs.name_suffix,
-            "namespace" => &mut specs.namespace,
-            "commonLabels" => &mut specs.common_labels,
-            "templateLabels" => &mut specs.template_labels,
-            "volumeClaimTemplateLabels" => &mut specs.claim_labels,
-            "commonAnnotations" => &mut specs.common_annotations,
-            "images" => &mut specs.images,
-            "replicas" => &mut specs.replicas,
-            "varReference" => &mut specs.variables,
-            _ => match specs.references.last_mut() {
-                Some(references) => &mut references.from,
+        let list = match specs.references.last_mut() {
+            Some(references) if section.starts_with("reference ") => &mut references.from,
+            _ => match specs.section(section) {
+                Some(list) => list,
                 None => continue,
             },
         };

@@ -1,0 +1,142 @@
+//! `configurations` and `crds`: files that tell transformers about more fields.
+
+use std::sync::Arc;
+
+use super::error::{Error, Problem};
+use super::field::{Fields, Text, Unknown};
+use super::file::{FieldSpec, gvk};
+use super::load::Loader;
+use super::resource::Gvk;
+use super::transform::specs::{Conflict, References, SECTIONS, Specs};
+use crate::source::TreePath;
+use crate::yaml::Node;
+
+/// How deep the definitions of `crds` may refer to each other.
+const MAX_DEPTH: usize = 32;
+
+/// How many properties of one definition are looked at; definitions that refer to each other multiply.
+const MAX_PROPERTIES: usize = 20_000;
+
+/// What is built in, with what the configuration files of a kustomization add.
+///
+/// # Errors
+/// When a file can't be read, has an unknown section, or contradicts what is built in.
+pub(super) fn configurations(
+    loader: &Loader<'_>,
+    directory: &TreePath,
+    entries: &[Text],
+) -> Result<Arc<Specs>, Vec<Error>> {
+    if entries.is_empty() {
+        return Ok(Specs::built_in());
+    }
+    let mut added = Specs::none();
+    for entry in entries {
+        let documents = loader.documents(directory, entry).map_err(|error| vec![error])?;
+        let Some(document) = documents.first() else { continue };
+        let specs = Arc::new(read(&document.root)?);
+        added = merge(&added, &specs, entry)?;
+    }
+    let last = entries.last().unwrap_or_else(|| unreachable!("an empty list has returned above"));
+    merge(&Specs::built_in(), &added, last)
+}
+
+/// Both, or the contradiction as a problem of the entry that brings it.
+///
+/// # Errors
+/// When the two contradict each other.
+pub(super) fn merge(one: &Arc<Specs>, other: &Arc<Specs>, entry: &Text) -> Result<Arc<Specs>, Vec<Error>> {
+    Specs::merge(one, other)
+        .map_err(|Conflict(path)| vec![Error::at(&entry.node, Problem::FieldSpecConflict { path: path.to_string() })])
+}
+
+fn read(node: &Node) -> Result<Specs, Vec<Error>> {
+    let mut known: Vec<&'static str> = SECTIONS.to_vec();
+    known.push("nameReference");
+    let mut errors = Vec::new();
+    let mut fields = Fields::open(node, "a transformer configuration", &known, Unknown::Refused, &mut errors);
+    let mut specs = Specs::default();
+    for section in SECTIONS {
+        let read = FieldSpec::list(&mut fields, section);
+        if let Some(list) = specs.section(section) {
+            *list = read;
+        }
+    }
+    for item in fields.items("nameReference") {
+        const REFERENCE: &[&str] = &["group", "version", "kind", "fieldSpecs"];
+        let mut fields = fields.open_item(item, "a name reference", REFERENCE);
+        let target = gvk(&mut fields);
+        specs.references.push(References { target, from: FieldSpec::list(&mut fields, "fieldSpecs") });
+    }
+    specs.sort();
+    if errors.is_empty() { Ok(specs) } else { Err(errors) }
+}
+
+/// What the OpenAPI definitions of custom resources say about their fields.
+///
+/// # Errors
+/// When a file can't be read.
+pub(super) fn crds(loader: &Loader<'_>, directory: &TreePath, entries: &[Text]) -> Result<Arc<Specs>, Vec<Error>> {
+    let mut all = Specs::none();
+    for entry in entries {
+        let documents = loader.documents(directory, entry).map_err(|error| vec![error])?;
+        let Some(definitions) = documents.first().map(|document| &document.root) else { continue };
+        for definition in definitions.as_mapping().unwrap_or_default() {
+            let Some(name) = definition.name() else { continue };
+            let properties = |field: &str| definition.value.get("Schema")?.get("properties")?.get(field);
+            if ["kind", "apiVersion", "metadata"].into_iter().any(|field| properties(field).is_none()) {
+                continue;
+            }
+            let mut specs = Specs::default();
+            let kind = Gvk::new("", "", name.rsplit('.').next().unwrap_or(name));
+            let mut budget = MAX_PROPERTIES;
+            walk(&mut specs, &kind, definitions, name, &mut Vec::new(), &mut budget);
+            specs.sort();
+            all = merge(&all, &Arc::new(specs), entry)?;
+        }
+    }
+    Ok(all)
+}
+
+fn walk<'a>(
+    specs: &mut Specs,
+    kind: &Gvk,
+    definitions: &'a Node,
+    name: &str,
+    path: &mut Vec<&'a str>,
+    budget: &mut usize,
+) {
+    if path.len() >= MAX_DEPTH {
+        return;
+    }
+    let schema = definitions.get(name).and_then(|definition| definition.get("Schema"));
+    let properties = schema.and_then(|schema| schema.get("properties")).and_then(Node::as_mapping);
+    for property in properties.unwrap_or_default() {
+        let Some(field) = property.name() else { continue };
+        *budget = budget.saturating_sub(1);
+        if *budget == 0 {
+            return;
+        }
+        path.push(field);
+        let spec = |path: String| FieldSpec { gvk: kind.clone(), path: path.into(), create: false };
+        let extension = |name: &str| property.value.get(name).and_then(Node::as_str);
+        if extension("x-kubernetes-annotation").is_some() {
+            specs.common_annotations.push(spec(path.join("/")));
+        }
+        if extension("x-kubernetes-label-selector").is_some() {
+            specs.common_labels.push(spec(path.join("/")));
+        }
+        if extension("x-kubernetes-identity").is_some() {
+            specs.name_prefix.push(spec(path.join("/")));
+        }
+        let version = extension("x-kubernetes-object-ref-api-version");
+        if let (Some(version), Some(target)) = (version, extension("x-kubernetes-object-ref-kind")) {
+            let key = extension("x-kubernetes-object-ref-name-key").unwrap_or("name");
+            let from = vec![spec(format!("{}/{key}", path.join("/")))];
+            specs.references.push(References { target: Gvk::new("", version, target), from });
+        }
+        if let Some(reference) = extension("$ref") {
+            walk(specs, kind, definitions, reference, path, budget);
+        }
+        path.pop();
+    }
+}

@@ -1,0 +1,248 @@
+//! Field paths with dots, as replacements and variables write them: `spec.containers.[name=web].image`.
+
+use regex::Regex;
+use smol_str::SmolStr;
+
+use crate::yaml::{Content, Resolve};
+use crate::yaml::{Entry, Node, Sequence};
+
+/// The parts of a path. Dots in a name are written `\.`, or the name in brackets.
+pub(in crate::kustomize) fn split(text: &str) -> Vec<SmolStr> {
+    let mut raw: Vec<String> = Vec::new();
+    let mut pieces = text.split('.');
+    raw.extend(pieces.next().map(Into::into));
+    for piece in pieces {
+        match raw.last_mut() {
+            Some(last) if last.ends_with('\\') => {
+                last.pop();
+                last.push('.');
+                last.push_str(piece);
+            }
+            _ => raw.push(piece.into()),
+        }
+    }
+    if raw.len() > 1 && raw.first().is_some_and(String::is_empty) {
+        raw.remove(0);
+    }
+    let mut parts = Vec::with_capacity(raw.len());
+    let mut raw = raw.into_iter();
+    while let Some(mut part) = raw.next() {
+        if part.starts_with('[') && !part.ends_with(']') {
+            for piece in raw.by_ref() {
+                part.push('.');
+                part.push_str(&piece);
+                if piece.ends_with(']') {
+                    break;
+                }
+            }
+            if !part.contains('=') {
+                part = part.trim_matches(['[', ']']).to_owned();
+            }
+        }
+        parts.push(part.into());
+    }
+    parts
+}
+
+/// One part of a path.
+#[derive(Clone, Debug)]
+pub(in crate::kustomize) enum Step {
+    Field(SmolStr),
+    /// The element with this number.
+    Index(usize),
+    /// `*`: all elements.
+    All,
+    /// `[name=web]`: the elements in which the field matches; without a name, the scalars that do.
+    Where {
+        field: SmolStr,
+        value: SmolStr,
+        pattern: Box<Regex>,
+    },
+}
+
+impl Step {
+    /// `None` when a part in brackets holds no regular expression.
+    pub(in crate::kustomize) fn new(text: &str) -> Option<Self> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return text.parse().ok().map(Step::Index);
+        }
+        if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+            let (field, value) = inner.split_once('=')?;
+            let pattern = Box::new(Regex::new(value).ok()?);
+            return Some(Step::Where { field: field.into(), value: value.into(), pattern });
+        }
+        Some(if text == "*" { Step::All } else { Step::Field(text.into()) })
+    }
+}
+
+/// What is made on the way.
+#[derive(Clone, Copy)]
+pub(in crate::kustomize) enum Create<'a> {
+    Nothing,
+    /// Everything; the last field is of the kind of this value.
+    Like(&'a Node),
+}
+
+/// Whether a path leads anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kustomize) enum Lookup {
+    Found,
+    Missing,
+    /// It can't: an index beyond the end, a name in a list …
+    Wrong,
+}
+
+/// The node at the end of a path without wildcards.
+pub(in crate::kustomize) fn look_up<'a>(node: &'a Node, path: &[SmolStr]) -> Option<&'a Node> {
+    path.iter().try_fold(node, |node, part| match Step::new(part)? {
+        Step::Index(at) if node.is_sequence() => node.as_sequence()?.get(at),
+        Step::Where { field, value, .. } => node.as_sequence()?.iter().find(|element| {
+            let found = if field.is_empty() { Some(*element) } else { element.get(&field) };
+            found.and_then(Node::as_str) == Some(&value)
+        }),
+        _ if part == "-" => node.as_sequence()?.last(),
+        _ => node.get(part).filter(|node| !node.is_null()),
+    })
+}
+
+/// Calls `change` on every node to which the path leads.
+pub(in crate::kustomize) fn visit(
+    node: &mut Node,
+    steps: &[Step],
+    create: Create<'_>,
+    change: &mut dyn FnMut(&mut Node),
+) -> Lookup {
+    let Some((step, rest)) = steps.split_first() else {
+        change(node);
+        return Lookup::Found;
+    };
+    match step {
+        Step::Field(name) => visit_field(node, name, rest, create, change),
+        Step::Index(at) => {
+            let Some(items) = node.as_sequence_mut() else { return Lookup::Wrong };
+            if items.len() == *at
+                && let Create::Like(value) = create
+            {
+                items.push(made_for(rest.first(), value));
+            }
+            match items.get_mut(*at) {
+                Some(item) => visit(item, rest, create, change),
+                None => Lookup::Wrong,
+            }
+        }
+        Step::All => {
+            let Some(items) = node.as_sequence_mut() else { return Lookup::Wrong };
+            combine(items.iter_mut().map(|item| visit(item, rest, create, change)))
+        }
+        Step::Where { field, value, pattern } => {
+            let Some(items) = node.as_sequence_mut() else { return Lookup::Wrong };
+            let matching = |items: &mut Vec<Node>, change: &mut dyn FnMut(&mut Node)| {
+                combine(items.iter_mut().filter(|item| is_match(item, field, pattern)).map(|item| {
+                    if field.is_empty() {
+                        change(item);
+                        Lookup::Found
+                    } else {
+                        visit(item, rest, create, change)
+                    }
+                }))
+            };
+            match (matching(items, change), create) {
+                (Lookup::Missing, Create::Like(_)) => {
+                    let made = if field.is_empty() {
+                        Node::plain(value.clone())
+                    } else {
+                        let mut made = Node::mapping();
+                        made.insert(field.clone(), Node::plain(value.clone()));
+                        made
+                    };
+                    if !is_match(&made, field, pattern) {
+                        return Lookup::Wrong;
+                    }
+                    items.push(made);
+                    matching(items, change)
+                }
+                (found, _) => found,
+            }
+        }
+    }
+}
+
+fn visit_field(
+    node: &mut Node,
+    name: &SmolStr,
+    rest: &[Step],
+    create: Create<'_>,
+    change: &mut dyn FnMut(&mut Node),
+) -> Lookup {
+    if node.is_null() {
+        return Lookup::Missing;
+    }
+    if !node.is_mapping() {
+        return Lookup::Wrong;
+    }
+    if node.get(name).is_none()
+        && let Create::Like(value) = create
+        && let Some(entries) = node.as_mapping_mut()
+    {
+        entries.push(Entry::new(name.clone(), made_for(rest.first(), value)));
+    }
+    match node.get_mut(name) {
+        Some(found) if found.is_null() && !rest.is_empty() => Lookup::Missing,
+        Some(found) => visit(found, rest, create, change),
+        None => Lookup::Missing,
+    }
+}
+
+/// An empty node of the kind that the next step needs.
+fn made_for(next: Option<&Step>, value: &Node) -> Node {
+    match next {
+        Some(Step::Field(_)) => Node::mapping(),
+        Some(_) => Node::new(Content::Sequence(Sequence::default())),
+        None => match &value.content {
+            Content::Scalar(_) => Node::plain(""),
+            Content::Sequence(_) => Node::new(Content::Sequence(Sequence::default())),
+            Content::Mapping(_) => Node::mapping(),
+        },
+    }
+}
+
+fn is_match(item: &Node, field: &str, pattern: &Regex) -> bool {
+    let found = if field.is_empty() { Some(item) } else { item.get(field) };
+    let text = found.and_then(|node| match node.as_str() {
+        Some(text) => Some(text.trim().to_owned()),
+        None => node.to_value(Resolve::V3).ok().map(|value| value.to_string()),
+    });
+    text.is_some_and(|text| pattern.is_match(&text))
+}
+
+fn combine(found: impl Iterator<Item = Lookup>) -> Lookup {
+    let mut combined = Lookup::Missing;
+    for one in found {
+        match one {
+            Lookup::Wrong => return Lookup::Wrong,
+            Lookup::Found => combined = Lookup::Found,
+            Lookup::Missing => {}
+        }
+    }
+    combined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_split_at_dots_that_mean_it() {
+        let cases = [
+            // path, parts
+            ("spec.template", vec!["spec", "template"]),
+            ("metadata.annotations.a\\.b/c", vec!["metadata", "annotations", "a.b/c"]),
+            ("metadata.labels.[a.b/c]", vec!["metadata", "labels", "a.b/c"]),
+            ("spec.containers.[name=a.b].image", vec!["spec", "containers", "[name=a.b]", "image"]),
+            ("spec.list.0", vec!["spec", "list", "0"]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+}

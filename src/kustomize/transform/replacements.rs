@@ -1,0 +1,224 @@
+//! `replacements`: copies a value from a field of one object into fields of others.
+
+use smol_str::SmolStr;
+
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::file::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
+use crate::kustomize::resource::{Gvk, Id, Resource};
+use crate::kustomize::selector::Matcher;
+use crate::kustomize::set::Set;
+use crate::kustomize::transform::path::{self, Lookup, Step};
+use crate::kustomize::transform::structured;
+use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
+
+/// Where a value comes from, and where it goes when no field is given.
+const DEFAULT_FIELD: &str = "metadata.name";
+
+/// Copies all values, one replacement after the other.
+///
+/// # Errors
+/// When a source is missing or ambiguous, or a target has no such field.
+pub(in crate::kustomize) fn apply(set: &mut Set, replacements: &[Replacement]) -> Result<(), Error> {
+    for replacement in replacements {
+        let value = value(set, replacement)?;
+        for target in &replacement.targets {
+            copy(set, &value, target)?;
+        }
+    }
+    Ok(())
+}
+
+fn value(set: &Set, replacement: &Replacement) -> Result<Node, Error> {
+    let at = &replacement.at;
+    if replacement.targets.is_empty() {
+        return Err(Error::at(at, Problem::MissingField { field: "targets", of: "a replacement" }));
+    }
+    match (&replacement.source, &replacement.source_value) {
+        (Some(_), Some(_)) => Err(Error::at(at, Problem::Exclusive { one: "source", other: "sourceValue" })),
+        (None, None) => Err(Error::at(at, Problem::OneOf { one: "source", other: "sourceValue", of: "a replacement" })),
+        (None, Some(text)) => Ok(Node::plain(text.value.clone())),
+        (Some(source), None) => from_source(set, source, at),
+    }
+}
+
+fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Node, Error> {
+    let at = source.selector.at.as_ref().unwrap_or(at);
+    let selects = |id: &Id| {
+        let wanted = &source.selector;
+        id.gvk.is_selected_by(&wanted.gvk)
+            && (wanted.name.is_empty() || wanted.name == id.name)
+            && (wanted.namespace.is_empty() || wanted.namespace == id.effective_namespace())
+    };
+    let found: Vec<&Resource> = set.iter().filter(|resource| resource.ids().any(|id| selects(&id))).collect();
+    let described = || described(&source.selector.gvk, &source.selector.name);
+    let resource = match found.as_slice() {
+        [resource] => *resource,
+        [] => {
+            let candidates = set.candidates(&source.selector.gvk.kind);
+            return Err(Error::at(at, Problem::NoSource { selector: described(), candidates }));
+        }
+        several => {
+            let candidates = several.iter().map(|resource| resource.id().to_string()).collect();
+            return Err(Error::at(at, Problem::ManySources { selector: described(), candidates }));
+        }
+    };
+    let text = if source.field_path.is_empty() { DEFAULT_FIELD } else { &source.field_path };
+    let steps = path::split(text);
+    let missing = || Error::at(at, Problem::NoField { path: text.to_owned(), of: resource.id().to_string() });
+    let node = path::look_up(&resource.node, &steps).ok_or_else(missing)?;
+    let empty = match &node.content {
+        Content::Scalar(scalar) => node.is_null() || scalar.text.is_empty(),
+        Content::Sequence(sequence) => sequence.items.is_empty(),
+        Content::Mapping(mapping) => mapping.entries.is_empty(),
+    };
+    if empty {
+        return Err(missing());
+    }
+    part(node, &source.options, at)
+}
+
+fn described(gvk: &Gvk, name: &SmolStr) -> String {
+    if name.is_empty() { gvk.to_string() } else { format!("{gvk} `{name}`") }
+}
+
+/// The part of a text that the options ask for.
+fn part(node: &Node, options: &FieldOptions, at: &Node) -> Result<Node, Error> {
+    if options.delimiter.is_empty() {
+        return Ok(node.clone());
+    }
+    let Some(scalar) = node.as_scalar() else {
+        return Err(Error::at(at, not_a_scalar(node)));
+    };
+    let place = usize::try_from(options.index).ok();
+    let part = place.and_then(|place| scalar.text.split(options.delimiter.as_str()).nth(place));
+    let Some(part) = part else {
+        return Err(Error::at(at, Problem::Index { index: options.index, value: scalar.text.to_string() }));
+    };
+    let mut node = pinned(node);
+    set_text(&mut node, part.into());
+    Ok(node)
+}
+
+fn not_a_scalar(node: &Node) -> Problem {
+    Problem::FieldKind {
+        field: "delimiter".into(),
+        of: "a replacement".into(),
+        found: node.describe(),
+        expected: "a scalar",
+    }
+}
+
+fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), Error> {
+    let Some(select) = &target.select else {
+        return Err(Error::at(&target.at, Problem::MissingField { field: "select", of: "a target" }));
+    };
+    let select = Matcher::new(select)?;
+    let rejects = target.reject.iter().map(Matcher::new).collect::<Result<Vec<Matcher>, Error>>()?;
+    let default = [(SmolStr::new_static(DEFAULT_FIELD), &target.at)];
+    let written: Vec<(SmolStr, &Node)> =
+        target.field_paths.iter().map(|path| (path.value.clone(), &path.node)).collect();
+    let paths = if written.is_empty() { default.to_vec() } else { written };
+    let paths: Vec<(SmolStr, Vec<SmolStr>, &Node)> =
+        paths.into_iter().map(|(text, at)| (text.clone(), path::split(&text), at)).collect();
+    let selected: Vec<usize> = set
+        .iter()
+        .enumerate()
+        .filter(|(_, resource)| {
+            let ids: Vec<Id> = resource.ids().collect();
+            select.selects_marks(resource)
+                && !target.reject.iter().zip(&rejects).any(|(reject, matcher)| {
+                    let by_marks = !(reject.labels.is_empty() && reject.annotations.is_empty());
+                    let by_id =
+                        !(reject.gvk == Gvk::default() && reject.name.is_empty() && reject.namespace.is_empty());
+                    (by_marks && matcher.selects_marks(resource))
+                        || (by_id && ids.iter().any(|id| matcher.selects_id(id)))
+                })
+                && ids.iter().any(|id| select.selects_id(id))
+        })
+        .map(|(at, _)| at)
+        .collect();
+    for at in selected {
+        let Some(resource) = set.list_mut().get_mut(at) else { continue };
+        for (text, steps, written) in &paths {
+            if structured::write(&mut resource.node, steps, value, &target.options) {
+                continue;
+            }
+            let missing = |resource: &Resource| {
+                Error::at(written, Problem::NoField { path: text.to_string(), of: resource.id().to_string() })
+            };
+            let create = if target.options.create { path::Create::Like(value) } else { path::Create::Nothing };
+            let steps: Option<Vec<Step>> = steps.iter().map(|step| Step::new(step)).collect();
+            let Some(steps) = steps else {
+                return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
+            };
+            let mut failure = None;
+            let mut change = |node: &mut Node| {
+                if failure.is_none() {
+                    failure = write(node, value, &target.options, written).err();
+                }
+            };
+            let found = path::visit(&mut resource.node, &steps, create, &mut change);
+            if let Some(error) = failure {
+                return Err(error);
+            }
+            if found != Lookup::Found {
+                return Err(missing(resource));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a value into a field. A scalar keeps its type: text that is none of that type is refused when the build
+/// ends.
+pub(super) fn write(node: &mut Node, value: &Node, options: &FieldOptions, at: &Node) -> Result<(), Error> {
+    let mut value = value.clone();
+    if !options.delimiter.is_empty() {
+        let Some(scalar) = node.as_scalar() else { return Err(Error::at(at, not_a_scalar(node))) };
+        let text: SmolStr = value.as_str().unwrap_or_default().into();
+        let mut parts: Vec<&str> = scalar.text.split(options.delimiter.as_str()).collect();
+        match usize::try_from(options.index) {
+            Err(_) => parts.insert(0, &text),
+            Ok(place) => match parts.get_mut(place) {
+                Some(part) => *part = &text,
+                None => parts.push(&text),
+            },
+        }
+        let joined = parts.join(&options.delimiter);
+        set_text(&mut value, joined.into());
+    }
+    match (node.is_scalar(), value.as_scalar()) {
+        (true, text) => {
+            let text = text.map(|scalar| scalar.text.clone()).unwrap_or_default();
+            let mut kept = pinned(node);
+            set_text(&mut kept, text);
+            *node = kept;
+        }
+        (false, _) => *node = value,
+    }
+    Ok(())
+}
+
+/// The same scalar with the type that it has now written down, so that other text does not change it.
+fn pinned(node: &Node) -> Node {
+    let mut node = node.clone();
+    let tag = match node.resolve(Resolve::V3) {
+        Ok(Some(Plain::Text)) if node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Plain) => "!!str",
+        Ok(Some(Plain::Int(_) | Plain::Uint(_))) => "!!int",
+        Ok(Some(Plain::Float(_))) => "!!float",
+        Ok(Some(Plain::Bool(_))) => "!!bool",
+        Ok(Some(Plain::Null)) => "!!null",
+        _ => return node,
+    };
+    // What no file says and nobody has given a type takes the type of its text.
+    if node.text().is_some() || node.tag().is_some() {
+        node.set_tag(Some(SmolStr::new_static(tag)));
+    }
+    node
+}
+
+fn set_text(node: &mut Node, text: SmolStr) {
+    if let Content::Scalar(scalar) = &mut node.content {
+        scalar.text = text;
+    }
+}

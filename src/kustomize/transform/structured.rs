@@ -1,0 +1,81 @@
+//! A replacement whose path goes on inside of a text that is JSON or YAML itself.
+
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use super::path::{self, Create, Lookup, Step};
+use super::replacements;
+use crate::kustomize::file::FieldOptions;
+use crate::yaml::{self, Content, Node, Resolve, Span};
+
+/// Writes the value inside of a text; `false` when the path leads through no text that could hold it.
+pub(super) fn write(node: &mut Node, steps: &[SmolStr], value: &Node, options: &FieldOptions) -> bool {
+    let found = (1..steps.len()).find_map(|length| {
+        let (outer, inner) = steps.split_at_checked(length)?;
+        let text = path::look_up(node, outer)?.as_scalar()?.text.clone();
+        let document = yaml::parse(&"text".into(), text.as_bytes()).ok()?.into_iter().next()?;
+        Some((outer.to_vec(), inner.to_vec(), text, document.root))
+    });
+    let Some((outer, inner, text, mut document)) = found else { return false };
+    let Some(steps) = inner.iter().map(|step| Step::new(step)).collect::<Option<Vec<Step>>>() else { return false };
+    let create = if options.create { Create::Like(value) } else { Create::Nothing };
+    let mut written = true;
+    let at = value.clone();
+    let mut changes = Vec::new();
+    let mut change = |node: &mut Node| {
+        let span = node.text().is_some().then(|| node.span());
+        written &= replacements::write(node, value, options, &at).is_ok();
+        changes.push((span, node.as_str().map(SmolStr::new)));
+    };
+    if path::visit(&mut document, &steps, create, &mut change) != Lookup::Found || !written {
+        return false;
+    }
+    let Some(text) = serialise(&document, &text, &changes) else { return false };
+    let Some(steps) = outer.iter().map(|step| Step::new(step)).collect::<Option<Vec<Step>>>() else { return false };
+    path::visit(node, &steps, Create::Nothing, &mut |node| {
+        if let Content::Scalar(scalar) = &mut node.content {
+            scalar.text = text.as_str().into();
+        }
+    }) == Lookup::Found
+}
+
+/// The text again in the form that it had: JSON stays JSON, indented if it was. In YAML only the fields change, so that
+/// comments stay; the final line break goes.
+fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<SmolStr>)]) -> Option<String> {
+    if original.trim_start().starts_with(['{', '[']) {
+        let value = sorted(&document.to_value(Resolve::V3).ok()?);
+        let indented = original.contains('\n') && original.contains("  ");
+        return if indented { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.ok();
+    }
+    let mut text = original.to_owned();
+    let mut spans = Vec::with_capacity(changes.len());
+    for (span, new) in changes {
+        match (span, new) {
+            (Some(span), Some(new)) if span.end > span.start => {
+                spans.push((span.start as usize, span.end as usize, new))
+            }
+            _ => return Some(yaml::emit::to_string(&document.to_value(Resolve::V3).ok()?).trim().to_owned()),
+        }
+    }
+    spans.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
+    for (start, end, new) in spans {
+        let old = text.get(start..end)?;
+        let quote = old.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let new = quote.map_or_else(|| new.to_string(), |quote| format!("{quote}{new}{quote}"));
+        text.replace_range(start..end, &new);
+    }
+    Some(text.trim().to_owned())
+}
+
+/// The value with the keys of all mappings sorted, as Go writes them.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,250 @@
+//! `vars`: `$(NAME)` in certain fields stands for the value of a field of some object.
+
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
+
+use super::path;
+use super::{Make, Place};
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::file::{FieldSpec, Var};
+use crate::kustomize::resource::Id;
+use crate::kustomize::set::Set;
+use crate::yaml::{Node, Plain, Resolve, ScalarStyle};
+
+/// The variables of a layer and of those below it.
+pub(in crate::kustomize) type Variables = BTreeMap<SmolStr, Var>;
+
+/// Adds the variables of a kustomization, and notes in the objects that they are about which ones these are.
+///
+/// # Errors
+/// When a name is taken, or several objects could be meant.
+pub(in crate::kustomize) fn define(set: &mut Set, known: &mut Variables, incoming: &[Var]) -> Result<(), Vec<Error>> {
+    let mut errors = Vec::new();
+    for var in incoming {
+        let wanted = Id { gvk: var.gvk.clone(), name: var.object.clone(), namespace: var.namespace.clone() };
+        let exact = !wanted.namespace.is_empty() || wanted.is_cluster_scoped();
+        let is_meant = |id: &Id| {
+            if exact { *id == wanted } else { id.name == wanted.name && id.gvk.is_selected_by(&wanted.gvk) }
+        };
+        let found: Vec<usize> = set
+            .iter()
+            .enumerate()
+            .filter(|(_, resource)| resource.ids().any(|id| is_meant(&id)))
+            .map(|(at, _)| at)
+            .collect();
+        match found.as_slice() {
+            [] => {}
+            [at] => {
+                if let Some(resource) = set.body_mut(*at) {
+                    resource.variables.push(var.name.clone());
+                }
+            }
+            several => {
+                let names = several.iter().filter_map(|at| set.get(*at));
+                let candidates = names.map(|resource| resource.id().to_string()).collect();
+                errors.push(Error::at(&var.at, Problem::ManyVariableSources { name: var.name.clone(), candidates }));
+            }
+        }
+        errors.extend(add(known, var).err());
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Adds the variables of a base.
+///
+/// # Errors
+/// When a name is taken.
+pub(in crate::kustomize) fn merge(known: &mut Variables, base: &Variables) -> Result<(), Vec<Error>> {
+    let errors: Vec<Error> = base.values().filter_map(|var| add(known, var).err()).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+fn add(known: &mut Variables, var: &Var) -> Result<(), Error> {
+    if known.insert(var.name.clone(), var.clone()).is_some() {
+        return Err(Error::at(&var.at, Problem::RepeatedVariable { name: var.name.clone() }));
+    }
+    Ok(())
+}
+
+/// A variable's value: text or a number or a bool, which it stays where nothing stands beside it.
+#[derive(Clone, Debug)]
+struct Value {
+    text: SmolStr,
+    is_string: bool,
+}
+
+/// Puts the values in.
+///
+/// # Errors
+/// When a variable's object or field does not exist.
+pub(in crate::kustomize) fn resolve(set: &mut Set, known: &Variables, specs: &[FieldSpec]) -> Result<(), Vec<Error>> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let mut errors = Vec::new();
+    let mut values: BTreeMap<SmolStr, Option<Value>> = BTreeMap::new();
+    for var in known.values() {
+        match value(set, var) {
+            Ok(value) => drop(values.insert(var.name.clone(), value)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let places = Place::all(specs);
+    for resource in set.list_mut() {
+        for place in &places {
+            // Each place anew: a variable may stand in the kind itself.
+            if resource.gvk().is_selected_by(&place.spec.gvk) {
+                let changed = place.visit(&mut resource.node, Make::Nothing, &mut |node| expand_in(node, &values));
+                errors.extend(changed.err());
+            }
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// `None` for what can't stand in a text: a mapping or a list.
+fn value(set: &Set, var: &Var) -> Result<Option<Value>, Error> {
+    let missing = || Error::at(&var.at, Problem::NoVariableSource { name: var.name.clone() });
+    let resource = set.iter().find(|resource| resource.variables.contains(&var.name)).ok_or_else(missing)?;
+    let steps = variable_path(&var.field_path);
+    let no_field = || {
+        let problem = Problem::NoField { path: var.field_path.to_string(), of: resource.id().to_string() };
+        Error::at(&var.at, problem)
+    };
+    let node = path::look_up(&resource.node, &steps).ok_or_else(no_field)?;
+    let Some(scalar) = node.as_scalar() else { return Ok(None) };
+    Ok(match node.resolve(Resolve::V3)? {
+        Some(Plain::Text | Plain::Time(_)) => Some(Value { text: scalar.text.clone(), is_string: true }),
+        Some(Plain::Bool(value)) => {
+            Some(Value { text: SmolStr::new_static(if value { "true" } else { "false" }), is_string: false })
+        }
+        Some(Plain::Int(value)) => Some(Value { text: smol_str::format_smolstr!("{value}"), is_string: false }),
+        Some(Plain::Float(value)) => Some(Value { text: smol_str::format_smolstr!("{value}"), is_string: false }),
+        _ => None,
+    })
+}
+
+/// `spec.ports[0].port` is as good as `spec.ports.0.port`.
+fn variable_path(text: &str) -> Vec<SmolStr> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut letters = text.chars().peekable();
+    let mut push = |part: &mut String| {
+        if !part.is_empty() {
+            parts.push(SmolStr::from(std::mem::take(part)));
+        }
+    };
+    let mut in_brackets = false;
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.peek() == Some(&'.') => {
+                part.push('.');
+                letters.next();
+            }
+            '.' if !in_brackets => push(&mut part),
+            '[' => {
+                push(&mut part);
+                in_brackets = true;
+            }
+            ']' => {
+                push(&mut part);
+                in_brackets = false;
+            }
+            letter => part.push(letter),
+        }
+    }
+    push(&mut part);
+    parts
+}
+
+fn expand_in(node: &mut Node, values: &BTreeMap<SmolStr, Option<Value>>) -> Result<(), Error> {
+    if let Some(entries) = node.as_mapping_mut() {
+        entries.iter_mut().filter(|entry| is_text(&entry.value)).for_each(|entry| expand(&mut entry.value, values));
+        return Ok(());
+    }
+    if let Some(items) = node.as_sequence_mut() {
+        for item in items {
+            if !is_text(item) {
+                let problem = Problem::FieldKind {
+                    field: "an item".into(),
+                    of: "a list that may hold variables".into(),
+                    found: item.describe(),
+                    expected: "a string",
+                };
+                return Err(Error::at(item, problem));
+            }
+            expand(item, values);
+        }
+        return Ok(());
+    }
+    if is_text(node) {
+        expand(node, values);
+    }
+    Ok(())
+}
+
+fn is_text(node: &Node) -> bool {
+    matches!(node.resolve(Resolve::V3), Ok(Some(Plain::Text)))
+}
+
+fn expand(node: &mut Node, values: &BTreeMap<SmolStr, Option<Value>>) {
+    let Some(text) = node.as_str().filter(|text| text.contains('$')) else { return };
+    let whole = text.strip_prefix("$(").and_then(|text| text.strip_suffix(')')).filter(|name| !name.contains(')'));
+    if let Some(Some(value)) = whole.and_then(|name| values.get(name)) {
+        let style = if value.is_string { ScalarStyle::DoubleQuoted } else { ScalarStyle::Plain };
+        *node = Node::scalar(value.text.clone(), style).at_place_of(node);
+        return;
+    }
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        expanded.push_str(before);
+        rest = after;
+        if let Some(after) = rest.strip_prefix('$') {
+            expanded.push('$');
+            rest = after;
+        } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+            match values.get(name) {
+                Some(Some(value)) => expanded.push_str(&value.text),
+                _ => expanded.extend(["$(", name, ")"]),
+            }
+            rest = after;
+        } else {
+            expanded.push('$');
+        }
+    }
+    expanded.push_str(rest);
+    *node = Node::string(expanded).at_place_of(node);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_expanded_as_kubernetes_does() {
+        let text = |text: &str| Some(Value { text: text.into(), is_string: true });
+        let number = Some(Value { text: "80".into(), is_string: false });
+        let values = BTreeMap::from([("A".into(), text("x")), ("N".into(), number)]);
+        let cases = [
+            // text, expanded, still a string
+            ("$(A)", "x", true),
+            ("$(N)", "80", false),
+            ("p$(N)$(A)", "p80x", true),
+            ("$$(A)", "$(A)", true),
+            ("$(NOPE)", "$(NOPE)", true),
+            ("$(A", "$(A", true),
+            ("cost $5", "cost $5", true),
+        ];
+        for (text, expected, is_string) in cases {
+            let mut node = Node::string(text);
+            expand(&mut node, &values);
+            assert_eq!(node.as_str(), Some(expected), "{text}");
+            assert_eq!(is_text(&node), is_string, "{text}");
+        }
+    }
+}
