@@ -8,8 +8,10 @@
 
 mod build;
 mod check;
+mod cluster;
 mod completions;
 mod crds;
+mod get;
 mod health;
 pub mod report;
 mod run;
@@ -39,6 +41,7 @@ struct Arguments {
 enum Command {
     Build(build::Build),
     Check(check::Check),
+    Get(get::Get),
     Crds(crds::Crds),
     Health(health::HealthOf),
     Run(run::Run),
@@ -85,6 +88,7 @@ pub fn main() -> ExitCode {
     let done = match &arguments.command {
         Command::Build(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
+        Command::Get(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),

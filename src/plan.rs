@@ -10,8 +10,10 @@
 //! Read [`desired`] (what is stamped on the objects), [`compare`] (one verdict per object), [`hook`], [`prune`]
 //! (which holds the safety rules), then [`order`]; [`project`] makes the permits without which no step exists.
 
+mod assemble;
 pub mod compare;
 pub mod desired;
+pub mod diff;
 mod draft;
 mod glob;
 pub mod hash;
@@ -199,7 +201,8 @@ impl Plan {
         self.steps().all(|(_, _, step)| step.action == Action::Keep || step.action.is_hook())
     }
 
-    /// True when objects differ from git in a way that a commit does not explain: what self-heal repairs.
+    /// True when objects are gone, or are not as the last apply left them: of a commit that has been synced before,
+    /// what self-heal repairs.
     pub fn has_drift(&self) -> bool {
         self.steps()
             .any(|(_, _, step)| matches!(step.why, Why::NotLive | Why::Drifted | Why::OwnershipLost | Why::Differs))

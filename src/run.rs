@@ -185,25 +185,20 @@ pub async fn run(options: Options) -> Result<(), Error> {
     // A hint is only a word that something moved: more than these at once say no more than these.
     let (hints, hinted) = mpsc::channel(256);
     let secrets = Arc::new(RwLock::default());
-    let state = server::State {
-        metrics: metrics.clone(),
-        readiness: readiness.clone(),
-        secrets: secrets.clone(),
-        hints,
-    };
+    let state =
+        server::State { metrics: metrics.clone(), readiness: readiness.clone(), secrets: secrets.clone(), hints };
     tasks.spawn(server::serve(listener, state, shutdown.clone()));
     tasks.spawn(signals(shutdown.clone()));
 
     let connection = client::Options {
         kubeconfig: options.kubeconfig.clone(),
         context: options.context.clone(),
-        metrics: Some(Arc::clone(&metrics)),
     };
     let cluster = Cluster::connect(connection).await.map_err(Error::Connect)?;
+    cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
     let mirrors = Mirrors::new(options.data_dir.clone(), options.local_repositories);
-    let repositories =
-        Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
+    let repositories = Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
     let daemon = Arc::new(Daemon {
         live: LiveStore::new(cluster.clone()),
         cluster,
@@ -303,7 +298,9 @@ impl Daemon {
         match (&destination.name, &destination.server) {
             (None, None) => Err("spec.destination: write either `name` or `server`".into()),
             (Some(_), Some(_)) => Err("spec.destination: write either `name` or `server`, not both".into()),
-            (Some(cluster), None) | (None, Some(cluster)) => Err(format!("destination cluster `{cluster}` is not known")),
+            (Some(cluster), None) | (None, Some(cluster)) => {
+                Err(format!("destination cluster `{cluster}` is not known"))
+            }
         }
     }
 
@@ -377,7 +374,9 @@ impl Daemon {
             namespace: application.namespace(),
             uid: application.metadata.uid.as_deref().unwrap_or_default(),
         };
-        let Ok(event) = Object::from_value(event::event(about, reason, message, Timestamp::now()), None) else { return };
+        let Ok(event) = Object::from_value(event::event(about, reason, message, Timestamp::now()), None) else {
+            return;
+        };
         let cluster = self.cluster.clone();
         self.tasks.spawn(async move {
             if let Err(error) = cluster.create(&event).await {

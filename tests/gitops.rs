@@ -61,7 +61,8 @@ async fn a_push_changes_the_cluster() {
 #[tokio::test]
 async fn an_environment_becomes_an_application_of_applications() {
     let world = World::new().await;
-    let overlay = "resources: [../../base]\nnamePrefix: dev-\nconfigMapGenerator:\n- name: settings\n  literals: [colour=blue]\n";
+    let overlay =
+        "resources: [../../base]\nnamePrefix: dev-\nconfigMapGenerator:\n- name: settings\n  literals: [colour=blue]\n";
     let base = "resources: [web.yaml]\n";
     let head = world.repo.commit(
         "env/dev",
@@ -103,7 +104,10 @@ async fn hooks_and_waves_go_in_order() {
     world.application("ordered", "app", &json!({})).await;
     let status = world.synced("ordered", &head).await;
     let results = status["operationState"]["syncResult"]["resources"].as_array().unwrap().clone();
-    let order: Vec<_> = results.iter().map(|r| format!("{} {}", r["syncPhase"].as_str().unwrap(), r["name"].as_str().unwrap())).collect();
+    let order: Vec<_> = results
+        .iter()
+        .map(|r| format!("{} {}", r["syncPhase"].as_str().unwrap(), r["name"].as_str().unwrap()))
+        .collect();
     assert_eq!(order, ["PreSync migrate", "Sync first", "Sync second", "PostSync check"]);
     let created = async |object: &str| world.shop.field(object, "{.metadata.creationTimestamp}").await.unwrap();
     let done = world.shop.field("job/migrate", "{.status.completionTime}").await.unwrap();
@@ -158,7 +162,11 @@ async fn without_automation_drift_is_reported_and_a_person_syncs() {
     let world = World::new().await;
     let head = world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
     world.application("manual", "app", &json!({"syncPolicy": null})).await;
-    world.until("manual", "out of sync", |status| status["sync"]["status"] == "OutOfSync" && status["health"]["status"] == "Missing").await;
+    world
+        .until("manual", "out of sync", |status| {
+            status["sync"]["status"] == "OutOfSync" && status["health"]["status"] == "Missing"
+        })
+        .await;
     world.operate("manual", &json!({"revision": head})).await;
     let status = world.synced("manual", &head).await;
     assert_eq!(status["operationState"]["operation"]["initiatedBy"]["username"], "alice");
@@ -169,7 +177,9 @@ async fn without_automation_drift_is_reported_and_a_person_syncs() {
 #[tokio::test]
 async fn a_broken_push_leaves_the_last_good_state() {
     let world = World::new().await;
-    let good = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/other.yaml", &CONFIG.replace("settings", "other"))]);
+    let good = world
+        .repo
+        .commit("main", &[("app/config.yaml", CONFIG), ("app/other.yaml", &CONFIG.replace("settings", "other"))]);
     world.application("broken", "app", &json!({})).await;
     world.synced("broken", &good).await;
 
@@ -190,11 +200,13 @@ async fn a_newer_commit_gets_in_while_a_sync_waits() {
     let stuck = job("migrate", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: stuck");
     world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/migrate.yaml", &stuck)]);
     world.application("superseded", "app", &json!({})).await;
-    world.until("superseded", "waiting for its hook", |status| {
-        status["operationState"]["message"].as_str().is_some_and(|m| m.contains("waiting for completion of hook"))
-    })
-    .await;
-    let repaired = world.repo.commit("main", &[("app/migrate.yaml", &job("migrate", "argocd.argoproj.io/hook: PreSync", ""))]);
+    world
+        .until("superseded", "waiting for its hook", |status| {
+            status["operationState"]["message"].as_str().is_some_and(|m| m.contains("waiting for completion of hook"))
+        })
+        .await;
+    let repaired =
+        world.repo.commit("main", &[("app/migrate.yaml", &job("migrate", "argocd.argoproj.io/hook: PreSync", ""))]);
     world.synced("superseded", &repaired).await;
 }
 
@@ -238,9 +250,11 @@ async fn a_project_keeps_its_teams_within_bounds() {
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reach}\nrules: []\n";
     world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/role.yaml", role)]);
     world.application("bounded", "app", &json!({"project": "payments"})).await;
-    let refused = |text: &'static str| move |status: &serde_json::Value| {
-        status["operationState"]["phase"] == "Failed"
-            && status["operationState"]["message"].as_str().is_some_and(|message| message.contains(text))
+    let refused = |text: &'static str| {
+        move |status: &serde_json::Value| {
+            status["operationState"]["phase"] == "Failed"
+                && status["operationState"]["message"].as_str().is_some_and(|message| message.contains(text))
+        }
     };
     world.until("bounded", "refused", refused("ClusterRole is not permitted in project payments")).await;
     assert!(world.shop.object("configmap/settings").await.is_err(), "nothing is applied");
@@ -269,7 +283,11 @@ async fn what_an_application_deployed_goes_with_it_when_it_says_so() {
 
     world.application("cascading", "app", &json!({})).await;
     let finalizer = r#"{"metadata":{"finalizers":["resources-finalizer.argocd.argoproj.io"]}}"#;
-    world.control.kubectl(["patch", "application.argoproj.io", "cascading", "--type=merge", "-p", finalizer]).await.unwrap();
+    world
+        .control
+        .kubectl(["patch", "application.argoproj.io", "cascading", "--type=merge", "-p", finalizer])
+        .await
+        .unwrap();
     world.synced("cascading", &head).await;
     world.control.kubectl(["delete", "application.argoproj.io", "cascading"]).await.unwrap();
     world.gone("configmap/settings").await;

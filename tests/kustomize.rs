@@ -1,4 +1,5 @@
 //! The kustomize engine against its corpus: trees with what `kustomize build` 5.8.2 makes of them, byte for byte.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use leeboard::source::{Entry, Error, Files, TreePath};
 use leeboard::yaml::emit;
 
 /// How many checks of the corpus may fail. Only ever lowered.
-const ALLOWED_FAILURES: usize = 20;
+const ALLOWED_FAILURES: usize = 1;
 
 /// A directory of the disk.
 struct Disk(PathBuf);

@@ -384,6 +384,7 @@ async fn a_dry_run_proves_a_baseline_and_shows_a_difference() {
     fixture.end().await;
 }
 
+const NO_KINDS: [KindVersion; 0] = [];
 const PART_OF: &str = "applyset.kubernetes.io/part-of";
 
 fn kind(group: &str, kind: &str, version: &str) -> KindVersion {
@@ -398,7 +399,7 @@ fn config_map(fixture: &Fixture, name: &str, value: &str) -> Value {
 
 /// The names of the application's objects that the store knows.
 fn names(store: &LiveStore, application: &str) -> Vec<String> {
-    store.view(application, []).records.keys().map(|key| key.name.to_string()).collect()
+    store.view(application, [], NO_KINDS).records.keys().map(|key| key.name.to_string()).collect()
 }
 
 #[tokio::test]
@@ -410,9 +411,9 @@ async fn the_live_view_follows_what_is_managed() {
 
     let store = LiveStore::new(fixture.cluster.clone());
     let kinds = BTreeSet::from([kind("", "ConfigMap", "v1"), kind("apps", "Deployment", "v1")]);
-    assert_eq!(store.view(application, &kinds).incomplete.len(), 2);
+    assert_eq!(store.view(application, [], &kinds).incomplete.len(), 2);
     store.watch(&kinds);
-    store.complete(&kinds, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(store.settled(&kinds, Duration::from_secs(10)).await, [] as [String; 0]);
     assert_eq!(names(&store, application), ["before"]);
     assert_eq!(store.get(&before.key).unwrap().projection, before.projection, "as the apply answered");
 
@@ -478,7 +479,8 @@ async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
     let store = LiveStore::new(fixture.cluster.clone());
     let kinds = BTreeSet::from([kind("late.example.com", "Gadget", "v1")]);
     store.watch(&kinds);
-    store.complete(&kinds, Duration::from_secs(10)).await.expect("no kind, so no objects: that is complete");
+    let incomplete = store.settled(&kinds, Duration::from_secs(10)).await;
+    assert!(incomplete.is_empty(), "no kind, so no objects: that is complete: {incomplete:?}");
 
     fixture.apply(definition).await;
     let mut gadget =
@@ -607,20 +609,20 @@ async fn a_watch_that_breaks_misses_nothing() {
     let proxy = Proxy::start(config.cluster_url.authority().unwrap().to_string()).await;
     config.cluster_url = format!("https://127.0.0.1:{}", proxy.port).parse().unwrap();
     config.default_retry = false;
-    let through = Cluster::of(config, None).unwrap();
+    let through = Cluster::of(config).unwrap();
 
     let application = fixture.namespace.as_str();
     let kinds = BTreeSet::from([kind("", "ConfigMap", "v1")]);
     let gone = fixture.apply(config_map(&fixture, "gone", "1")).await;
     let store = LiveStore::new(through.clone());
     store.watch(&kinds);
-    store.complete(&kinds, Duration::from_secs(10)).await.unwrap();
+    assert_eq!(store.settled(&kinds, Duration::from_secs(10)).await, [] as [String; 0]);
 
     proxy.set_broken(true);
     fixture.apply(config_map(&fixture, "meanwhile", "1")).await;
     fixture.cluster.delete(&gone.key, "v1", &DeleteOptions::default()).await.unwrap();
     eventually("the trouble shows", async || {
-        store.view(application, &kinds).incomplete.first().filter(|reason| reason.contains("cannot reach")).cloned()
+        store.view(application, [], &kinds).incomplete.first().filter(|reason| reason.contains("cannot reach")).cloned()
     })
     .await;
     assert_eq!(names(&store, application), ["gone"], "what is known stays known");
@@ -635,7 +637,7 @@ async fn a_watch_that_breaks_misses_nothing() {
     proxy.set_broken(false);
     apply.await.unwrap().expect("the apply got through");
     eventually("the view has caught up", async || {
-        let view = store.view(application, &kinds);
+        let view = store.view(application, [], &kinds);
         (view.incomplete.is_empty() && names(&store, application) == ["meanwhile", "patient"]).then_some(())
     })
     .await;
@@ -759,13 +761,13 @@ async fn a_watch_resumes_relists_and_falls_back_as_the_api_server_wants() {
         answer("resourceVersion=40", 200, vec![event("ADDED", item("d", 41))], Then::Stay),
     ];
     let (script, url) = scripted::serve(script).await;
-    let cluster = Cluster::of(kube::Config::new(url.parse().unwrap()), None).unwrap();
+    let cluster = Cluster::of(kube::Config::new(url.parse().unwrap())).unwrap();
     let store = LiveStore::new(cluster);
     let kinds = BTreeSet::from([kind("", "ConfigMap", "v1")]);
     store.watch(&kinds);
     let mut complete = BTreeSet::new();
     eventually("the last event has arrived", async || {
-        let view = store.view("app", &kinds);
+        let view = store.view("app", [], &kinds);
         if view.incomplete.is_empty() {
             complete.insert(names(&store, "app"));
         }

@@ -143,7 +143,8 @@ pub fn bold(text: impl Display) -> String {
 
 /// What people need only sometimes.
 pub fn dim(text: impl Display) -> String {
-    text.style(Style::new().dimmed()).to_string()
+    let text = text.to_string();
+    if text.is_empty() { text } else { text.style(Style::new().dimmed()).to_string() }
 }
 
 /// `1 object`, `2 objects`.
@@ -151,6 +152,16 @@ pub fn counted(count: usize, noun: &str) -> String {
     match count {
         1 => format!("1 {noun}"),
         _ => format!("{count} {noun}s"),
+    }
+}
+
+/// A time that has passed, as people say it: `40 s`, `4 min`, `3 h`, `2 d`.
+pub fn age(seconds: i64) -> String {
+    match seconds {
+        ..60 => format!("{} s", seconds.max(0)),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..172_800 => format!("{} h", seconds / 3600),
+        172_800.. => format!("{} d", seconds / 86_400),
     }
 }
 
@@ -227,6 +238,12 @@ mod tests {
         let drawn = draw_columns(&rows, 24);
         let plain = anstream::adapter::strip_str(&drawn).to_string();
         assert_eq!(plain, "NAME  SYNC    WAITS FOR\ndev   synced\nint   x       a long ta…\n");
+    }
+
+    #[test]
+    fn ages_read_as_people_say_them() {
+        let ages = [0, 59, 60, 3599, 3600, 172_799, 172_800].map(age);
+        assert_eq!(ages, ["0 s", "59 s", "1 min", "59 min", "1 h", "47 h", "2 d"]);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use super::generate::{self, Generates};
 use super::load::{Found, Loader};
 use super::origin::{BuildOrigin, relative};
 use super::patch::Prepared;
-use super::patch::schema::Schemas;
-use super::resource::Resource;
+use super::patch::schema::{BuiltIn, Schemas};
+use super::plugin::Generator;
+use super::resource::{Behavior, Resource};
 use super::set::Set;
 use super::transform::Transformer;
 use super::transform::name::Affix;
@@ -50,6 +51,7 @@ pub(super) struct Build<'a> {
     /// The first schema that a kustomization brings holds for the whole build.
     schemas: Option<Arc<Schemas>>,
     schema_is_set: bool,
+    met_unknown_kind: bool,
     /// The directory from which paths are shown, when `buildMetadata` wants to know what came from where.
     traced_from: Option<TreePath>,
 }
@@ -70,6 +72,7 @@ impl<'a> Build<'a> {
             stack: Vec::new(),
             schemas: None,
             schema_is_set: false,
+            met_unknown_kind: false,
             traced_from: None,
         }
     }
@@ -103,7 +106,9 @@ impl<'a> Build<'a> {
                 Err(Error::at(&path.node, Problem::Exclusive { one: "path", other: "version" }))
             }
             (Some(path), Some(documents), None) => {
-                let schemas = documents.first().and_then(|document| Schemas::from_openapi(&document.root));
+                // The built-in kinds are known once one that is not among them had to be looked up.
+                let built_in = if self.met_unknown_kind { BuiltIn::Kept } else { BuiltIn::Replaced };
+                let schemas = documents.first().and_then(|document| Schemas::from_openapi(&document.root, built_in));
                 let wrong = || Error::at(&path.node, Problem::Schema { path: path.value.to_string() });
                 self.schemas = Some(Arc::new(schemas.ok_or_else(wrong)?));
                 self.schema_is_set = true;
@@ -193,6 +198,8 @@ impl<'a> Build<'a> {
                 let resources = self.loader.objects(&target.directory, &path, entry)?;
                 let origin = self.shown(&path).map(BuildOrigin::File);
                 for resource in resources.iter() {
+                    let gvk = resource.gvk();
+                    self.met_unknown_kind |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
                     let resource = Resource { build_origin: origin.clone(), ..resource.clone() };
                     errors.extend(layer.set.append(resource).err());
                 }
@@ -221,7 +228,7 @@ impl<'a> Build<'a> {
         let target = self.target(path).map_err(|errors| {
             errors
                 .into_iter()
-                .map(|error| match error.problem {
+                .map(|error| match *error.problem {
                     Problem::NoKustomization { .. } => Error::at(&entry.node, Problem::NotABase { path: path_text() }),
                     _ => error,
                 })
@@ -256,21 +263,28 @@ impl<'a> Build<'a> {
             let kind = if what == Generates::Secret { "SecretGenerator" } else { "ConfigMapGenerator" };
             self.shown(&target.file).map(|file| BuildOrigin::builtin(file, kind))
         };
-        let mut all: Vec<(Generates, GeneratorArgs, Option<BuildOrigin>)> = Vec::new();
+        let mut all: Vec<(Generator, Option<BuildOrigin>)> = Vec::new();
         for (what, list) in
             [(Generates::ConfigMap, &kustomization.config_maps), (Generates::Secret, &kustomization.secrets)]
         {
-            all.extend(list.iter().map(|args| (what, with_defaults(args), field(what))));
+            all.extend(list.iter().map(|args| (Generator::Data(what, Box::new(with_defaults(args))), field(what))));
         }
         for config in self.configs(target, &kustomization.generators)? {
-            let (what, args) = plugin::generator(&config)?;
-            all.push((what, args, config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config))));
+            let origin = config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config));
+            all.push((plugin::generator(&config)?, origin));
         }
         let mut errors = Vec::new();
-        for (what, args, origin) in all {
-            let made = generate::generate(what, &args, &self.loader, &target.directory);
-            let made = made.map(|made| Resource { build_origin: origin, ..made });
-            errors.extend(made.and_then(|made| layer.set.absorb(made, args.behavior)).err());
+        for (generator, origin) in all {
+            let made = match generator {
+                Generator::Data(what, args) => {
+                    let made = generate::generate(what, &args, &self.loader, &target.directory);
+                    made.map(|made| (made, args.behavior))
+                }
+                Generator::Object(made) => Ok((*made, Behavior::Create)),
+            };
+            let absorbed =
+                made.and_then(|(made, behavior)| layer.set.absorb(Resource { build_origin: origin, ..made }, behavior));
+            errors.extend(absorbed.err());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
@@ -303,9 +317,12 @@ impl<'a> Build<'a> {
     ) -> Result<Vec<(Transformer, Option<BuildOrigin>)>, Vec<Error>> {
         let mut configured = Vec::new();
         for config in self.configs(target, entries)? {
-            let transformer = plugin::transformer(&self.loader, &target.directory, &config)?;
+            let transformers = plugin::transformers(&self.loader, &target.directory, &config)?;
             let origin = config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config));
-            configured.push((transformer, origin));
+            // Several that one object configures count as one: the last of them notes it.
+            let last = transformers.len().saturating_sub(1);
+            let noted = |at| if at == last { origin.clone() } else { None };
+            configured.extend(transformers.into_iter().enumerate().map(|(at, made)| (made, noted(at))));
         }
         Ok(configured)
     }

@@ -11,7 +11,7 @@ use crate::yaml::{self, Node};
 #[error("{problem}")]
 pub struct Error {
     /// What is wrong.
-    pub problem: Problem,
+    pub problem: Box<Problem>,
     /// Where, when it is in a file.
     pub origin: Option<Origin>,
     /// The text of that line.
@@ -168,22 +168,22 @@ pub enum Problem {
 impl Error {
     /// A problem at a place in a file.
     pub(super) fn at(node: &Node, problem: Problem) -> Self {
-        Error { problem, origin: node.origin(), line: node.line_text().map(Into::into) }
+        Error { problem: Box::new(problem), origin: node.origin(), line: node.line_text().map(Into::into) }
     }
 
     /// A problem of a whole file or directory.
     pub(super) fn of_file(path: &TreePath, problem: Problem) -> Self {
-        Error { problem, origin: Some(Origin::file(path.to_string())), line: None }
+        Error { problem: Box::new(problem), origin: Some(Origin::file(path.to_string())), line: None }
     }
 
     /// A problem of a place that is known without its text.
     pub(super) fn from_origin(origin: Option<&Origin>, problem: Problem) -> Self {
-        Error { problem, origin: origin.cloned(), line: None }
+        Error { problem: Box::new(problem), origin: origin.cloned(), line: None }
     }
 
     /// True when trying again can help without a new commit.
     pub fn is_transient(&self) -> bool {
-        matches!(&self.problem, Problem::Source(source) if source.is_transient())
+        matches!(&*self.problem, Problem::Source(source) if source.is_transient())
     }
 
     /// As a person sees it.
@@ -200,7 +200,7 @@ impl Error {
 
 impl From<yaml::Error> for Error {
     fn from(error: yaml::Error) -> Self {
-        Error { problem: error.problem.into(), origin: Some(error.origin), line: error.line }
+        Error { problem: Box::new(error.problem.into()), origin: Some(error.origin), line: error.line }
     }
 }
 

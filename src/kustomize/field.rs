@@ -228,6 +228,13 @@ impl<'a> Fields<'a> {
         Some(Fields::open(node, of, known, self.unknown, self.errors))
     }
 
+    /// Reports what is wrong in a mapping that is not read.
+    pub(super) fn check(&mut self, name: &str, of: &'static str, known: &[&'static str]) {
+        if let Some(node) = self.node(name) {
+            Fields::open(node, of, known, self.unknown, self.errors);
+        }
+    }
+
     /// An item of a list, opened by the same rules.
     pub(super) fn open_item<'b>(&'b mut self, item: &'b Node, of: &'static str, known: &[&'static str]) -> Fields<'b> {
         Fields::open(item, of, known, self.unknown, self.errors)

@@ -165,7 +165,6 @@ pub(super) struct FieldOptions {
     pub(super) delimiter: SmolStr,
     pub(super) index: i64,
     pub(super) create: bool,
-    pub(super) encoding: SmolStr,
 }
 
 /// One entry of `vars`.
@@ -278,7 +277,7 @@ impl Kustomization {
         if !says_something {
             fields.report("", Problem::EmptyKustomization);
         }
-        drop(fields.open_field("metadata", "metadata", &["name", "namespace", "labels", "annotations"]));
+        fields.check("metadata", "metadata", &["name", "namespace", "labels", "annotations"]);
         let mut resources = fields.texts("resources");
         resources.extend(fields.texts("bases"));
         let mut images = read_images(fields, "images");
@@ -510,7 +509,6 @@ impl FieldOptions {
             delimiter: fields.word("delimiter"),
             index: fields.integer("index").unwrap_or_default(),
             create: fields.flag("create"),
-            encoding: fields.word("encoding"),
         }
     }
 }

@@ -118,8 +118,8 @@ impl<'a> Written<'a> {
                 None => {
                     let not_a_patch = || self.place(Error::of_file(&TreePath::root(), Problem::NotAPatch));
                     let first = errors.into_iter().next().unwrap_or_else(not_a_patch);
-                    Err(match first.problem {
-                        Problem::NotAnObject { .. } => Error { problem: Problem::NotAPatch, ..first },
+                    Err(match *first.problem {
+                        Problem::NotAnObject { .. } => Error { problem: Box::new(Problem::NotAPatch), ..first },
                         _ => first,
                     })
                 }
@@ -294,7 +294,10 @@ impl Prepared {
         }
         let mut node = patch.node.clone();
         if self.target.is_some() {
-            node.remove("apiVersion");
+            match resource.node.get("apiVersion") {
+                Some(version) => drop(node.insert("apiVersion", version.clone())),
+                None => drop(node.remove("apiVersion")),
+            }
         }
         if !strategic::merge(&mut resource.node, &node, schemas.of(&gvk))? {
             return Ok(false);

@@ -18,77 +18,98 @@ use super::transform::value_add::{Target, ValueAdd};
 use crate::source::TreePath;
 use crate::yaml::{self, Node};
 
-/// The transformer that an object configures.
+/// The transformers that an object configures, most often one.
 ///
 /// # Errors
 /// When it is none that is built in, or its configuration is wrong.
-pub(super) fn transformer(
+pub(super) fn transformers(
     loader: &Loader<'_>,
     directory: &TreePath,
     config: &Resource,
-) -> Result<Transformer, Vec<Error>> {
+) -> Result<Vec<Transformer>, Vec<Error>> {
     let kind = built_in(config)?;
     let node = &config.node;
     let mut errors = Vec::new();
     let mut open = Fields::open(node, "the configuration of a transformer", &[], Unknown::Ignored, &mut errors);
     let fields = &mut open;
     let one = |error| vec![error];
-    let transformer = match kind {
+    let transformers = match kind {
         "PrefixTransformer" | "SuffixTransformer" => {
             let (affix, field) =
                 if kind == "PrefixTransformer" { (Affix::Prefix, "prefix") } else { (Affix::Suffix, "suffix") };
             if fields.node("fieldSpecs").is_none() {
                 fields.missing("fieldSpecs");
             }
-            Transformer::Affix(affix, fields.word(field), FieldSpec::list(fields, "fieldSpecs"))
+            vec![Transformer::Affix(affix, fields.word(field), FieldSpec::list(fields, "fieldSpecs"))]
         }
-        "NamespaceTransformer" => Transformer::Namespace(namespace(fields)),
-        "LabelTransformer" => Transformer::Marks(words(fields.pairs("labels")), FieldSpec::list(fields, "fieldSpecs")),
+        "PrefixSuffixTransformer" => {
+            if fields.node("fieldSpecs").is_none() {
+                fields.missing("fieldSpecs");
+            }
+            let specs = FieldSpec::list(fields, "fieldSpecs");
+            vec![
+                Transformer::Affix(Affix::Prefix, fields.word("prefix"), specs.clone()),
+                Transformer::Affix(Affix::Suffix, fields.word("suffix"), specs),
+            ]
+        }
+        "NamespaceTransformer" => vec![Transformer::Namespace(namespace(fields))],
+        "LabelTransformer" => {
+            vec![Transformer::Marks(words(fields.pairs("labels")), FieldSpec::list(fields, "fieldSpecs"))]
+        }
         "AnnotationsTransformer" => {
-            Transformer::Marks(words(fields.pairs("annotations")), FieldSpec::list(fields, "fieldSpecs"))
+            vec![Transformer::Marks(words(fields.pairs("annotations")), FieldSpec::list(fields, "fieldSpecs"))]
         }
         "ImageTagTransformer" => {
             let image = fields.open_field("imageTag", "an image", IMAGE).map(|mut fields| Image::read(&mut fields));
-            Transformer::Image(image.unwrap_or_default(), FieldSpec::list(fields, "fieldSpecs"))
+            vec![Transformer::Image(image.unwrap_or_default(), FieldSpec::list(fields, "fieldSpecs"))]
         }
         "ReplicaCountTransformer" => {
             let replica = fields.open_field("replica", "a count", REPLICA).map(|mut fields| Replica::read(&mut fields));
             let replica = replica.unwrap_or_else(|| Replica { name: "".into(), count: 0, at: node.clone() });
-            Transformer::Replicas(replica, FieldSpec::list(fields, "fieldSpecs"))
+            vec![Transformer::Replicas(replica, FieldSpec::list(fields, "fieldSpecs"))]
         }
         "PatchTransformer" => {
             let patch = Patch::read(fields);
-            Transformer::Patches(vec![Prepared::new(loader, directory, &patch).map_err(one)?])
+            vec![Transformer::Patches(vec![Prepared::new(loader, directory, &patch).map_err(one)?])]
         }
         "PatchJson6902Transformer" => {
             let patch = Patch { patch: fields.filled("jsonOp"), ..Patch::read(fields) };
-            Transformer::Patches(vec![Prepared::operations(loader, directory, &patch).map_err(one)?])
+            vec![Transformer::Patches(vec![Prepared::operations(loader, directory, &patch).map_err(one)?])]
         }
         "PatchStrategicMergeTransformer" => {
             let mut entries = fields.texts("paths");
             entries.extend(fields.filled("patches"));
             let patches = strategic(loader, directory, &entries, node)?;
-            Transformer::Patches(patches)
+            vec![Transformer::Patches(patches)]
         }
         "ReplacementTransformer" => {
             let list = ReplacementField::list(fields, "replacements");
-            Transformer::Replacements(replacements(loader, directory, &list)?)
+            vec![Transformer::Replacements(replacements(loader, directory, &list)?)]
         }
-        "ValueAddTransformer" => Transformer::ValueAdd(value_add(loader, directory, fields)),
-        "HashTransformer" => Transformer::Hash,
+        "ValueAddTransformer" => vec![Transformer::ValueAdd(value_add(loader, directory, fields))],
+        "HashTransformer" => vec![Transformer::Hash],
         _ => return Err(vec![unknown(config)]),
     };
-    if errors.is_empty() { Ok(transformer) } else { Err(errors) }
+    if errors.is_empty() { Ok(transformers) } else { Err(errors) }
+}
+
+/// What a generator object asks for.
+pub(super) enum Generator {
+    /// A ConfigMap or a Secret.
+    Data(Generates, Box<GeneratorArgs>),
+    /// An object that needs nothing to be read.
+    Object(Box<Resource>),
 }
 
 /// The generator that an object configures.
 ///
 /// # Errors
 /// When it is none that is built in, or its configuration is wrong.
-pub(super) fn generator(config: &Resource) -> Result<(Generates, GeneratorArgs), Vec<Error>> {
+pub(super) fn generator(config: &Resource) -> Result<Generator, Vec<Error>> {
     let what = match built_in(config)? {
         "ConfigMapGenerator" => Generates::ConfigMap,
         "SecretGenerator" => Generates::Secret,
+        "IAMPolicyGenerator" => return service_account(config).map(|made| Generator::Object(Box::new(made))),
         "HelmChartInflationGenerator" => return Err(vec![Error::at(&config.node, Problem::Helm)]),
         _ => return Err(vec![unknown(config)]),
     };
@@ -101,7 +122,39 @@ pub(super) fn generator(config: &Resource) -> Result<(Generates, GeneratorArgs),
     if args.namespace.is_empty() {
         args.namespace = config.namespace();
     }
-    if errors.is_empty() { Ok((what, args)) } else { Err(errors) }
+    if errors.is_empty() { Ok(Generator::Data(what, Box::new(args))) } else { Err(errors) }
+}
+
+/// A service account of Kubernetes that stands for one of Google's cloud.
+fn service_account(config: &Resource) -> Result<Resource, Vec<Error>> {
+    let mut errors = Vec::new();
+    let mut fields = Fields::open(&config.node, "an IAM policy generator", &[], Unknown::Ignored, &mut errors);
+    let cloud = fields.word("cloud");
+    if cloud != "gke" {
+        fields.report("cloud", Problem::WrongValue { field: "cloud".into(), value: cloud.into(), expected: "`gke`" });
+    }
+    let mut words = |field: &str, keys: [&str; 2]| {
+        let found = fields.open_field(field, "an account", &[]);
+        found.map(|mut fields| keys.map(|key| fields.word(key))).unwrap_or_default()
+    };
+    let [name, namespace] = words("kubernetesService", ["name", "namespace"]);
+    let [account, project] = words("serviceAccount", ["name", "projectId"]);
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let mut node = Node::mapping();
+    node.insert("apiVersion", Node::string("v1"));
+    node.insert("kind", Node::string("ServiceAccount"));
+    let mut made = Resource::new(node);
+    made.origin = config.origin.clone();
+    made.set_name(&name);
+    made.set_namespace(&namespace);
+    made.set_mark(
+        "annotations",
+        "iam.gke.io/gcp-service-account",
+        &format!("{account}@{project}.iam.gserviceaccount.com"),
+    );
+    Ok(made)
 }
 
 /// The objects that an entry holds itself; `None` when it is a path.

@@ -10,8 +10,8 @@ mod error;
 mod stack;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,8 +58,6 @@ pub struct Options {
     pub kubeconfig: Option<PathBuf>,
     /// One of its contexts; `None`: the current one.
     pub context: Option<String>,
-    /// Where requests are counted besides [`Cluster::counts`].
-    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// One cluster. Clones share connections, discovery and pace.
@@ -74,7 +72,7 @@ struct Shared {
     watches: stack::Watches,
     pace: Pace,
     counts: RequestCounts,
-    metrics: Option<Arc<Metrics>>,
+    metrics: OnceLock<Arc<Metrics>>,
     reader: Reader,
     server: String,
     namespace: String,
@@ -252,7 +250,7 @@ impl Cluster {
     /// # Errors
     /// When there is no kubeconfig, or it makes no sense.
     pub async fn connect(options: Options) -> Result<Self, Error> {
-        let Options { kubeconfig, context, metrics } = options;
+        let Options { kubeconfig, context } = options;
         let choice = KubeConfigOptions { context, ..KubeConfigOptions::default() };
         let mut config = match kubeconfig {
             Some(path) => {
@@ -268,19 +266,19 @@ impl Cluster {
             },
         };
         config.default_retry = false;
-        Self::of(config, metrics)
+        Self::of(config)
     }
 
     /// The cluster that this configuration leads to.
     ///
     /// # Errors
     /// When its certificates or credentials make no sense.
-    pub fn of(config: kube::Config, metrics: Option<Arc<Metrics>>) -> Result<Self, Error> {
+    pub fn of(config: kube::Config) -> Result<Self, Error> {
         let shared = Shared {
             requests: stack::requests(&config)?,
             pace: Pace::default(),
             counts: RequestCounts::default(),
-            metrics,
+            metrics: OnceLock::new(),
             reader: Reader { manager: FIELD_MANAGER.into() },
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             namespace: config.default_namespace.clone(),
@@ -320,6 +318,11 @@ impl Cluster {
     /// How the API server copes.
     pub fn pace(&self) -> &Pace {
         &self.shared.pace
+    }
+
+    /// Counts requests here too, from now on. The first call decides, for all clones.
+    pub fn count_in(&self, metrics: Arc<Metrics>) {
+        let _ = self.shared.metrics.set(metrics);
     }
 
     /// How many requests were made.
@@ -696,7 +699,7 @@ impl Cluster {
         if code != 200 {
             counts.failed[verb as usize].fetch_add(1, Ordering::Relaxed);
         }
-        if let Some(metrics) = &self.shared.metrics {
+        if let Some(metrics) = self.shared.metrics.get() {
             metrics.requested(verb.as_str(), code);
         }
     }

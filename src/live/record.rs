@@ -85,6 +85,24 @@ impl KindVersion {
     }
 }
 
+impl From<(GroupKind, SmolStr)> for KindVersion {
+    fn from((kind, version): (GroupKind, SmolStr)) -> Self {
+        KindVersion { kind, version }
+    }
+}
+
+impl From<&(GroupKind, SmolStr)> for KindVersion {
+    fn from((kind, version): &(GroupKind, SmolStr)) -> Self {
+        KindVersion { kind: kind.clone(), version: version.clone() }
+    }
+}
+
+impl From<&KindVersion> for KindVersion {
+    fn from(kind: &KindVersion) -> Self {
+        kind.clone()
+    }
+}
+
 /// `Deployment (apps/v1)`.
 impl fmt::Display for KindVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

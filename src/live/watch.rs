@@ -65,17 +65,17 @@ impl LiveStore {
     }
 
     /// Watches these kinds too.
-    pub fn watch<'k>(&self, kinds: impl IntoIterator<Item = &'k KindVersion>) {
+    pub fn watch<K: Into<KindVersion>>(&self, kinds: impl IntoIterator<Item = K>) {
         let mut tasks = self.shared.tasks.lock();
         while tasks.running.try_join_next().is_some() {}
-        for kind in kinds {
-            if tasks.kinds.contains_key(kind) || tasks.cancel.is_cancelled() {
+        for kind in kinds.into_iter().map(Into::into) {
+            if tasks.kinds.contains_key(&kind) || tasks.cancel.is_cancelled() {
                 continue;
             }
             let cancel = tasks.cancel.child_token();
             tasks.kinds.insert(kind.clone(), cancel.clone());
-            self.shared.store.lock().progress_mut(kind);
-            let task = follow_kind(Arc::downgrade(&self.shared), self.shared.cluster.clone(), kind.clone(), cancel);
+            self.shared.store.lock().progress_mut(&kind);
+            let task = follow_kind(Arc::downgrade(&self.shared), self.shared.cluster.clone(), kind, cancel);
             tasks.running.spawn(task);
         }
     }
@@ -99,9 +99,15 @@ impl LiveStore {
         self.shared.store.lock().kinds().cloned().collect()
     }
 
-    /// What is known of one application; `kinds` are those it may have objects of, by manifest and inventory.
-    pub fn view<'k>(&self, part_of: &str, kinds: impl IntoIterator<Item = &'k KindVersion>) -> LiveView {
-        self.shared.store.lock().view(part_of, kinds)
+    /// What is known of one application, and of these keys whosever they are. `kinds` are those it may have objects of,
+    /// by manifest and inventory.
+    pub fn view<'k, K: Into<KindVersion>>(
+        &self,
+        part_of: &str,
+        keys: impl IntoIterator<Item = &'k ObjectKey>,
+        kinds: impl IntoIterator<Item = K>,
+    ) -> LiveView {
+        self.shared.store.lock().view(part_of, keys, kinds.into_iter().map(Into::into))
     }
 
     /// One object, if it is ours and known.
@@ -119,33 +125,31 @@ impl LiveStore {
         self.len() == 0
     }
 
-    /// Waits until all of these kinds are known completely. The error is the sentences about those that are not: it
-    /// comes as soon as all others are known and these do not get on, or when it takes longer than this.
-    ///
-    /// # Errors
-    /// With a sentence for each kind that is not complete.
-    pub async fn complete(&self, kinds: &BTreeSet<KindVersion>, within: Duration) -> Result<(), Vec<String>> {
+    /// Waits until each of these kinds is known completely, or is known not to get on, but not for longer than this.
+    /// The answer is why kinds are not complete; empty when all are.
+    pub async fn settled<K: Into<KindVersion>>(
+        &self,
+        kinds: impl IntoIterator<Item = K>,
+        within: Duration,
+    ) -> Vec<String> {
+        let kinds: Vec<KindVersion> = kinds.into_iter().map(Into::into).collect();
         let changes = self.changes();
         let deadline = tokio::time::Instant::now() + within;
         loop {
-            match self.completeness_of(kinds) {
-                (incomplete, _) if incomplete.is_empty() => return Ok(()),
-                (incomplete, Settled::Yes) => return Err(incomplete),
-                (incomplete, Settled::No) => {
-                    if tokio::time::timeout_at(deadline, changes.next()).await.is_err() {
-                        return Err(incomplete);
-                    }
-                }
+            let (incomplete, settled) = self.incomplete(&kinds);
+            if settled || tokio::time::timeout_at(deadline, changes.next()).await.is_err() {
+                return incomplete;
             }
         }
     }
 
-    fn completeness_of(&self, kinds: &BTreeSet<KindVersion>) -> (Vec<String>, Settled) {
+    fn incomplete(&self, kinds: &[KindVersion]) -> (Vec<String>, bool) {
         let store = self.shared.store.lock();
         let incomplete = kinds.iter().filter_map(|kind| store.incomplete(kind)).collect();
-        let is_settled =
-            |kind| store.progress(kind).is_some_and(|progress| progress.complete || progress.trouble.is_some());
-        (incomplete, if kinds.iter().all(is_settled) { Settled::Yes } else { Settled::No })
+        let settled = kinds
+            .iter()
+            .all(|kind| store.progress(kind).is_some_and(|progress| progress.complete || progress.trouble.is_some()));
+        (incomplete, settled)
     }
 
     /// Takes what the API server answered to a write: it is known at once, and not only when the watch brings it.
@@ -192,12 +196,6 @@ impl Drop for Shared {
     fn drop(&mut self) {
         self.tasks.get_mut().cancel.cancel();
     }
-}
-
-/// Whether of each kind it is known that it is complete, or why not.
-enum Settled {
-    Yes,
-    No,
 }
 
 /// Whether it may have changed of which kinds all is known.

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol_str::{SmolStr, format_smolstr};
 
@@ -99,6 +100,10 @@ pub struct Hook {
 }
 
 impl Hook {
+    /// How long a hook may run. Argo CD waits for ever; here a hook that hangs ends its sync with a reason (G5). Jobs
+    /// set a closer limit with `activeDeadlineSeconds`.
+    pub const LIMIT: Duration = Duration::from_secs(6 * 60 * 60);
+
     pub(super) fn new(object: &Object, phase: Phase, mark: HookMark, run: &Run) -> Self {
         let mut stamped = object.clone();
         let name = name(object, phase, run);

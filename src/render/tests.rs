@@ -116,7 +116,8 @@ fn what_is_wrong_is_told_with_its_place() {
     let a = config_map("a");
     let no_name = "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n";
     let unclosed = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b\n";
-    let cases: [(&[(&str, &str)], serde_json::Value, &[&str]); 14] = [
+    type Tree<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Tree<'_>, serde_json::Value, &[&str]); 14] = [
         // files                                 source                  a part of each problem
         (&[("x.yaml", no_name)], json!({}), &["x.yaml:3:1: `metadata.name` is missing"]),
         (&[("x.yaml", unclosed), ("y.yaml", no_name)], json!({}), &["x.yaml:3:11: invalid YAML", "y.yaml:3:1"]),

@@ -51,7 +51,8 @@ mod tests {
 
     #[test]
     fn a_claim_ends_with_the_render_that_drops_it() {
-        let key = |name: &str| ObjectKey { group: "".into(), kind: "ConfigMap".into(), namespace: None, name: name.into() };
+        let key =
+            |name: &str| ObjectKey { group: "".into(), kind: "ConfigMap".into(), namespace: None, name: name.into() };
         let (a, b) = (SmolStr::new("a"), SmolStr::new("b"));
         let claims = Claims::default();
         claims.set(&a, [key("x"), key("y")].into_iter());

@@ -68,7 +68,9 @@ async fn step(daemon: &Daemon, application: &Application, memory: &mut Memory) -
     );
     let project = match daemon.written.project(application.spec.project()) {
         Some(Ok(project)) => Project::new(&project),
-        _ if application.spec.project() == "default" => Project::new(&AppProject::permissive(&daemon.options.namespace)),
+        _ if application.spec.project() == "default" => {
+            Project::new(&AppProject::permissive(&daemon.options.namespace))
+        }
         _ => return Err(format!("project `{}` does not exist", application.spec.project())),
     };
     let resources = application.status.iter().flat_map(|status| &status.resources);
@@ -77,8 +79,8 @@ async fn step(daemon: &Daemon, application: &Application, memory: &mut Memory) -
         .map(|resource| KindVersion::new(GroupKind::new(&*resource.group, &*resource.kind), &*resource.version))
         .collect();
     target.store.watch(&kinds);
-    target.store.complete(&kinds, AGAIN).await.map_err(|reasons| reasons.join("; "))?;
-    let live = target.store.view(&owner.part_of, &kinds);
+    target.store.settled(&kinds, AGAIN).await;
+    let live = target.store.view(&owner.part_of, [], &kinds);
     let is_approved = reconcile::deletion_approved(application).is_some();
     let options = application.spec.sync_options();
     let deletion = prune::deletion(&live, &owner, &memory.inventory, &project, &options, is_approved)
@@ -90,11 +92,8 @@ async fn step(daemon: &Daemon, application: &Application, memory: &mut Memory) -
         if is_going || victim.confirmation() == prune::Confirmation::Awaited {
             continue;
         }
-        let options = DeleteOptions {
-            uid: Some(victim.uid().clone()),
-            propagation: propagation(application),
-            dry_run: false,
-        };
+        let options =
+            DeleteOptions { uid: Some(victim.uid().clone()), propagation: propagation(application), dry_run: false };
         match target.cluster.delete(victim.key(), victim.version(), &options).await {
             Ok(client::Deleted::Gone) | Err(client::Error::NotFound(_) | client::Error::Conflict(_)) => {
                 target.store.deleted(victim.key(), victim.uid());

@@ -48,7 +48,9 @@ async fn reconcile(daemon: &Daemon, environment: &Environment) -> Result<(), Err
         daemon.cluster.apply(&object, &options).await?;
     }
     let subject = match RepoUrl::parse(&environment.spec.repo_url) {
-        Ok(url) => daemon.repositories.known_commit(&url, environment.spec.branch()).map(|commit| commit.subject.to_string()),
+        Ok(url) => {
+            daemon.repositories.known_commit(&url, environment.spec.branch()).map(|commit| commit.subject.to_string())
+        }
         Err(_) => None,
     };
     let after = status(environment, known.as_deref(), subject, Timestamp::now());

@@ -190,7 +190,8 @@ pub(super) async fn release(daemon: &Daemon) {
     let Ok(Some(body)) = daemon.cluster.find(&key(daemon), "v1").await else { return };
     let Ok(lease) = serde_json::from_value::<Lease>(body) else { return };
     let Some(spec) = lease.spec.as_ref().and_then(|spec| candidate.released(spec)) else { return };
-    if let Err(error) = daemon.cluster.replace(&object(daemon, lease.metadata.resource_version, &spec), Part::Whole).await
+    if let Err(error) =
+        daemon.cluster.replace(&object(daemon, lease.metadata.resource_version, &spec), Part::Whole).await
     {
         warn!(%error, "Lease not given away");
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
-use tracing::debug;
 
 use super::Daemon;
 use super::memory::Memory;
@@ -95,17 +94,8 @@ impl Look {
 
     /// What the cluster holds now.
     pub fn live(&self) -> LiveView {
-        let mut live = self.store.view(&self.owner.part_of, &self.kinds);
-        // What another application holds of what this one wants.
-        for wanted in &self.desired.objects {
-            let key = &wanted.object.key;
-            if !live.records.contains_key(key)
-                && let Some(record) = self.store.get(key)
-            {
-                live.records.insert(key.clone(), record);
-            }
-        }
-        live
+        let wanted = self.desired.objects.iter().map(|wanted| &wanted.object.key);
+        self.store.view(&self.owner.part_of, wanted, &self.kinds)
     }
 
     /// A plan under a policy, from what the cluster holds now.
@@ -181,12 +171,7 @@ impl Look {
 }
 
 /// One dry run: whether an apply would change what is live. Nobody knows when the API server does not answer.
-async fn proof(
-    cluster: Cluster,
-    object: Arc<Object>,
-    desired: u64,
-    now: Option<u64>,
-) -> (ObjectKey, Option<Baseline>) {
+async fn proof(cluster: Cluster, object: Arc<Object>, desired: u64, now: Option<u64>) -> (ObjectKey, Option<Baseline>) {
     let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
     let baseline = match apply::apply(&cluster, &object, &options).await {
         Ok(done) if done.applied.record.projection == now => {
@@ -241,10 +226,8 @@ pub async fn look(
 
     let kinds = kinds(application, &desired);
     destination.store.watch(&kinds);
-    if let Err(reasons) = destination.store.complete(&kinds, FIRST_LIST).await {
-        // Nothing is pruned while the view says so; the watch tells when it is complete.
-        debug!(application = application.name(), reasons = reasons.join("; "), "Live view not complete");
-    }
+    // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
+    destination.store.settled(&kinds, FIRST_LIST).await;
     daemon.claims.set(&owner.application, desired.objects.iter().map(|wanted| wanted.object.key.clone()));
     let namespace = namespace_state(&destination.cluster, application, &asked.creates_namespace(spec)).await;
     Ok(Look {
@@ -291,7 +274,12 @@ fn project(daemon: &Daemon, application: &Application, sources: &[Source]) -> Re
         None => return Err(Trouble::spec(format!("Application referencing project {name} which does not exist"))),
     };
     let repositories = sources.iter().map(|source| source.repo_url.as_str());
-    let owner = Owner::new(application.name(), application.namespace(), application.name(), application.spec.destination.clone());
+    let owner = Owner::new(
+        application.name(),
+        application.namespace(),
+        application.name(),
+        application.spec.destination.clone(),
+    );
     let denials = project.denials(
         application.name(),
         application.namespace(),
@@ -435,11 +423,9 @@ fn condition(kind: &str, warning: &Diagnostic) -> Condition {
 }
 
 /// Discovery that has been asked about every kind of these objects.
-async fn known_kinds(
-    cluster: &Cluster,
-    objects: &[Object],
-) -> Result<Arc<crate::live::discovery::Discovery>, Trouble> {
-    let unreachable = |error: client::Error| Trouble::comparison(format!("the destination cluster: {error}"), Some(SOON));
+async fn known_kinds(cluster: &Cluster, objects: &[Object]) -> Result<Arc<crate::live::discovery::Discovery>, Trouble> {
+    let unreachable =
+        |error: client::Error| Trouble::comparison(format!("the destination cluster: {error}"), Some(SOON));
     let mut discovery = cluster.discovery().await.map_err(unreachable)?;
     let unknown = objects.iter().find(|object| discovery.is_namespaced(&object.key.group_kind()).is_none());
     if let Some(object) = unknown {
@@ -470,12 +456,8 @@ async fn namespace_state(cluster: &Cluster, application: &Application, is_wanted
     let Some(namespace) = application.destination_namespace().filter(|_| *is_wanted) else {
         return NamespaceState::Unknown;
     };
-    let key = ObjectKey {
-        group: SmolStr::default(),
-        kind: "Namespace".into(),
-        namespace: None,
-        name: namespace.into(),
-    };
+    let key =
+        ObjectKey { group: SmolStr::default(), kind: "Namespace".into(), namespace: None, name: namespace.into() };
     match cluster.find(&key, "v1").await {
         Ok(Some(_)) => NamespaceState::Exists,
         Ok(None) => NamespaceState::Missing,

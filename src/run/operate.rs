@@ -22,12 +22,10 @@ use super::look::{self, Asked, Look, now};
 use super::memory::Memory;
 use super::queue::{Job, Priority};
 use super::reconcile::{self, Clear, plan_conditions};
-use crate::api::argo::{
-    Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult,
-};
+use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult};
 use crate::live::LiveView;
 use crate::object::ObjectKey;
-use crate::plan::{Action, Baseline, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
+use crate::plan::{Action, Baseline, Hook, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
 use crate::sync::decide::{Start, Trigger};
 use crate::sync::event::Reason;
 use crate::sync::execute::{self, Executed, Manner};
@@ -100,6 +98,7 @@ pub async fn run(
         live: LiveView::default(),
         steps: JoinSet::new(),
         ended: Vec::new(),
+        is_confirmed: false,
         deadlines: BTreeMap::new(),
         job,
     };
@@ -217,6 +216,8 @@ struct Sync<'a> {
     steps: JoinSet<(Step, Executed)>,
     /// Events that wait to be told.
     ended: Vec<Event>,
+    /// A person's approval of guarded prunes was told.
+    is_confirmed: bool,
     /// When waiting for an object gets too long.
     deadlines: BTreeMap<ObjectKey, Instant>,
     job: &'a Job,
@@ -247,16 +248,16 @@ impl Sync<'_> {
         }
     }
 
-    /// Tells the machine what happened, one event after another; its last answer counts.
+    /// Tells the machine all that happened; its first answer that is not a wait counts, since what follows one are
+    /// waits for the steps it gave.
     fn tell(&mut self) -> Next {
         let mut events = std::mem::take(&mut self.ended);
         events.extend(self.news());
-        let mut next = None;
+        let mut next: Option<Next> = None;
         for event in events {
-            next = Some(self.machine.on(event));
-            if !matches!(next, Some(Next::Wait(_))) {
-                // Steps to run now: what is left of the news is seen again with the next view.
-                break;
+            let answer = self.machine.on(event);
+            if !matches!(next, Some(Next::Run(_) | Next::Done(_))) {
+                next = Some(answer);
             }
         }
         next.unwrap_or_else(|| self.machine.start())
@@ -264,6 +265,9 @@ impl Sync<'_> {
 
     /// Runs the steps of one answer, bounded, to their ends.
     async fn execute(&mut self, steps: Vec<Step>) -> Vec<Event> {
+        for step in steps.iter().filter(|step| matches!(step.action, Action::Hook(_))) {
+            self.deadlines.insert(step.key.clone(), Instant::now() + Hook::LIMIT);
+        }
         let mut waiting = steps.into_iter();
         let mut events = Vec::new();
         loop {
@@ -340,11 +344,15 @@ impl Sync<'_> {
         if newest.is_deleting() || state.is_some_and(|state| state.phase == OperationPhase::Terminating) {
             return Some(Event::Terminated(Terminator::Person));
         }
-        if reconcile::deletion_approved(&newest) != reconcile::deletion_approved(self.application) {
+        let begun = self.state.started_at.as_ref().map_or(i64::MAX, |started| started.0.as_second());
+        if !self.is_confirmed && reconcile::deletion_approved(&newest).is_some_and(|time| time >= begun) {
+            self.is_confirmed = true;
             return Some(Event::Confirmed);
         }
         // An operation of a person stands for the revision that it names.
-        if self.state.operation.initiated_by.automated || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty()) {
+        if self.state.operation.initiated_by.automated
+            || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty())
+        {
             let revisions = self.daemon.revisions_now(&newest).await?;
             let sources = newest.spec.sources() != self.application.spec.sources();
             if sources || revisions != self.look.revisions() {
@@ -503,12 +511,7 @@ async fn finish(
     }
     let newest = daemon.written.application(application.name());
     let application = newest.as_ref().unwrap_or(application);
-    let run = Run {
-        revision: SmolStr::default(),
-        started: 0,
-        attempt: 0,
-        resumed: None,
-    };
+    let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
     let whole = Policy { selection: Vec::new(), ..policy.clone() };
     let plan = look.plan(daemon, memory, &look.live(), &whole, &run);
     let mut status = found(application, look, &plan, memory);

@@ -230,7 +230,8 @@ pub fn plan_conditions(plan: &Plan, memory: &Memory) -> Vec<Condition> {
     });
     conditions.extend(alarm.map(|message| condition(Condition::SYNC, message)));
     if let Some(why) = &memory.damaged_inventory {
-        let message = format!("nothing is pruned: {why}; remove the annotation {} to begin anew", annotation::INVENTORY);
+        let message =
+            format!("nothing is pruned: {why}; remove the annotation {} to begin anew", annotation::INVENTORY);
         conditions.push(condition(Condition::SYNC, message));
     }
     conditions

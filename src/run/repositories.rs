@@ -231,7 +231,9 @@ impl Repositories {
                 }
                 state.failures = 0;
                 for (revision, found) in &refreshed.revisions {
-                    if let (Ok(commit), Change::Forward { .. } | Change::Rewritten { .. }) = (&found.commit, found.change) {
+                    if let (Ok(commit), Change::Forward { .. } | Change::Rewritten { .. }) =
+                        (&found.commit, found.change)
+                    {
                         let rewritten = matches!(found.change, Change::Rewritten { .. });
                         info!(repository = %repository.url, revision, commit = %commit.short(), rewritten, "Push seen");
                     }

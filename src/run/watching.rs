@@ -46,7 +46,8 @@ pub(super) async fn start(
     let repositories: Collection<SecretData> = watch(daemon, secret(), "v1", Some(repositories), None);
     let webhooks: Collection<SecretData> = watch(daemon, secret(), "v1", None, Some("argocd-secret"));
     let config_map = || GroupKind::new("", "ConfigMap");
-    let known_hosts: Collection<ConfigData> = watch(daemon, config_map(), "v1", None, Some("argocd-ssh-known-hosts-cm"));
+    let known_hosts: Collection<ConfigData> =
+        watch(daemon, config_map(), "v1", None, Some("argocd-ssh-known-hosts-cm"));
     let certificates: Collection<ConfigData> = watch(daemon, config_map(), "v1", None, Some("argocd-tls-certs-cm"));
 
     // Credentials and projects come first: an application that is looked at without them would say so in vain.
@@ -164,7 +165,10 @@ async fn first_list<T: DeserializeOwned + Send + Sync + 'static>(
 async fn watch_managed_kinds(daemon: &Daemon) {
     let mut kinds = BTreeSet::new();
     for application in daemon.written.applications() {
-        if daemon.destination(&application.spec.destination).is_ok_and(|target| target.cluster.server() == daemon.cluster.server()) {
+        if daemon
+            .destination(&application.spec.destination)
+            .is_ok_and(|target| target.cluster.server() == daemon.cluster.server())
+        {
             for resource in application.status.iter().flat_map(|status| &status.resources) {
                 let kind = GroupKind::new(&*resource.group, &*resource.kind);
                 kinds.insert(KindVersion::new(kind, &*resource.version));
@@ -173,9 +177,7 @@ async fn watch_managed_kinds(daemon: &Daemon) {
     }
     kinds.retain(|kind| !kind.kind.kind.is_empty() && !kind.version.is_empty());
     daemon.live.watch(&kinds);
-    if let Err(reasons) = daemon.live.complete(&kinds, FIRST_LISTS).await {
-        warn!(reasons = reasons.join("; "), "Not all kinds are known yet");
-    }
+    daemon.live.settled(&kinds, FIRST_LISTS).await;
 }
 
 fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: BTreeSet<crate::object::ObjectKey>) {
@@ -266,12 +268,8 @@ async fn heed_drift(daemon: Arc<Daemon>) {
 /// Pushes that webhooks announce.
 async fn heed_hints(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PushHint>) {
     while let Some(hint) = hints.recv().await {
-        let concerned: Vec<RepoUrl> = daemon
-            .repositories
-            .in_use()
-            .into_iter()
-            .filter(|url| hint.concerns(&url.to_string()))
-            .collect();
+        let concerned: Vec<RepoUrl> =
+            daemon.repositories.in_use().into_iter().filter(|url| hint.concerns(&url.to_string())).collect();
         if concerned.is_empty() {
             info!(provider = ?hint.provider, reference = hint.reference, "Push to a repository that nobody uses");
         }
@@ -357,4 +355,3 @@ impl Credentials {
         daemon.repositories.hint(&daemon.repositories.in_use());
     }
 }
-

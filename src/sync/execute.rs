@@ -85,13 +85,7 @@ enum Adopt {
     No,
 }
 
-async fn write(
-    cluster: &Cluster,
-    object: &Object,
-    step: &Step,
-    manner: &Manner,
-    adopt: Adopt,
-) -> Result<Done, Error> {
+async fn write(cluster: &Cluster, object: &Object, step: &Step, manner: &Manner, adopt: Adopt) -> Result<Done, Error> {
     let options = ApplyOptions {
         dry_run: manner.dry_run,
         force: true,
@@ -156,12 +150,7 @@ async fn recreate(cluster: &Cluster, object: &Object, manner: &Manner) -> Result
 }
 
 /// Deletes what an earlier sync has left of a hook; its own instance, after a restart, is spared.
-async fn clear_hook(
-    cluster: &Cluster,
-    hook: &Hook,
-    step: &Step,
-    manner: &Manner,
-) -> Result<(Deleted, String), Error> {
+async fn clear_hook(cluster: &Cluster, hook: &Hook, step: &Step, manner: &Manner) -> Result<(Deleted, String), Error> {
     let Some(live) = cluster.find(&step.key, &step.version).await? else { return Ok((Deleted::Gone, String::new())) };
     let mark = live.pointer("/metadata/annotations").and_then(|annotations| annotations.get(annotation::PLAN));
     if mark.and_then(Value::as_str) == Some(hook.mark.as_str()) || manner.dry_run {
@@ -182,11 +171,8 @@ pub async fn delete_hook(
 ) -> Result<(Deleted, String), Error> {
     let uid = live.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default().to_owned();
     release_hook(cluster, key, version, live).await?;
-    let options = DeleteOptions {
-        uid: Some(uid.as_str().into()),
-        propagation: Propagation::Foreground,
-        dry_run: false,
-    };
+    let options =
+        DeleteOptions { uid: Some(uid.as_str().into()), propagation: Propagation::Foreground, dry_run: false };
     match cluster.delete(key, version, &options).await {
         Ok(deleted) => Ok((deleted, uid)),
         Err(Error::NotFound(_)) => Ok((Deleted::Gone, uid)),
@@ -241,7 +227,8 @@ fn message(key: &ObjectKey, dropped: &[String], warnings: &[String]) -> String {
 pub fn failure(error: &Error, key: &ObjectKey, object: Option<&Object>) -> Failure {
     let secrets = object.map(secret::values).unwrap_or_default();
     let words = error.message().map(|message| secret::redact_answer(message, key, &secrets)).filter(|w| !w.is_empty());
-    let place = object.and_then(|object| object.origin.as_ref()).map(|origin| format!(" ({origin})")).unwrap_or_default();
+    let place =
+        object.and_then(|object| object.origin.as_ref()).map(|origin| format!(" ({origin})")).unwrap_or_default();
     let message = match words {
         Some(words) => format!("{key}: {error}: {words}{place}"),
         None => match std::error::Error::source(error) {

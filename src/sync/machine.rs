@@ -5,8 +5,9 @@
 //! too.
 //!
 //! The contract: call [`Operation::start`] once, then [`Operation::on`] for every event until it answers
-//! [`Next::Done`]. Of a [`Next::Run`] each step is executed, and ends in exactly one [`Event::Finished`]; the steps of
-//! one answer may go in parallel. Record [`Operation::at`] when it changes: [`Operation::resume`] goes on there after a
+//! [`Next::Done`]. No event may be dropped, also when the one before it was answered by [`Next::Run`]: the answers
+//! while steps are being executed are [`Next::Wait`]. Of a [`Next::Run`] each step is executed, and ends in exactly one
+//! [`Event::Finished`]; the steps of one answer may go in parallel. Record [`Operation::at`] when it changes: [`Operation::resume`] goes on there after a
 //! restart. When it is done, do the [`Operation::chores`] before recording the end.
 //!
 //! Waves, gates and sentences are Argo CD's (SEMANTICS b.4, b.5), with two deviations on purpose: a newer commit gets
@@ -16,7 +17,7 @@
 pub mod report;
 mod stage;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -176,6 +177,9 @@ pub struct Operation {
     stop: Option<Stop>,
     failed: Vec<Failed>,
     hooks: Vec<(Permitted<Hook>, HookState)>,
+    /// The newest records that were seen: what a wave finds when it begins may be older than its plan.
+    seen: BTreeMap<ObjectKey, Arc<Record>>,
+    at: Option<(Phase, Wave)>,
     results: Results,
     end: Option<End>,
     message: String,
@@ -203,7 +207,17 @@ impl Operation {
     /// The same after a restart. The plan was made anew; of the waves before the recorded one only what still differs
     /// is done: their hooks have run.
     pub fn resume(plan: Plan, from: (Phase, Wave)) -> Self {
-        Self::with_stages(plan, |at, stage| if at < from { without_what_ran(stage) } else { (stage, Vec::new()) })
+        let mut operation =
+            Self::with_stages(plan, |at, stage| if at < from { without_what_ran(stage) } else { (stage, Vec::new()) });
+        if from.0 == Phase::SyncFail {
+            // What had failed is on record; here only the hooks that follow it are left to run.
+            operation.coming.clear();
+            if let Some(step) = operation.after_failure.front().and_then(|(_, stage)| stage.steps().next()) {
+                let failure = Failure { message: "failed before a restart".into(), is_transient: true };
+                operation.failed.push(Failed { key: step.key.clone(), failure, by: FailedBy::Completion });
+            }
+        }
+        operation
     }
 
     fn with_stages(plan: Plan, mut select: impl FnMut((Phase, Wave), Stage) -> (Stage, Vec<Step>)) -> Self {
@@ -217,6 +231,8 @@ impl Operation {
             stop: None,
             failed: Vec::new(),
             hooks: Vec::new(),
+            seen: BTreeMap::new(),
+            at: None,
             results: Results::new(&plan),
             end: None,
             message: String::new(),
@@ -227,8 +243,8 @@ impl Operation {
             operation.end = Some(End::Refused { is_transient });
             return operation;
         }
-        let stages = plan.stages.into_iter();
-        for (at, stage) in stages {
+        operation.has_several_waves = plan.stages.keys().filter(|(phase, _)| *phase != Phase::SyncFail).count() > 1;
+        for (at, stage) in plan.stages {
             let (stage, ran) = select(at, stage);
             for step in ran {
                 operation.results.ran(&step, at.0);
@@ -241,7 +257,6 @@ impl Operation {
                 stages.push_back((at, stage));
             }
         }
-        operation.has_several_waves = operation.coming.len() > 1;
         operation
     }
 
@@ -265,6 +280,7 @@ impl Operation {
                 if let Some(stage) = &mut self.under_way {
                     stage.seen(&record);
                 }
+                self.seen.insert(record.key.clone(), record);
             }
             Event::Gone { key, uid } => {
                 if let Some(stage) = &mut self.under_way {
@@ -280,9 +296,9 @@ impl Operation {
         self.next()
     }
 
-    /// The wave under way, or the last one: where to go on after a restart.
+    /// The wave under way, or the last one: where to go on after a restart. `None` before the first.
     pub fn at(&self) -> Option<(Phase, Wave)> {
-        self.under_way.as_ref().map(|stage| stage.at).or_else(|| self.coming.front().map(|(at, _)| *at))
+        self.at
     }
 
     /// What `operationState.message` says now.
@@ -318,8 +334,9 @@ impl Operation {
             }
             let Some(stage) = &mut self.under_way else {
                 self.under_way = self.next_stage();
-                if self.under_way.is_none() {
-                    self.finish();
+                match &self.under_way {
+                    Some(stage) => self.at = Some(stage.at),
+                    None => self.finish(),
                 }
                 continue;
             };
@@ -329,7 +346,7 @@ impl Operation {
                 self.finish();
                 continue;
             }
-            let progress = stage.progress(self.is_confirmed, &mut self.results);
+            let progress = stage.progress(self.is_confirmed, &self.seen, &mut self.results);
             match progress {
                 Progress::Run(steps) => {
                     self.message = report::running(&steps);

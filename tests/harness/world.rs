@@ -32,7 +32,8 @@ impl World {
         World { cluster, control, shop, repo: Repo::new(), daemon }
     }
 
-    /// Makes an Application of `path` on `main`, automated with prune and self-heal; `spec` is merged into its spec.
+    /// Makes an Application of `path` on `main`, automated with prune and self-heal; `spec` is merged into its spec,
+    /// where null removes.
     pub async fn application(&self, name: &str, path: &str, spec: &Value) {
         let mut application = json!({
             "apiVersion": "argoproj.io/v1alpha1",
@@ -160,7 +161,11 @@ fn merge(into: &mut Value, from: &Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
+                if value.is_null() {
+                    into.remove(key);
+                } else {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
             }
         }
         (into, from) => *into = from.clone(),

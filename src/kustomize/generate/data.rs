@@ -10,6 +10,7 @@ use crate::kustomize::field::Text;
 use crate::kustomize::file::GeneratorArgs;
 use crate::kustomize::load::Loader;
 use crate::source::TreePath;
+use crate::yaml;
 
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,19 @@ fn literal(entry: &Text) -> Result<Pair, Error> {
     let (key, value) = entry.value.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(refused)?;
     let unquoted =
         ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value);
-    Ok(Pair { key: key.into(), value: unquoted.as_bytes().to_vec() })
+    Ok(Pair { key: key.into(), value: handed_over(unquoted).into_bytes() })
+}
+
+/// kustomize hands literals from one part of it to another as YAML, which folds the character U+0085.
+fn handed_over(text: &str) -> String {
+    if text.contains('\u{85}') {
+        let written = yaml::emit::to_string(&text.into());
+        let read = yaml::parse(&"literal".into(), written.as_bytes()).ok();
+        if let Some(read) = read.as_ref().and_then(|documents| documents.first()?.root.as_str()) {
+            return read.to_owned();
+        }
+    }
+    text.to_owned()
 }
 
 /// `path` or `key=path`.
@@ -93,7 +106,7 @@ fn env(path: &TreePath, bytes: &[u8]) -> Result<Vec<Pair>, Error> {
             let line_number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             let problem = Problem::EnvWithoutKey { path: path.to_string(), line: number + 1 };
             let origin = Origin::new(path.to_string(), line_number, 1);
-            return Err(Error { problem, origin: Some(origin), line: Some(line.into()) });
+            return Err(Error { problem: Box::new(problem), origin: Some(origin), line: Some(line.into()) });
         }
         pairs.push(Pair { key: key.into(), value: value.as_bytes().to_vec() });
     }

@@ -288,8 +288,10 @@ mod tests {
             let result = apply(&mut node, &operations(&read(patch)).unwrap());
             let result = match result {
                 Ok(()) => Ok(node.to_value(Resolve::V3).unwrap().to_string()),
-                Err(Error { problem: Problem::Operation { reason, .. }, .. }) => Err(reason),
-                Err(other) => panic!("{other}"),
+                Err(error) => match *error.problem {
+                    Problem::Operation { reason, .. } => Err(reason),
+                    other => panic!("{other}"),
+                },
             };
             assert_eq!(result.as_deref().map_err(String::as_str), expected, "{patch}");
         }

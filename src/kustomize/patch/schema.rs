@@ -46,6 +46,18 @@ impl<'a> Schema<'a> {
         self.field("*")
     }
 
+    /// This, or where nothing is known, what is known about the first of these that is an object itself: custom
+    /// resources may hold whole objects, and the patch may name another kind than the object that it is for.
+    pub(super) fn or_of_object(self, nodes: [Option<&Node>; 2]) -> Self {
+        let Some(schemas) = self.schemas.filter(|_| self.holds.is_none() && self.keys.is_none()) else { return self };
+        let of_object = |node: &Node| {
+            let is_filled = |field| node.get(field).and_then(Node::as_str).is_some_and(|text| !text.is_empty());
+            let found = (is_filled("apiVersion") && is_filled("kind")).then(|| schemas.of(&Gvk::of(node)))?;
+            found.holds.map(|_| found)
+        };
+        nodes.into_iter().flatten().find_map(of_object).unwrap_or(self)
+    }
+
     /// The keys by which this list is merged; `None` when it is replaced as a whole.
     pub(super) fn merge_keys(self) -> Option<&'a [SmolStr]> {
         self.keys
@@ -85,11 +97,26 @@ impl Schemas {
         schemas
     }
 
-    /// The kinds of an OpenAPI document; `None` when it is none.
-    pub(in crate::kustomize) fn from_openapi(document: &Node) -> Option<Self> {
+    /// True for the kinds that are built in.
+    pub(in crate::kustomize) fn is_known(&self, gvk: &Gvk) -> bool {
+        self.kinds.contains_key(gvk)
+    }
+
+    /// The kinds of an OpenAPI document, instead of those that are built in or beside them; `None` when it is none.
+    pub(in crate::kustomize) fn from_openapi(document: &Node, built_in: BuiltIn) -> Option<Self> {
         let definitions = document.get("definitions")?.as_mapping()?;
         let mut schemas = Schemas::default();
-        let mut reader = OpenApi { document, schemas: &mut schemas, known: HashMap::new() };
+        let mut known = HashMap::new();
+        if built_in == BuiltIn::Kept {
+            let built_in = Schemas::built_in();
+            (schemas.types, schemas.kinds) = (built_in.types.clone(), built_in.kinds.clone());
+            known.extend(DEFINITIONS.into_iter().filter_map(|(name, (group, version, kind), path)| {
+                let place = path.split('/').fold(built_in.of(&Gvk::new(group, version, kind)), Schema::field);
+                Some((name, place.holds?))
+            }));
+            known.retain(|name: &&str, _| !definitions.iter().any(|definition| definition.name() == Some(name)));
+        }
+        let mut reader = OpenApi { document, schemas: &mut schemas, known };
         let mut kinds = Vec::new();
         for definition in definitions {
             let Some(name) = definition.name() else { continue };
@@ -107,6 +134,29 @@ impl Schemas {
         Some(schemas)
     }
 }
+
+/// What becomes of the built-in kinds when a build brings a schema of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kustomize) enum BuiltIn {
+    /// They are forgotten.
+    Replaced,
+    /// They stay known beside the new ones.
+    Kept,
+}
+
+/// The definitions that schemas of custom resources refer to, and where in a built-in kind they are used.
+const DEFINITIONS: [(&str, (&str, &str, &str), &str); 10] = [
+    ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", ("", "v1", "Pod"), "metadata"),
+    ("io.k8s.api.core.v1.PodTemplateSpec", ("apps", "v1", "Deployment"), "spec/template"),
+    ("io.k8s.api.core.v1.PodSpec", ("", "v1", "Pod"), "spec"),
+    ("io.k8s.api.core.v1.Container", ("", "v1", "Pod"), "spec/containers/*"),
+    ("io.k8s.api.core.v1.EphemeralContainer", ("", "v1", "Pod"), "spec/ephemeralContainers/*"),
+    ("io.k8s.api.core.v1.Volume", ("", "v1", "Pod"), "spec/volumes/*"),
+    ("io.k8s.api.core.v1.ServiceSpec", ("", "v1", "Service"), "spec"),
+    ("io.k8s.api.apps.v1.DeploymentSpec", ("apps", "v1", "Deployment"), "spec"),
+    ("io.k8s.api.batch.v1.JobSpec", ("batch", "v1", "Job"), "spec"),
+    ("io.k8s.api.batch.v1.JobTemplateSpec", ("batch", "v1", "CronJob"), "spec/jobTemplate"),
+];
 
 /// `name`, `name>7`, `name[key,key]>7`
 fn field(text: &str) -> (SmolStr, Field) {

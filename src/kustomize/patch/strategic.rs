@@ -29,6 +29,7 @@ enum Outcome {
 }
 
 /// What a patch says at one place of an object.
+#[derive(Clone, Copy)]
 enum Patch<'a> {
     /// Nothing.
     Silent,
@@ -61,6 +62,8 @@ pub(in crate::kustomize) fn merge(object: &mut Node, patch: &Node, schema: Schem
 }
 
 fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result<Outcome, Error> {
+    let said = if let Patch::Says(patch) = &patch { Some(*patch) } else { None };
+    let schema = schema.or_of_object([dest.as_deref(), said]);
     match (dest, patch) {
         (None, Patch::Silent | Patch::Same) => Ok(Outcome::Clear),
         (None, Patch::Says(patch)) => add(patch, schema),
@@ -108,6 +111,7 @@ fn add(patch: &Node, schema: Schema<'_>) -> Result<Outcome, Error> {
     if patch.is_null() {
         return Ok(Outcome::Clear);
     }
+    let schema = schema.or_of_object([Some(patch), None]);
     let mut node = patch.clone();
     if node.is_mapping() {
         // Here a directive that is not known is an ordinary field.

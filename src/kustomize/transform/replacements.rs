@@ -67,7 +67,7 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Node,
     let missing = || Error::at(at, Problem::NoField { path: text.to_owned(), of: resource.id().to_string() });
     let node = path::look_up(&resource.node, &steps).ok_or_else(missing)?;
     let empty = match &node.content {
-        Content::Scalar(scalar) => node.is_null() || scalar.text.is_empty(),
+        Content::Scalar(_) => node.is_null(),
         Content::Sequence(sequence) => sequence.items.is_empty(),
         Content::Mapping(mapping) => mapping.entries.is_empty(),
     };

@@ -262,7 +262,7 @@ mod tests {
             (specs.common_annotations.len(), 9),
             (specs.images.len(), 7),
             (specs.replicas.len(), 4),
-            (specs.references.len(), 14),
+            (specs.references.len(), 15),
         ];
         for (at, (found, expected)) in counts.into_iter().enumerate() {
             assert_eq!(found, expected, "section {at}");

@@ -211,11 +211,17 @@ impl Store {
         self.records.len()
     }
 
-    pub(super) fn view<'k>(&self, application: &str, kinds: impl IntoIterator<Item = &'k KindVersion>) -> LiveView {
-        let records = self.by_application.get(application).into_iter().flatten();
+    pub(super) fn view<'k>(
+        &self,
+        application: &str,
+        keys: impl IntoIterator<Item = &'k ObjectKey>,
+        kinds: impl IntoIterator<Item = KindVersion>,
+    ) -> LiveView {
+        let own = self.by_application.get(application).into_iter().flatten();
+        let others = keys.into_iter().filter_map(|key| self.records.get(key));
         LiveView {
-            records: records.map(|ByKey(record)| (record.key.clone(), Arc::clone(record))).collect(),
-            incomplete: kinds.into_iter().filter_map(|kind| self.incomplete(kind)).collect(),
+            records: own.chain(others).map(|ByKey(record)| (record.key.clone(), Arc::clone(record))).collect(),
+            incomplete: kinds.into_iter().filter_map(|kind| self.incomplete(&kind)).collect(),
         }
     }
 
@@ -293,7 +299,7 @@ mod tests {
 
     /// The names and resource versions that the view of an application holds.
     fn held(store: &Store, application: &str) -> Vec<String> {
-        let view = store.view(application, []);
+        let view = store.view(application, [], []);
         view.records.values().map(|record| format!("{}@{}", record.key.name, record.resource_version)).collect()
     }
 
@@ -320,6 +326,13 @@ mod tests {
         assert_eq!(touched(&store.seen(&kind(), reading("a", "1", 6, "other"))), ["other", "shop"]);
         assert_eq!((held(&store, "shop").len(), held(&store, "other")), (0, vec!["a@6".to_owned()]));
         assert_eq!(store.len(), 1);
+        let key = record("a", "1", 6, "other").key;
+        let view = store.view("shop", [&key], []);
+        assert_eq!(
+            view.records[&key].part_of.as_deref(),
+            Some("other"),
+            "whoever asks for it by name sees whose it is"
+        );
     }
 
     #[test]
@@ -361,7 +374,7 @@ mod tests {
     #[test]
     fn a_view_says_what_it_may_lack() {
         let mut store = Store::default();
-        let incomplete = |store: &Store| store.view("shop", [&kind()]).incomplete;
+        let incomplete = |store: &Store| store.view("shop", [], [kind()]).incomplete;
         assert_eq!(incomplete(&store), ["ConfigMap (v1) is not watched yet"]);
         store.progress_mut(&kind());
         assert_eq!(incomplete(&store), ["ConfigMap (v1) has not been listed yet"]);

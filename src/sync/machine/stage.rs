@@ -66,6 +66,23 @@ struct Member {
     hook: Option<Permitted<Hook>>,
 }
 
+impl Member {
+    /// One that is in sync, as it was last seen, else as it was when the plan was made.
+    fn kept(step: &Step, seen: Option<&Record>) -> Self {
+        let health = seen.map_or(step.health, |record| record.health.as_ref().map(|verdict| verdict.status));
+        Member {
+            uid: seen.map(|record| record.uid.clone()).unwrap_or_default(),
+            generation: 0,
+            stands: stands(health, false),
+            message: seen
+                .and_then(|record| record.health.as_ref())
+                .map(|verdict| verdict.message.clone())
+                .unwrap_or_default(),
+            hook: None,
+        }
+    }
+}
+
 /// What an object's health means to the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stands {
@@ -125,7 +142,12 @@ impl Underway {
         self.members.values().filter_map(|member| Some((member.hook.clone()?, state(member)))).collect()
     }
 
-    pub(super) fn progress(&mut self, is_confirmed: bool, results: &mut Results) -> Progress {
+    pub(super) fn progress(
+        &mut self,
+        is_confirmed: bool,
+        seen: &BTreeMap<ObjectKey, Arc<Record>>,
+        results: &mut Results,
+    ) -> Progress {
         if !self.in_flight.is_empty() {
             return Progress::InFlight(Waiting::new(WaitsFor::Answer, self.in_flight.keys().cloned().collect()));
         }
@@ -139,7 +161,7 @@ impl Underway {
             return Progress::Blocked(Waiting::new(WaitsFor::Health, self.establishing.clone()));
         }
         while let Some(batch) = self.batches.pop_front() {
-            let steps = self.begin(batch, results);
+            let steps = self.begin(batch, seen, results);
             if !steps.is_empty() {
                 return Progress::Run(steps);
             }
@@ -148,22 +170,14 @@ impl Underway {
     }
 
     /// Takes note of a batch; what is in sync needs no execution.
-    fn begin(&mut self, batch: Vec<Step>, results: &mut Results) -> Vec<Step> {
+    fn begin(&mut self, batch: Vec<Step>, seen: &BTreeMap<ObjectKey, Arc<Record>>, results: &mut Results) -> Vec<Step> {
         let mut steps = Vec::with_capacity(batch.len());
         for step in batch {
             match &step.action {
                 Action::Keep => {
                     results.kept(&step, self.at.0);
-                    self.members.insert(
-                        step.key,
-                        Member {
-                            uid: SmolStr::default(),
-                            generation: 0,
-                            stands: stands(step.health, false),
-                            message: Box::default(),
-                            hook: None,
-                        },
-                    );
+                    let member = Member::kept(&step, seen.get(&step.key).map(AsRef::as_ref));
+                    self.members.insert(step.key, member);
                 }
                 Action::Hook(_) if self.blocked_hooks.contains(&step.key) => {}
                 _ => {
@@ -310,12 +324,10 @@ impl Underway {
         if !member.uid.is_empty() && member.uid != *uid {
             return;
         }
-        if member.hook.is_none() {
-            member.stands = Stands::Waiting;
-        } else if member.stands == Stands::Waiting {
-            member.stands = Stands::Ended;
-            let message = format!("Resource {} is missing, it might have been deleted", name(key));
-            self.fail(key.clone(), Failure { message, is_transient: true }, FailedBy::Completion);
+        // Argo CD waits for an object that is gone, and in vain; failing lets a retry bring it back.
+        if member.stands == Stands::Waiting {
+            member.stands = Stands::Failed;
+            member.message = format!("Resource {} is missing, it might have been deleted", name(key)).into();
         }
     }
 

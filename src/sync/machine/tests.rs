@@ -210,6 +210,17 @@ impl Player {
     }
 
     fn start(&mut self, from: Option<(Phase, Wave)>) -> String {
+        let plan = self.plan();
+        let mut operation = match from {
+            Some(from) => Operation::resume(plan, from),
+            None => Operation::new(plan),
+        };
+        let next = operation.start();
+        self.operation = Some(operation);
+        self.answer(&next)
+    }
+
+    fn plan(&self) -> Plan {
         let owner = owner();
         let scope = |kind: &crate::object::GroupKind| {
             let is_cluster_scoped = matches!(&*kind.kind, "Namespace" | "CustomResourceDefinition");
@@ -220,7 +231,7 @@ impl Player {
         let baselines = in_sync
             .map(|wanted| (wanted.object.key.clone(), Baseline::Applied { desired: wanted.hash, projection: 1 }))
             .collect();
-        let plan = plan(&Inputs {
+        plan(&Inputs {
             owner: &owner,
             desired: &desired,
             live: &self.live,
@@ -237,12 +248,7 @@ impl Player {
             },
             run: &Run { revision: "0123456789".into(), started: 1_000, attempt: 0, resumed: None },
             key: &PlanKey::new([7; 32]),
-        });
-        let mut operation =
-            from.map_or_else(|| Operation::new(plan.clone()), |from| Operation::resume(plan.clone(), from));
-        let next = operation.start();
-        self.operation = Some(operation);
-        self.answer(&next)
+        })
     }
 
     fn answer(&mut self, next: &Next) -> String {
@@ -356,4 +362,114 @@ fn verb(step: &Step) -> &'static str {
 
 fn label(key: &ObjectKey) -> String {
     format!("{}/{}", key.kind, key.name)
+}
+
+/// One sync, driven with choices that chance makes; returns the wave of each step in the order of execution.
+fn drive(plan: &Plan, choices: &[u8]) -> (Vec<(Phase, Wave)>, End) {
+    let waves: BTreeMap<(ObjectKey, bool), Vec<(Phase, Wave)>> =
+        plan.steps().fold(BTreeMap::new(), |mut waves, (phase, wave, step)| {
+            let is_clear = matches!(step.action, Action::ClearHook(_));
+            waves.entry((step.key.clone(), is_clear)).or_default().push((phase, wave));
+            waves
+        });
+    let mut ran = Vec::new();
+    let mut times: BTreeMap<(ObjectKey, bool), usize> = BTreeMap::new();
+    let mut choices = choices.iter().copied().cycle();
+    let mut operation = Operation::new(plan.clone());
+    let mut flying: Vec<(Step, SmolStr)> = Vec::new();
+    let mut next = operation.start();
+    for _ in 0..10_000 {
+        match next {
+            Next::Done(end) => {
+                assert!(flying.is_empty(), "it ended while a step was being executed");
+                return (ran, end);
+            }
+            Next::Run(steps) => {
+                assert!(flying.is_empty(), "a batch began before the one before it had ended");
+                for step in steps {
+                    let id = (step.key.clone(), matches!(step.action, Action::ClearHook(_)));
+                    let time = times.entry(id.clone()).or_default();
+                    ran.push(waves[&id][*time]);
+                    *time += 1;
+                    flying.push((step, "uid".into()));
+                }
+                next = Next::Wait(Waiting { waits_for: WaitsFor::Answer, objects: BTreeSet::new() });
+            }
+            Next::Wait(waiting) => {
+                let choice = choices.next().unwrap_or_default();
+                let event = match flying.pop() {
+                    Some((step, uid)) => finished(step.key.clone(), outcome(&step, uid, choice)),
+                    None => nudge(&waiting, choice),
+                };
+                next = operation.on(event);
+            }
+        }
+    }
+    panic!("it never ended: {}", operation.message());
+}
+
+fn outcome(step: &Step, uid: SmolStr, choice: u8) -> Result<Outcome, Failure> {
+    let health = |word| Some(verdict(word));
+    let applied = |health| Ok(Outcome::Applied { uid: uid.clone(), generation: 1, health, message: String::new() });
+    match (&step.action, choice % 16) {
+        (_, 0) => Err(Failure { message: "no".into(), is_transient: false }),
+        (Action::Prune(_) | Action::ClearHook(_), n) if n % 2 == 0 => Ok(Outcome::Deleting { uid }),
+        (Action::Prune(_) | Action::ClearHook(_), _) => Ok(Outcome::Gone),
+        (_, 1) => applied(health("degraded")),
+        (_, n) if n % 2 == 0 => applied(health("progressing")),
+        (_, _) => applied(health("healthy")),
+    }
+}
+
+/// What a wait is for happens to the first object, or something else does.
+fn nudge(waiting: &Waiting, choice: u8) -> Event {
+    let key = waiting.objects.first().expect("a wait names what it is for").clone();
+    let uid = SmolStr::new("uid");
+    let seen = |word: &str| {
+        let text = format!("{}/{}", key.kind, key.name);
+        let record = record(&Words::new(&text), Some(verdict(word)));
+        Event::Seen(Arc::new(Record { uid: uid.clone(), key: key.clone(), ..record }))
+    };
+    match (waiting.waits_for, choice % 16) {
+        (_, 0) => Event::Superseded,
+        (_, 1) => Event::Overdue(key),
+        (WaitsFor::Confirmation, _) => Event::Confirmed,
+        (WaitsFor::Deletion, _) => Event::Gone { key, uid },
+        (_, 2) => seen("degraded"),
+        (_, 3) => Event::Gone { key, uid },
+        (_, _) => seen("healthy"),
+    }
+}
+
+proptest::proptest! {
+    /// Whatever happens, a sync ends, its waves never overlap, and one that failed runs nothing but SyncFail hooks after.
+    #[test]
+    fn no_order_of_events_breaks_the_barriers(choices in proptest::collection::vec(0u8.., 1..60)) {
+        let mut player = Player::default();
+        for line in [
+            "object Job/both hook=PreSync,PostSync",
+            "object Job/alarm hook=SyncFail",
+            "object CustomResourceDefinition/widgets.example.com wave=-1",
+            "object ConfigMap/a",
+            "object Deployment/a",
+            "object Deployment/b",
+            "object Deployment/kept live=progressing",
+            "object Deployment/c wave=1",
+            "object Job/in-wave hook=Sync wave=1",
+            "extra ConfigMap/old",
+            "extra Deployment/older wave=1",
+            "extra Secret/oldest options=Prune=confirm",
+        ] {
+            player.command(line);
+        }
+        let plan = player.plan();
+        let (ran, end) = drive(&plan, &choices);
+        proptest::prop_assert!(ran.is_sorted(), "{:?}", ran);
+        let fails = ran.iter().any(|(phase, _)| *phase == Phase::SyncFail);
+        match end {
+            End::Succeeded => proptest::prop_assert!(!fails && ran.last().map(|at| at.0) == Some(Phase::PostSync)),
+            End::Failed(failed) => proptest::prop_assert!(!failed.is_empty()),
+            other => proptest::prop_assert_eq!(other, End::Superseded),
+        }
+    }
 }
