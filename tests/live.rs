@@ -31,7 +31,7 @@ impl Fixture {
             eprintln!("{test}: skipped, LEEBOARD_TEST_KUBECONFIG is not set");
             return None;
         };
-        let options = Options { kubeconfig: Some(PathBuf::from(kubeconfig)), context: None };
+        let options = Options { kubeconfig: Some(PathBuf::from(kubeconfig)), ..Options::default() };
         let cluster = Cluster::connect(options).await.unwrap();
         let namespace = format!("live-{test}-{}", std::process::id());
         let fixture = Fixture { cluster, namespace };
