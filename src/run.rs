@@ -190,10 +190,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tasks.spawn(server::serve(listener, state, shutdown.clone()));
     tasks.spawn(signals(shutdown.clone()));
 
-    let connection = client::Options {
-        kubeconfig: options.kubeconfig.clone(),
-        context: options.context.clone(),
-    };
+    let connection = client::Options { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
     let cluster = Cluster::connect(connection).await.map_err(Error::Connect)?;
     cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
