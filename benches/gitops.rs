@@ -4,7 +4,11 @@
 //! rate of server-side applies is taken in the same run on the same server, so that the ratio means something on any
 //! machine; absolute times belong to the machine.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench panics where it can't go on, and prints its result")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench panics where it can't go on, and prints its result"
+)]
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -34,24 +38,41 @@ fn main() {
         let raw = bench.raw_rate().await;
         println!("raw server-side apply, 32 in flight         {raw:8.0} objects/s");
         let rate = bench.first_sync().await;
-        println!("first sync of {APPS} × {OBJECTS}                     {rate:8.0} objects/s   {:.0} % of raw", rate / raw * 100.0);
+        println!(
+            "first sync of {APPS} × {OBJECTS}                     {rate:8.0} objects/s   {:.0} % of raw",
+            rate / raw * 100.0
+        );
         println!("memory after it                            {:8.1} MiB", bench.memory());
         if is_wanted("rest") {
             let requests = bench.requests_at_rest(Duration::from_secs(60)).await;
-            println!("requests at rest in 60 s                   {requests:8.0}             (watches and lease excepted)");
+            println!(
+                "requests at rest in 60 s                   {requests:8.0}             (watches and lease excepted)"
+            );
         }
         if is_wanted("latency") {
             let times = bench.latency("app-0", "apps/app-0", OBJECTS).await;
-            println!("push by webhook → live, {OBJECTS} objects          p50 {:5.0} ms   p99 {:5.0} ms", percentile(&times, 50), percentile(&times, 99));
+            println!(
+                "push by webhook → live, {OBJECTS} objects          p50 {:5.0} ms   p99 {:5.0} ms",
+                percentile(&times, 50),
+                percentile(&times, 99)
+            );
         }
         if is_wanted("large") {
             bench.large().await;
             let times = bench.latency("large", "apps/large", LARGE).await;
-            println!("push by webhook → live, one of {LARGE}         p50 {:5.0} ms   p99 {:5.0} ms", percentile(&times, 50), percentile(&times, 99));
+            println!(
+                "push by webhook → live, one of {LARGE}         p50 {:5.0} ms   p99 {:5.0} ms",
+                percentile(&times, 50),
+                percentile(&times, 99)
+            );
         }
         if is_wanted("restart") {
             let (ready, writes) = bench.restart().await;
-            println!("restart with {} objects → ready          {:8.2} s     {writes:.0} writes", APPS * OBJECTS, ready.as_secs_f64());
+            println!(
+                "restart with {} objects → ready          {:8.2} s     {writes:.0} writes",
+                APPS * OBJECTS,
+                ready.as_secs_f64()
+            );
         }
         println!("memory at the end                          {:8.1} MiB", bench.memory());
     });
@@ -91,7 +112,8 @@ impl Bench {
 
     /// What a bare client reaches with objects of the same kind.
     async fn raw_rate(&self) -> f64 {
-        let objects: Vec<Object> = (0..APPS * OBJECTS).map(|n| object(&config_map("raw", &format!("raw-{n}"), "0"))).collect();
+        let objects: Vec<Object> =
+            (0..APPS * OBJECTS).map(|n| object(&config_map("raw", &format!("raw-{n}"), "0"))).collect();
         let options = ApplyOptions { force: true, manager: Some("bare".into()), ..ApplyOptions::default() };
         let started = Instant::now();
         futures::stream::iter(&objects)
@@ -117,7 +139,13 @@ impl Bench {
         let applications: Vec<Object> = (0..APPS).map(|app| self.application(&format!("app-{app}"))).collect();
         let started = Instant::now();
         for application in &applications {
-            self.client.apply(application, &ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() }).await.unwrap();
+            self.client
+                .apply(
+                    application,
+                    &ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() },
+                )
+                .await
+                .unwrap();
         }
         self.count(APPS * OBJECTS).await;
         let rate = rate(APPS * OBJECTS, started);
@@ -135,7 +163,10 @@ impl Bench {
         }
         files.push(("apps/large/kustomization.yaml".into(), kustomization));
         self.commit(&files);
-        self.client.apply(&self.application("large"), &ApplyOptions { force: true, ..ApplyOptions::default() }).await.unwrap();
+        self.client
+            .apply(&self.application("large"), &ApplyOptions { force: true, ..ApplyOptions::default() })
+            .await
+            .unwrap();
         self.count(APPS * OBJECTS + LARGE).await;
         self.rested().await;
     }
@@ -148,11 +179,23 @@ impl Bench {
             let name = format!("{app}-{}", self.pushes % objects);
             let value = self.pushes.to_string();
             self.commit(&[(format!("{path}/{name}.yaml"), config_map(TARGET, &name, &value).to_string())]);
-            let key = ObjectKey { group: "".into(), kind: "ConfigMap".into(), namespace: Some(TARGET.into()), name: name.into() };
+            let key = ObjectKey {
+                group: "".into(),
+                kind: "ConfigMap".into(),
+                namespace: Some(TARGET.into()),
+                name: name.into(),
+            };
             let started = Instant::now();
             let url = self.repo.url();
             let body = json!({"ref": "refs/heads/main", "after": self.repo.head("main"), "repository": {"clone_url": url, "html_url": url}, "commits": []});
-            self.daemon.post("/api/webhook", &[("X-GitHub-Event", "push"), ("Content-Type", "application/json")], &body.to_string()).await.unwrap();
+            self.daemon
+                .post(
+                    "/api/webhook",
+                    &[("X-GitHub-Event", "push"), ("Content-Type", "application/json")],
+                    &body.to_string(),
+                )
+                .await
+                .unwrap();
             loop {
                 let live = self.client.get(&key, "v1").await.unwrap();
                 if live["data"]["value"] == value.as_str() {
@@ -212,7 +255,11 @@ impl Bench {
             if found >= expected {
                 return;
             }
-            assert!(started.elapsed() < Duration::from_secs(180), "{found} of {expected} objects\n{}", self.daemon.log());
+            assert!(
+                started.elapsed() < Duration::from_secs(180),
+                "{found} of {expected} objects\n{}",
+                self.daemon.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -236,7 +283,11 @@ impl Bench {
     }
 
     async fn writes(&self) -> f64 {
-        self.sum(|line| ["APPLY", "PATCH", "PUT", "POST", "DELETE"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\""))) && line.contains("dry_run=\"\"")).await
+        self.sum(|line| {
+            ["APPLY", "PATCH", "PUT", "POST", "DELETE"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\"")))
+                && line.contains("dry_run=\"\"")
+        })
+        .await
     }
 
     async fn sum(&self, counts: impl Fn(&str) -> bool) -> f64 {
