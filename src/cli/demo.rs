@@ -79,6 +79,10 @@ impl Demo {
             () = signals.come() => None,
         };
         drop(follower);
+        if let Some(Err(_)) = &played {
+            screen.bad("the daemon's log", "ends with")?;
+            screen.quote(&stage.last_words())?;
+        }
         let ended = self.end(screen, stage).await;
         match played {
             Some(played) => played.and(ended),

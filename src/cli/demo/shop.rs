@@ -126,20 +126,30 @@ impl Checkout {
         origin.fetch(&[&branch], Some(&mut FetchOptions::new()), None)?;
         let parent = repository.find_reference(&format!("refs/remotes/origin/{branch}"))?.peel_to_commit()?;
         let before = parent.tree()?;
-        let mut changes = TreeUpdateBuilder::new();
+        // A file may be edited in several places; `None`: it goes.
+        let mut files: BTreeMap<&str, Option<String>> = BTreeMap::new();
         for edit in edits {
             match edit {
-                Edit::Add { path, text } => {
-                    changes.upsert(*path, repository.blob(text.as_bytes())?, FileMode::Blob);
-                }
+                Edit::Add { path, text } => drop(files.insert(path, Some((*text).to_owned()))),
+                Edit::Remove { path } => drop(files.insert(path, None)),
                 Edit::Replace { path, from, to } => {
-                    let text = self.text_with(&before, path, from)?.replacen(from, to, 1);
-                    changes.upsert(*path, repository.blob(text.as_bytes())?, FileMode::Blob);
-                }
-                Edit::Remove { path } => {
-                    changes.remove(*path);
+                    let text = match files.remove(path).flatten() {
+                        Some(text) => text,
+                        None => self.text(&before, path)?,
+                    };
+                    if !text.contains(from) {
+                        return Err(git2::Error::from_str(&format!("{path} has no `{from}`")));
+                    }
+                    files.insert(path, Some(text.replacen(from, to, 1)));
                 }
             }
+        }
+        let mut changes = TreeUpdateBuilder::new();
+        for (path, text) in files {
+            match text {
+                Some(text) => changes.upsert(path, repository.blob(text.as_bytes())?, FileMode::Blob),
+                None => changes.remove(path),
+            };
         }
         let after = repository.find_tree(changes.create_updated(repository, &before)?)?;
         let author = author()?;
@@ -154,11 +164,9 @@ impl Checkout {
         origin.push(&[format!("{outgoing}:{outgoing}")], None)
     }
 
-    /// The text of a file, in which these words must be.
-    fn text_with(&self, tree: &Tree<'_>, path: &str, words: &str) -> Result<String, git2::Error> {
+    fn text(&self, tree: &Tree<'_>, path: &str) -> Result<String, git2::Error> {
         let blob = self.repository.find_blob(tree.get_path(Path::new(path))?.id())?;
-        let text = String::from_utf8_lossy(blob.content()).into_owned();
-        if text.contains(words) { Ok(text) } else { Err(git2::Error::from_str(&format!("{path} has no `{words}`"))) }
+        Ok(String::from_utf8_lossy(blob.content()).into_owned())
     }
 }
 
@@ -215,6 +223,7 @@ mod tests {
         let edits = [
             Edit::Add { path: "apps/web/base/new.yaml", text: "a: b\n" },
             Edit::Replace { path: "apps/web/base/service.yaml", from: "port: 80", to: "port: 81" },
+            Edit::Replace { path: "apps/web/base/service.yaml", from: "name: http", to: "name: web" },
             Edit::Remove { path: "apps/web/base/ingress.yaml" },
         ];
         let second = checkout.push("dev", "Change this and that", &edits).unwrap();
@@ -222,7 +231,8 @@ mod tests {
         assert_eq!(head(&bare, "dev").unwrap().subject, "Change this and that");
         assert_eq!(head(&bare, "int").unwrap().commit, first.commit);
         assert_eq!(text(&bare, "dev", "apps/web/base/new.yaml").as_deref(), Some("a: b\n"));
-        assert!(text(&bare, "dev", "apps/web/base/service.yaml").unwrap().contains("port: 81"));
+        let service = text(&bare, "dev", "apps/web/base/service.yaml").unwrap();
+        assert!(service.contains("port: 81") && service.contains("name: web\n    port"), "{service}");
         assert_eq!(text(&bare, "dev", "apps/web/base/ingress.yaml"), None);
         assert!(text(&bare, "int", "apps/web/base/ingress.yaml").is_some());
 

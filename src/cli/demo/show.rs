@@ -1,9 +1,9 @@
 //! The live view: the environments as they are, and below them what happens.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::sync::watch;
 
 use super::super::terminal::{Symbol, Table, Terminal, bold, dim};
@@ -55,8 +55,10 @@ fn frame(world: &World, terminal: &Terminal) -> Vec<String> {
     }
     let mut lines: Vec<String> = table.draw(terminal).lines().map(|line| format!("  {line}")).collect();
     lines.push(String::new());
-    let newest = world.news.len().saturating_sub(NEWEST);
-    lines.extend(world.news.iter().skip(newest).map(|news| line(news, terminal)));
+    let mut newest: Vec<&News> = world.news.iter().rev().take(NEWEST).collect();
+    // A push comes to be known a moment later than it happens.
+    newest.sort_by_key(|news| news.at);
+    lines.extend(newest.into_iter().map(|news| line(news, terminal)));
     lines
 }
 

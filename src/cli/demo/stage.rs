@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
@@ -184,7 +184,6 @@ impl Stage {
             Err(error) => Err(error.to_string()),
         })
         .await
-        .with_context(|| self.last_words())
     }
 
     /// `kill -9`.
@@ -200,15 +199,16 @@ impl Stage {
         let Some(daemon) = &mut self.daemon else { bail!("the daemon does not run") };
         match daemon.ended()? {
             None => Ok(()),
-            Some(status) => Err(anyhow!(self.last_words()).context(format!("the daemon ended: {status}"))),
+            Some(status) => bail!("the daemon ended: {status}"),
         }
     }
 
     /// The end of the daemon's log.
     pub(super) fn last_words(&self) -> String {
+        const COUNT: usize = 12;
         let log = self.log_of_this_life();
         let lines: Vec<&str> = log.lines().collect();
-        format!("the daemon's last words:\n{}", lines[lines.len().saturating_sub(8)..].join("\n"))
+        lines[lines.len().saturating_sub(COUNT)..].join("\n")
     }
 
     /// Ends all of it: how the daemon ended.
@@ -262,12 +262,7 @@ impl Stage {
                 Ok(answer) => return Ok(answer),
                 Err(last) => {
                     self.check_daemon()?;
-                    ensure!(
-                        start.elapsed() < SOON,
-                        "{what}: not within {} s: {last}; {}",
-                        SOON.as_secs(),
-                        self.last_words()
-                    );
+                    ensure!(start.elapsed() < SOON, "{what}: not within {} s: {last}", SOON.as_secs());
                 }
             }
             tokio::time::sleep(POLL).await;

@@ -2,9 +2,10 @@
 //!
 //! Each step does one thing to git, to the cluster or to the daemon, and is over when the cluster is as it should be.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -118,22 +119,23 @@ type Operations = Vec<(String, Option<Timestamp>)>;
 
 impl Guide<'_> {
     async fn first_sync(&mut self) -> anyhow::Result<Shown> {
-        let mut sizes = Vec::new();
+        let mut sizes = BTreeSet::new();
         for environment in ENVIRONMENTS {
             let commit = self.head(environment)?.commit;
             self.until(&format!("{environment} is synced and healthy"), FIRST_SYNC, |world| {
                 world.waits_for(environment, &commit).map_or(Ok(()), Err)
             })
             .await?;
-            let (objects, waves) = self.world.borrow().size(environment);
-            sizes.push(format!("{environment} {objects} objects in {waves} waves"));
+            sizes.insert(self.world.borrow().size(environment));
         }
         for environment in ENVIRONMENTS {
             self.check_waves(environment)?;
             self.check_migration(environment).await?;
         }
-        Ok(Shown::new(sizes.join(", "))
-            .quoting("Applications came wave by wave; each migration had ended before its api was made"))
+        let sizes: Vec<String> =
+            sizes.iter().map(|(objects, waves)| format!("{objects} objects in {waves} waves")).collect();
+        Ok(Shown::new(format!("dev, int, prod: {} each", sizes.join(" or ")))
+            .quoting("Applications came wave by wave, and each migration had ended before its api was made."))
     }
 
     /// No Application was made before those of the waves before it had ended their syncs.
@@ -177,7 +179,7 @@ impl Guide<'_> {
         let live = since(pushed);
         self.settled("dev-web", &commit).await?;
         Ok(Shown::new(format!(
-            "web 1.4.1 → 1.5.0 in the cluster {} after the push, healthy after {}",
+            "web 1.4.1 → 1.5.0: in the cluster after {}, healthy after {}",
             took_text(live),
             took_text(since(pushed))
         )))
@@ -248,14 +250,15 @@ impl Guide<'_> {
     }
 
     async fn repair_yaml(&mut self) -> anyhow::Result<Shown> {
-        let edits = [Edit::Replace { path: WEB, from: "replicas\n", to: "replicas:\n" }];
-        self.push("dev", "Write YAML", &edits)?;
-        let edits = [Edit::Replace { path: WEB, from: "newTag: 1.5.0", to: "newTag: 1.5.1" }];
-        let (commit, pushed) = self.push("dev", "Raise web to 1.5.1", &edits)?;
+        let edits = [
+            Edit::Replace { path: WEB, from: "replicas\n", to: "replicas:\n" },
+            Edit::Replace { path: WEB, from: "newTag: 1.5.0", to: "newTag: 1.5.1" },
+        ];
+        let (commit, pushed) = self.push("dev", "Write YAML, and raise web to 1.5.1", &edits)?;
         self.image("dev", "web", ":1.5.1").await?;
         let live = since(pushed);
         self.settled("dev-web", &commit).await?;
-        Ok(Shown::new(format!("web 1.5.1 in the cluster {} after the push, the error is gone", took_text(live))))
+        Ok(Shown::new(format!("web 1.5.1: in the cluster after {}, and the error is gone", took_text(live))))
     }
 
     async fn reach_beyond_the_project(&mut self) -> anyhow::Result<Shown> {
@@ -314,7 +317,7 @@ subjects:
         let elsewhere: Api<PodDisruptionBudget> = self.api("shop-int");
         ensure!(elsewhere.get_opt("web").await?.is_some(), "that of int is gone, too");
         self.settled("dev-web", &commit).await?;
-        Ok(Shown::new(format!("PodDisruptionBudget web pruned {} after the push", took_text(gone))))
+        Ok(Shown::new(format!("PodDisruptionBudget web: pruned after {}", took_text(gone))))
     }
 
     async fn kill_the_daemon(&mut self) -> anyhow::Result<Shown> {
@@ -449,7 +452,7 @@ subjects:
             };
             self.stage.check_daemon()?;
             if tokio::time::timeout_at(deadline, self.world.changed()).await.is_err() {
-                return Err(anyhow!("{what}: not within {} s: {last}; {}", within.as_secs(), self.stage.last_words()));
+                bail!("{what}: not within {} s: {last}", within.as_secs());
             }
         }
     }

@@ -254,7 +254,8 @@ pub(super) fn unsettled(status: &ApplicationStatus, commit: &str) -> Option<Stri
     }
     match &status.operation_state {
         Some(operation) if !operation.phase.is_completed() => return Some(first_line(&operation.message).into()),
-        Some(operation) if operation.phase != OperationPhase::Succeeded => {
+        // What failed for another commit, and is no longer wanted, is history.
+        Some(operation) if operation.phase != OperationPhase::Succeeded && commit_of(operation) == commit => {
             return Some(format!("failed: {}", operation.message));
         }
         None if !status.resources.is_empty() => return Some("has not been synced".into()),
@@ -327,6 +328,10 @@ fn progress(before: &ApplicationStatus, operation: &OperationState, after: &Appl
         });
     }
     found
+}
+
+fn commit_of(operation: &OperationState) -> &str {
+    operation.sync_result.as_ref().map(|result| &*result.revision).unwrap_or_default()
 }
 
 fn out_of_sync(status: &ApplicationStatus) -> Vec<String> {
