@@ -190,11 +190,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     tasks.spawn(server::serve(listener, state, shutdown.clone()));
     tasks.spawn(signals(shutdown.clone()));
 
-    let connection = client::Options {
-        kubeconfig: options.kubeconfig.clone(),
-        context: options.context.clone(),
-    };
+    let connection = client::Options { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
     let cluster = Cluster::connect(connection).await.map_err(Error::Connect)?;
+    cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
     let mirrors = Mirrors::new(options.data_dir.clone(), options.local_repositories);
     let repositories = Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
