@@ -13,7 +13,7 @@ mod world;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -25,6 +25,7 @@ pub use shop::{ENVIRONMENTS, branch, contents};
 
 use self::follow::Follower;
 use self::screen::{Screen, took_text};
+use self::show::Events;
 use self::stage::{Afterwards, NAMESPACE, Stage, eventually};
 use super::terminal::Terminal;
 use super::{Exit, Failure};
@@ -64,14 +65,15 @@ impl Demo {
             stage = self.set_up(screen) => Some(stage?),
             () = signals.come() => None,
         };
-        let Some((mut stage, follower)) = set_up else { return self.interrupted(screen) };
+        let Some((mut stage, follower, began)) = set_up else { return self.interrupted(screen) };
         let world = follower.world();
         let played = tokio::select! {
             played = async {
+                let events = if self.tour { Events::Kept } else { Events::Told };
+                show::first_sync(screen, &mut stage, &world, began, events).await?;
                 if self.tour {
                     tour::tour(screen, &mut stage, world).await
                 } else {
-                    self.wait_for_first_sync(screen, &follower).await?;
                     screen.terminal.print(&format!("\n{}\n", self.explanation()))?;
                     show::show(screen, &mut stage, world).await
                 }
@@ -97,7 +99,7 @@ impl Demo {
     }
 
     /// All that has to run before there is something to see.
-    async fn set_up(&self, screen: &mut Screen<'_>) -> anyhow::Result<(Stage, Follower)> {
+    async fn set_up(&self, screen: &mut Screen<'_>) -> anyhow::Result<(Stage, Follower, Instant)> {
         let afterwards = self.afterwards()?;
         let binaries = find_or_build(screen).await?;
 
@@ -110,7 +112,7 @@ impl Demo {
 
         let path = stage.repository();
         let was_there = path.exists();
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         shop::create(&path).with_context(|| format!("cannot make the repository {}", path.display()))?;
         let branches = ENVIRONMENTS.map(branch).join(" ");
         let kept = if was_there { ", as it was left" } else { "" };
@@ -127,8 +129,9 @@ impl Demo {
         screen.good("leeboard", &format!("listening on {address}"), Some(took))?;
 
         let follower = Follower::start(stage.client(), NAMESPACE, path, &stage.repository_url()?)?;
+        let began = Instant::now();
         stage.make_environments().await?;
-        Ok((stage, follower))
+        Ok((stage, follower, began))
     }
 
     /// What becomes of the directory. One that was kept is not removed by a later demo that goes on from it.
@@ -145,35 +148,6 @@ impl Demo {
             "the tour begins from nothing, and {text} is there already: remove it, or name another directory with --dir"
         );
         Ok(if self.keep || was_kept { Afterwards::Keep } else { Afterwards::Remove })
-    }
-
-    async fn wait_for_first_sync(&self, screen: &mut Screen<'_>, follower: &Follower) -> anyhow::Result<()> {
-        for environment in ENVIRONMENTS {
-            let mut world = follower.world();
-            let seen = world.clone();
-            let doing = || {
-                let world = seen.borrow();
-                let Some((head, _)) = world.heads.get(environment) else { return Vec::new() };
-                let mut lines = vec![world.waits_for(environment, &head.commit).unwrap_or_default()];
-                let news = world.news.iter().skip(world.news.len().saturating_sub(8));
-                lines.extend(news.map(|news| format!("{:<15} {}", news.about, news.what)));
-                lines
-            };
-            let settled = async {
-                world
-                    .wait_for(|world| {
-                        let head = world.heads.get(environment);
-                        head.is_some_and(|(head, _)| world.waits_for(environment, &head.commit).is_none())
-                    })
-                    .await
-                    .map(drop)
-            };
-            let title = format!("first sync of {environment}");
-            let took = screen.during(&title, doing, settled).await?.took;
-            let (objects, waves) = follower.world().borrow().size(environment);
-            screen.good(&title, &format!("{objects} objects in {waves} waves"), Some(took))?;
-        }
-        Ok(())
     }
 
     fn explanation(&self) -> String {

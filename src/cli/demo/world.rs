@@ -7,12 +7,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::get::row;
 use super::shop::Head;
-use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncStatus};
+use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SelectedResource, SyncStatus};
 use crate::api::leeboard::Environment;
+use crate::plan::Why;
 
 /// One look at a kind of objects.
 #[derive(Clone, Debug)]
@@ -28,12 +31,18 @@ pub(super) enum Change<T> {
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct World {
-    /// The newest commit of each environment's branch, and when it was pushed.
-    pub(super) heads: BTreeMap<String, (Head, Timestamp)>,
+    /// The newest commit of each environment's branch.
+    pub(super) heads: BTreeMap<String, Head>,
     pub(super) environments: BTreeMap<String, Environment>,
     pub(super) applications: BTreeMap<String, Application>,
-    /// All that has happened, oldest first.
+    /// All that has happened, in the order in which it came to be known.
     pub(super) news: Vec<News>,
+    /// When each commit was pushed that came while somebody looked.
+    pushes: BTreeMap<String, Timestamp>,
+    /// Environments and applications that have got to the end of a commit: what happens later has another cause.
+    arrived: BTreeSet<(String, String)>,
+    /// When each application's drift was seen that has not been put back yet.
+    drifts: BTreeMap<String, Timestamp>,
 }
 
 /// Something that happened.
@@ -43,8 +52,17 @@ pub(super) struct News {
     /// An environment or an application.
     pub(super) about: String,
     pub(super) what: What,
-    /// How long after the push that caused it.
-    pub(super) after: Option<std::time::Duration>,
+    /// How long after its cause.
+    pub(super) after: Option<(Duration, Cause)>,
+}
+
+/// What something is an effect of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A push.
+    Push,
+    /// A change in the cluster that was seen.
+    Drift,
 }
 
 /// What can happen.
@@ -53,23 +71,25 @@ pub(super) enum What {
     /// A branch has moved.
     Pushed { commit: String, subject: String },
     /// A sync began.
-    Syncing { commit: String, heals: Vec<String> },
-    /// A sync waits, and says for what.
-    Waiting(String),
+    Syncing { commit: String },
     /// A sync has done this.
-    Synced { tally: Tally, heals: bool },
+    Synced(Tally),
+    /// Objects are no longer as git wants them.
+    Drifted(Vec<String>),
+    /// They are again.
+    PutBack(Vec<String>),
     /// A sync has failed, and says why.
     Failed(String),
     /// All that it has works.
     Healthy,
     /// It does not, and this is why.
-    Unhealthy { health: String, message: String },
+    Unhealthy { health: String, reason: String },
     /// Git or the cluster could not be read, or an object is refused; what was applied last stays.
     Complaint(String),
     /// The cause of all complaints is gone.
     Settled,
-    /// Objects are no longer as git wants them.
-    Drifted(Vec<String>),
+    /// All of an environment is at a commit, and healthy.
+    Arrived { commit: String },
 }
 
 /// Good news, bad news, or on the way.
@@ -84,10 +104,10 @@ pub(super) enum Mood {
 impl What {
     pub(super) fn mood(&self) -> Mood {
         match self {
-            What::Synced { .. } | What::Healthy | What::Settled => Mood::Good,
+            What::Synced(_) | What::PutBack(_) | What::Healthy | What::Settled | What::Arrived { .. } => Mood::Good,
             What::Failed(_) | What::Complaint(_) => Mood::Bad,
             What::Unhealthy { health, .. } if health == "Degraded" => Mood::Bad,
-            What::Syncing { .. } | What::Waiting(_) | What::Unhealthy { .. } => Mood::Going,
+            What::Syncing { .. } | What::Unhealthy { .. } => Mood::Going,
             What::Pushed { .. } | What::Drifted(_) => Mood::Note,
         }
     }
@@ -97,18 +117,16 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::Pushed { commit, subject } => write!(f, "pushed {} {subject}", short(commit)),
-            What::Syncing { commit, heals } if heals.is_empty() => write!(f, "syncing {}", short(commit)),
-            What::Syncing { heals, .. } => write!(f, "putting back {}", listed(heals)),
-            What::Waiting(message) => f.write_str(first_line(message)),
-            What::Synced { tally, heals: true } => write!(f, "put back: {tally}"),
-            What::Synced { tally, heals: false } => write!(f, "synced: {tally}"),
+            What::Syncing { commit } => write!(f, "syncing {}", short(commit)),
+            What::Synced(tally) => write!(f, "synced: {tally}"),
+            What::Drifted(objects) => f.write_str(&listed(objects)),
+            What::PutBack(objects) => write!(f, "put back {}", listed(objects)),
             What::Failed(message) => write!(f, "sync failed: {}", first_line(message)),
             What::Healthy => f.write_str("healthy"),
-            What::Unhealthy { health, message } if message.is_empty() => f.write_str(&health.to_lowercase()),
-            What::Unhealthy { health, message } => write!(f, "{}: {}", health.to_lowercase(), first_line(message)),
+            What::Unhealthy { health, reason } => write!(f, "{}: {}", health.to_lowercase(), first_line(reason)),
             What::Complaint(message) => f.write_str(first_line(message)),
             What::Settled => f.write_str("the error is gone"),
-            What::Drifted(objects) => write!(f, "{} changed in the cluster", listed(objects)),
+            What::Arrived { commit } => write!(f, "all of it is at {} and healthy", short(commit)),
         }
     }
 }
@@ -128,7 +146,7 @@ impl Tally {
             match object.status.as_str() {
                 _ if !object.hook_type.is_empty() => tally.hooks += 1,
                 "Pruned" => tally.pruned += 1,
-                "Synced" => tally.applied += 1,
+                "Synced" if object.message != Why::InSync.to_string() => tally.applied += 1,
                 _ => {}
             }
         }
@@ -151,8 +169,9 @@ impl World {
     /// Takes note of where a branch points now.
     pub(super) fn pushed(&mut self, environment: &str, head: Head) {
         let at = Timestamp::try_from(head.pushed).unwrap_or(Timestamp::UNIX_EPOCH);
-        let known = self.heads.insert(environment.into(), (head.clone(), at));
-        if known.is_some_and(|(known, _)| known.commit != head.commit) {
+        let known = self.heads.insert(environment.into(), head.clone());
+        if known.is_some_and(|known| known.commit != head.commit) {
+            self.pushes.insert(head.commit.clone(), at);
             let what = What::Pushed { commit: head.commit, subject: head.subject };
             self.news.push(News { at, about: environment.into(), what, after: None });
         }
@@ -184,26 +203,52 @@ impl World {
 
     fn application_is(&mut self, application: Application, now: Timestamp) {
         let name = application.name().to_owned();
-        let none = ApplicationStatus::default();
-        let before = self.applications.get(&name).and_then(|known| known.status.as_ref()).unwrap_or(&none);
-        let after = application.status.as_ref().unwrap_or(&none);
-        for what in changes(before, after) {
-            let after = self.since_push(&application, &what, now);
-            self.news.push(News { at: now, about: name.clone(), what, after });
+        let before = self.applications.insert(name.clone(), application);
+        let before = before.and_then(|before| before.status).unwrap_or_default();
+        let Some(after) = self.status(&name).cloned() else { return };
+        for what in changes(&before, &after) {
+            let cause = match &what {
+                What::Drifted(_) => {
+                    self.drifts.insert(name.clone(), now);
+                    None
+                }
+                What::PutBack(_) => self.drifts.remove(&name).map(|seen| (seen, Cause::Drift)),
+                _ => self.push_behind(&name, &after.sync.revision),
+            };
+            self.tell(&name, what, cause, now);
         }
-        self.applications.insert(name, application);
+        let commit = after.sync.revision.clone();
+        if unsettled(&after, &commit).is_none() {
+            self.arrived.insert((name, commit));
+        }
+        self.look_for_arrivals(now);
     }
 
-    /// How long after a push something happens to an application that is at the pushed commit. Much later things have
-    /// other causes.
-    fn since_push(&self, application: &Application, what: &What, now: Timestamp) -> Option<std::time::Duration> {
-        const ITS_EFFECT: std::time::Duration = std::time::Duration::from_secs(60);
-        if matches!(what, What::Drifted(_) | What::Synced { heals: true, .. } | What::Waiting(_)) {
-            return None;
+    /// Takes note of environments that have got to the end of what was pushed.
+    fn look_for_arrivals(&mut self, now: Timestamp) {
+        let heads = self.heads.iter().filter(|(_, head)| self.pushes.contains_key(&head.commit));
+        let place = |environment: &str| format!("environment {environment}");
+        let arrived: Vec<(String, String)> = heads
+            .map(|(environment, head)| (environment.clone(), head.commit.clone()))
+            .filter(|(environment, commit)| !self.arrived.contains(&(place(environment), commit.clone())))
+            .filter(|(environment, commit)| self.waits_for(environment, commit).is_none())
+            .collect();
+        for (environment, commit) in arrived {
+            let cause = self.push_behind(&place(&environment), &commit);
+            self.arrived.insert((place(&environment), commit.clone()));
+            self.tell(&environment, What::Arrived { commit }, cause, now);
         }
-        let status = application.status.as_ref()?;
-        let (_, pushed) = self.heads.values().find(|(head, _)| head.commit == status.sync.revision)?;
-        std::time::Duration::try_from(now.duration_since(*pushed)).ok().filter(|after| *after < ITS_EFFECT)
+    }
+
+    fn tell(&mut self, about: &str, what: What, cause: Option<(Timestamp, Cause)>, now: Timestamp) {
+        let after = cause.and_then(|(at, cause)| Some((Duration::try_from(now.duration_since(at)).ok()?, cause)));
+        self.news.push(News { at: now, about: about.into(), what, after });
+    }
+
+    /// The push whose effects something still shows.
+    fn push_behind(&self, name: &str, commit: &str) -> Option<(Timestamp, Cause)> {
+        let over = self.arrived.contains(&(name.to_owned(), commit.to_owned()));
+        self.pushes.get(commit).filter(|_| !over).map(|at| (*at, Cause::Push))
     }
 
     /// The Applications of an environment: its own, and those that this one holds.
@@ -230,8 +275,11 @@ impl World {
         if let Some(name) = missing {
             return Some(format!("{name} has not been looked at"));
         }
-        self.of(environment)
-            .find_map(|(application, status)| Some(format!("{} {}", application.name(), unsettled(status, commit)?)))
+        // The root comes last: what it waits for is in its children.
+        let mut all: Vec<_> = self.of(environment).collect();
+        all.reverse();
+        all.iter()
+            .find_map(|(application, status)| Some(format!("{}: {}", application.name(), unsettled(status, commit)?)))
     }
 
     /// How many objects and waves of Applications an environment has.
@@ -247,29 +295,33 @@ impl World {
 /// What keeps one application from being synced to `commit` and healthy.
 pub(super) fn unsettled(status: &ApplicationStatus, commit: &str) -> Option<String> {
     if let Some(error) = status.conditions.iter().find(|condition| condition.is_error()) {
-        return Some(format!("has an error: {}", error.message));
+        return Some(first_line(&error.message).into());
     }
     if status.sync.revision != commit {
-        return Some(format!("is at {}", short(&status.sync.revision)));
+        return Some(format!("it is at {}", short(&status.sync.revision)));
     }
     match &status.operation_state {
         Some(operation) if !operation.phase.is_completed() => return Some(first_line(&operation.message).into()),
         // What failed for another commit, and is no longer wanted, is history.
         Some(operation) if operation.phase != OperationPhase::Succeeded && commit_of(operation) == commit => {
-            return Some(format!("failed: {}", operation.message));
+            return Some(first_line(&operation.message).into());
         }
-        None if !status.resources.is_empty() => return Some("has not been synced".into()),
+        None if !status.resources.is_empty() => return Some("its first sync".into()),
         _ => {}
     }
     if status.sync.status != SyncStatus::Synced {
-        return Some(format!("is {}", status.sync.status.as_str()));
+        return Some(listed(&out_of_sync(status)));
     }
     match status.health.status.as_deref() {
         Some("Healthy") => None,
-        health => {
-            Some(format!("is {}: {}", health.unwrap_or("of unknown health").to_lowercase(), status.health.message))
-        }
+        _ => Some(first_line(&why_unhealthy(status)).into()),
     }
+}
+
+/// The first object that is not healthy, and why.
+fn why_unhealthy(status: &ApplicationStatus) -> String {
+    let guilty = status.resources.iter().find(|resource| row::is_unhealthy(resource));
+    guilty.map_or_else(|| status.health.message.clone(), row::reason)
 }
 
 /// What the difference of two reports means to a person.
@@ -279,64 +331,76 @@ fn changes(before: &ApplicationStatus, after: &ApplicationStatus) -> Vec<What> {
         status.conditions.iter().filter(|condition| condition.is_error()).map(|c| c.message.clone()).collect()
     };
     let (old, new) = (errors(before), errors(after));
-    found.extend(new.iter().filter(|message| !old.contains(message)).cloned().map(What::Complaint));
+    let operation = after.operation_state.as_ref();
+    // A failed sync says it first, and then stands as a condition.
+    let said = |message: &String| {
+        operation.is_some_and(|o| o.phase.is_completed() && !o.message.is_empty() && message.contains(&o.message))
+    };
+    found.extend(new.iter().filter(|message| !old.contains(message) && !said(message)).cloned().map(What::Complaint));
     if new.is_empty() && !old.is_empty() {
         found.push(What::Settled);
     }
     let same_commit = before.sync.revision == after.sync.revision && !before.sync.revision.is_empty();
-    let was_synced = before.sync.status == SyncStatus::Synced;
-    if same_commit && was_synced && after.sync.status == SyncStatus::OutOfSync {
+    if same_commit && before.sync.status == SyncStatus::Synced && after.sync.status == SyncStatus::OutOfSync {
         found.push(What::Drifted(out_of_sync(after)));
     }
-    if let Some(operation) = &after.operation_state {
-        found.extend(progress(before, operation, after));
-    }
+    found.extend(operation.and_then(|operation| progress(before, operation, after)));
     if before.health.status != after.health.status {
-        found.extend(match after.health.status.as_deref() {
-            Some("Healthy") => Some(What::Healthy),
-            // What is not there yet is not news.
-            None | Some("Missing" | "Unknown") => None,
-            Some(health) => Some(What::Unhealthy { health: health.into(), message: after.health.message.clone() }),
-        });
+        found.extend(health(before, after));
     }
     found
 }
 
 /// What became of an operation.
-fn progress(before: &ApplicationStatus, operation: &OperationState, after: &ApplicationStatus) -> Vec<What> {
-    let mut found = Vec::new();
+fn progress(before: &ApplicationStatus, operation: &OperationState, after: &ApplicationStatus) -> Option<What> {
     let known = before.operation_state.as_ref().filter(|known| known.started_at == operation.started_at);
-    let heals = operation.operation.sync.as_ref().is_some_and(|sync| !sync.resources.is_empty());
-    match known {
-        None if !operation.phase.is_completed() => {
-            let commit = after.sync.revision.clone();
-            let heals = if heals { out_of_sync(after) } else { Vec::new() };
-            found.push(What::Syncing { commit, heals });
-        }
-        Some(known)
-            if !operation.phase.is_completed() && first_line(&known.message) != first_line(&operation.message) =>
-        {
-            found.push(What::Waiting(operation.message.clone()));
-        }
-        _ => {}
+    let healed: Vec<String> = operation.operation.sync.iter().flat_map(|sync| &sync.resources).map(named).collect();
+    let is_new = match operation.phase.is_completed() {
+        true => known.is_none_or(|known| !known.phase.is_completed()),
+        false => known.is_none(),
+    };
+    match operation.phase {
+        _ if !is_new => None,
+        OperationPhase::Succeeded if healed.is_empty() => Some(What::Synced(Tally::of(operation))),
+        OperationPhase::Succeeded => Some(What::PutBack(healed)),
+        phase if phase.is_completed() => Some(What::Failed(operation.message.clone())),
+        // That drift is put back is told by its end, a moment later.
+        _ => healed.is_empty().then(|| What::Syncing { commit: after.sync.revision.clone() }),
     }
-    let was_completed = known.is_some_and(|known| known.phase.is_completed());
-    if operation.phase.is_completed() && !was_completed {
-        found.push(match operation.phase {
-            OperationPhase::Succeeded => What::Synced { tally: Tally::of(operation), heals },
-            _ => What::Failed(operation.message.clone()),
-        });
+}
+
+/// What a new health is worth: progress that a sync or its children's syncs bring is no news.
+fn health(before: &ApplicationStatus, after: &ApplicationStatus) -> Option<What> {
+    let is_root = after.resources.iter().any(|resource| resource.kind == "Application");
+    let is_syncing = [before, after]
+        .iter()
+        .filter_map(|status| status.operation_state.as_ref())
+        .any(|operation| !operation.phase.is_completed());
+    match after.health.status.as_deref()? {
+        "Healthy" => (!is_root).then_some(What::Healthy),
+        "Missing" | "Unknown" => None,
+        "Progressing" if is_root || is_syncing || after.sync.status == SyncStatus::OutOfSync => None,
+        health => Some(What::Unhealthy { health: health.into(), reason: why_unhealthy(after) }),
     }
-    found
+}
+
+fn named(object: &SelectedResource) -> String {
+    format!("{}/{}", object.kind, object.name)
 }
 
 fn commit_of(operation: &OperationState) -> &str {
     operation.sync_result.as_ref().map(|result| &*result.revision).unwrap_or_default()
 }
 
+/// What is not as git wants it, and how that shows.
 fn out_of_sync(status: &ApplicationStatus) -> Vec<String> {
     let drifted = status.resources.iter().filter(|resource| resource.status == Some(SyncStatus::OutOfSync));
-    drifted.map(|resource| format!("{}/{}", resource.kind, resource.name)).collect()
+    let told = drifted.map(|resource| {
+        let is_missing = resource.health.as_ref().is_some_and(|health| health.status.as_deref() == Some("Missing"));
+        let how = if is_missing { "is not in the cluster" } else { "differs from git" };
+        format!("{}/{} {how}", resource.kind, resource.name)
+    });
+    told.collect()
 }
 
 /// `Deployment/web`, `Deployment/web and 2 more`.
