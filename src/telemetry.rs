@@ -14,12 +14,14 @@
 //! | `leeboard_push_duration_seconds` | | from the notice of a push until all that it changes is applied |
 //! | `leeboard_syncs_total` | `phase` | syncs that ended, by the phase in which they ended |
 //! | `leeboard_queue_depth` | `priority` | applications that wait for a worker |
-//! | `leeboard_api_requests_total` | `verb`, `code` | requests to API servers; code 0 means that no answer came |
+//! | `leeboard_api_requests_total` | `verb`, `result` | requests to API servers, tries again included |
 //! | `leeboard_applications` | `sync`, `health` | applications by state |
 //! | `leeboard_webhooks_total` | `provider`, `result` | webhook requests and what became of them |
 //! | `leeboard_build_info` | `version` | always 1 |
 
 use std::io::{self, IsTerminal as _};
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -144,7 +146,7 @@ struct ByPriority {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRequest {
     verb: &'static str,
-    code: u16,
+    result: Outcome,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -180,6 +182,17 @@ pub struct Metrics {
     /// The states that were reported last, so that those that are empty now are set to 0.
     states: Mutex<Vec<ByState>>,
     webhooks: Family<ByWebhook, Counter>,
+    observer: Observer,
+}
+
+/// Reads what is counted elsewhere, or is a state and no count: asked at each scrape, so that it costs nothing between.
+#[derive(Default)]
+struct Observer(OnceLock<Box<dyn Fn(&Metrics) + Send + Sync>>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Observer").field(&self.0.get().is_some()).finish()
+    }
 }
 
 /// From 0.5 ms (a small render) to about 65 s (a slow fetch).
@@ -204,6 +217,7 @@ impl Default for Metrics {
             applications: Family::default(),
             states: Mutex::default(),
             webhooks: Family::default(),
+            observer: Observer::default(),
             registry: Registry::default(),
         };
         let mut timed = |name, help, metric: Durations| registry.register_with_unit(name, help, Unit::Seconds, metric);
@@ -271,9 +285,16 @@ impl Metrics {
         self.queue_depth.get_or_create(&ByPriority { priority }).set(depth);
     }
 
-    /// An API server answered, or did not (`code` 0). Verbs are Kubernetes' own: `get`, `list`, `watch`, `patch` …
-    pub fn requested(&self, verb: &'static str, code: u16) {
-        self.api_requests.get_or_create(&ByRequest { verb, code }).inc();
+    /// So many requests with this verb were made to API servers since the start, and so many of them failed.
+    pub fn requests(&self, verb: &'static str, made: u64, failed: u64) {
+        for (result, count) in [(Outcome::Ok, made.saturating_sub(failed)), (Outcome::Error, failed)] {
+            self.api_requests.get_or_create(&ByRequest { verb, result }).inner().store(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Asks this at each scrape; only the first that is set counts.
+    pub fn observe_with(&self, observer: impl Fn(&Metrics) + Send + Sync + 'static) {
+        let _set_before = self.observer.0.set(Box::new(observer));
     }
 
     /// The states of all applications, one item for each.
@@ -300,6 +321,9 @@ impl Metrics {
 
     /// All metrics in the OpenMetrics text format.
     pub fn to_text(&self) -> String {
+        if let Some(observe) = self.observer.0.get() {
+            observe(self);
+        }
         let mut text = String::new();
         // Writing to a string can't fail, and a metric that could not be written is missing, not wrong.
         let _ = encode(&mut text, &self.registry);
@@ -328,7 +352,7 @@ mod tests {
         metrics.push_applied(took);
         metrics.synced("Succeeded");
         metrics.queued("webhook", 2);
-        metrics.requested("patch", 200);
+        metrics.requests("patch", 3, 1);
         metrics.applications([("Synced", "Healthy"), ("Synced", "Healthy"), ("OutOfSync", "Missing")]);
         metrics.webhook("github", "accepted");
         metrics

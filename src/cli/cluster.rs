@@ -25,8 +25,7 @@ pub(super) struct Target {
 impl Target {
     /// Makes ready to ask the cluster; no request is made yet.
     pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
-        let options =
-            Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        let options = Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
         Ok(Cluster::connect(options).await?)
     }
 }

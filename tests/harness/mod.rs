@@ -10,6 +10,7 @@
 
 mod cluster;
 mod daemon;
+mod proxy;
 mod repo;
 mod world;
 
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions};
+pub use proxy::{Answer, Proxy, Seen};
 pub use repo::Repo;
 pub use world::{A_WHILE, World, install_crds};
 
