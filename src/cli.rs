@@ -11,6 +11,7 @@ mod check;
 mod cluster;
 mod completions;
 mod crds;
+pub mod demo;
 mod get;
 mod health;
 pub mod report;
@@ -43,6 +44,7 @@ enum Command {
     Check(check::Check),
     Get(get::Get),
     Crds(crds::Crds),
+    Demo(demo::Demo),
     Health(health::HealthOf),
     Run(run::Run),
     Completions(completions::Completions),
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&mut terminal),
         Command::Get(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
+        Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),

@@ -15,6 +15,7 @@ mod generate;
 mod load;
 mod order;
 mod origin;
+mod overrides;
 mod patch;
 mod plugin;
 mod resource;
@@ -23,6 +24,7 @@ mod set;
 mod transform;
 
 pub use error::{Error, Problem};
+pub use overrides::{OverridePatch, OverrideTarget, Overrides};
 
 use crate::error::Diagnostic;
 use crate::object::Object;
@@ -57,6 +59,8 @@ pub struct Options {
     pub load_restrictor: LoadRestrictor,
     /// The order of the output.
     pub reorder: Reorder,
+    /// What an Application adds to the kustomization.
+    pub overrides: Overrides,
 }
 
 /// What a build gives.
@@ -83,13 +87,17 @@ pub fn build(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Re
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
 
 fn render(build: &mut Build<'_>, root: &TreePath) -> Result<Vec<Object>, Vec<Error>> {
-    let target = build.target(root)?;
+    let mut target = build.target(root)?;
+    build.options.overrides.apply(&mut target.kustomization, &target.file, &build.loader)?;
+    let attribute = |errors: Vec<Error>| -> Vec<Error> {
+        errors.into_iter().map(|error| overrides::attribute(error, &target.file)).collect()
+    };
     let metadata = &target.kustomization.build_metadata;
     let wants = |what: &str| metadata.iter().any(|text| text.as_str() == what);
     if !metadata.is_empty() {
         build.trace(root);
     }
-    let mut layer = build.layer(&target, None)?;
+    let mut layer = build.layer(&target, None).map_err(attribute)?;
     generate::hash::apply(&mut layer.set)?;
     transform::references::apply(&mut layer.set, &layer.specs)?;
     transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;

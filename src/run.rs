@@ -205,6 +205,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let connection = client::Options { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
     let cluster = Cluster::connect(connection).await.map_err(Error::Connect)?;
+    cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
     let mirrors = Mirrors::new(options.data_dir.clone(), options.local_repositories);
     let repositories = Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());

@@ -140,6 +140,7 @@ impl Build {
                     Order::Legacy => Reorder::Legacy,
                     Order::None => Reorder::None,
                 },
+                ..Options::default()
             };
             let rendered = kustomize::build(files, directory, &options)?;
             return Ok((rendered.objects, rendered.warnings));

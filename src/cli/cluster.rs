@@ -2,10 +2,14 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
+use tokio::time::timeout;
 
+use super::terminal::Terminal;
 use crate::live::client::{Cluster, Options};
 
 /// Which cluster, and where in it the Applications are.
@@ -30,11 +34,25 @@ impl Target {
     }
 }
 
-/// Runs what has to wait for others.
-pub(super) fn wait_for<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+/// After this a person is told what is waited for.
+const UNTOLD: Duration = Duration::from_secs(1);
+/// After this nobody answers.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Runs what has to wait for `whom`, and says so when it takes long.
+pub(super) fn wait_for<T>(whom: &str, terminal: &mut Terminal, work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("cannot start the part that waits for the network")?;
-    Ok(runtime.block_on(work))
+    runtime.block_on(async {
+        let mut work = pin!(work);
+        if let Ok(done) = timeout(UNTOLD, work.as_mut()).await {
+            return Ok(done);
+        }
+        if terminal.is_watched() {
+            terminal.say(&format!("waiting for {whom} …\n"));
+        }
+        timeout(PATIENCE, work).await.map_err(|_| anyhow!("{whom} does not answer since {} s", PATIENCE.as_secs()))
+    })
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use self::row::Row;
 use super::cluster::{Target, wait_for};
-use super::terminal::{Table, Terminal, dim};
+use super::terminal::{Table, Terminal};
 use super::{Exit, Failure, tree as local};
 use crate::api::argo::Application;
 use crate::api::leeboard::Environment;
@@ -58,7 +58,7 @@ pub(super) struct View {
 
 impl Get {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        let mut view = wait_for(self.read())??;
+        let mut view = wait_for("the API server", terminal, self.read())??;
         if let Some(name) = &self.name {
             view = view.of(name).ok_or_else(|| anyhow!("there is no environment and no application `{name}`"))?;
         }
@@ -69,7 +69,7 @@ impl Get {
             None | Some(Output::Wide) => view.tables(self.output == Some(Output::Wide), terminal),
         };
         terminal.print(&text)?;
-        if text.is_empty() {
+        if view.environments.is_empty() && view.applications.is_empty() {
             terminal.say("no environments and no applications\n");
         }
         Ok(Exit::Ok)
@@ -149,18 +149,19 @@ impl View {
         if !text.is_empty() {
             text.push('\n');
         }
-        let headings = ["APPLICATION", "COMMIT", "SYNC", "HEALTH", "AGE", "WAITS FOR"];
-        let mut table = Table::new(headings);
+        let mut table = match wide {
+            true => Table::new(["APPLICATION", "COMMIT", "SYNC", "HEALTH", "AGE", "SOURCE", "WAITS FOR"]),
+            false => Table::new(["APPLICATION", "COMMIT", "SYNC", "HEALTH", "AGE", "WAITS FOR"]),
+        };
         for application in applications {
-            let name = match wide {
-                true => format!("{}/{}", application.namespace(), application.name()),
-                false => application.name().to_owned(),
-            };
-            let mut row = Row::of_application(application, self.now);
+            let row = Row::of_application(application, self.now);
             if wide {
-                row.waits_for = format!("{}  {}", row.waits_for, dim(row::source(application))).trim().to_owned();
+                let name = format!("{}/{}", application.namespace(), application.name());
+                let [name, commit, sync, health, age, waits_for] = row.cells(name);
+                table.row([name, commit, sync, health, age, row::source(application), waits_for]);
+            } else {
+                table.row(row.cells(application.name().to_owned()));
             }
-            table.row(row.cells(name));
         }
         text.push_str(&table.draw(terminal));
         text

@@ -53,6 +53,8 @@ pub struct Terminal {
     width: usize,
     /// A person watches stderr: progress may be drawn there.
     is_watched: bool,
+    /// How many lines of stderr are painted.
+    painted: usize,
 }
 
 /// What lines are cut to when nobody tells how wide they may be.
@@ -71,6 +73,7 @@ impl Terminal {
             unicode: speaks_unicode(),
             width: width.unwrap_or(WIDTH_WITHOUT_A_TERMINAL),
             is_watched: io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            painted: 0,
         }
     }
 
@@ -79,6 +82,7 @@ impl Terminal {
     /// # Errors
     /// When stdout is gone.
     pub fn print(&mut self, result: &str) -> io::Result<()> {
+        self.wipe();
         self.out.write_all(result.as_bytes())?;
         self.out.flush()
     }
@@ -95,8 +99,35 @@ impl Terminal {
 
     /// Tells the person something that is not the result, on stderr. Nothing is left to do when that fails.
     pub fn say(&mut self, text: &str) {
+        self.wipe();
         let _ = self.err.write_all(text.as_bytes());
         let _ = self.err.flush();
+    }
+
+    /// Draws lines below all that was printed, in place of those drawn before. Where nobody watches, nothing is drawn.
+    pub fn paint(&mut self, lines: &[String]) {
+        if !self.is_watched {
+            return;
+        }
+        // A line that the terminal wraps, or one that it has scrolled away, could not be taken back.
+        let size = terminal_size::terminal_size();
+        let (width, height) = size.map_or((self.width, 24), |(width, height)| (width.0.into(), usize::from(height.0)));
+        self.width = width;
+        let lines = &lines[..lines.len().min(height.saturating_sub(1))];
+        self.wipe();
+        let text: String = lines.iter().map(|line| cut(line, width) + "\n").collect();
+        let _ = self.err.write_all(text.as_bytes());
+        let _ = self.err.flush();
+        self.painted = lines.len();
+    }
+
+    /// Takes back what was painted.
+    pub fn wipe(&mut self) {
+        if self.painted > 0 {
+            // Past the stream that takes colours out: it would take these movements out as well.
+            let _ = write!(io::stderr(), "\x1b[{}A\x1b[J", self.painted);
+            self.painted = 0;
+        }
     }
 
     /// How many columns a line may have.

@@ -35,6 +35,8 @@ pub(super) struct Prepared {
     allow_kind_change: bool,
     /// Entries of `patches` make objects remember what they were called, others do not.
     remembers: bool,
+    /// With a target, and in `patchesStrategicMerge`, kustomize writes the patch's labels and annotations anew.
+    settles_marks: bool,
     at: Node,
 }
 
@@ -141,6 +143,7 @@ impl Prepared {
             allow_name_change: patch.allow_name_change,
             allow_kind_change: patch.allow_kind_change,
             remembers: true,
+            settles_marks: patch.target.is_some(),
             at: patch.at.clone(),
         })
     }
@@ -168,6 +171,7 @@ impl Prepared {
             allow_name_change: false,
             allow_kind_change: false,
             remembers: false,
+            settles_marks: false,
             at: patch.at.clone(),
         })
     }
@@ -194,6 +198,7 @@ impl Prepared {
             allow_name_change: false,
             allow_kind_change: false,
             remembers: false,
+            settles_marks: true,
             at: entry.node.clone(),
         })
     }
@@ -293,6 +298,9 @@ impl Prepared {
             resource.remember_id();
         }
         let mut node = patch.node.clone();
+        if self.settles_marks {
+            settle_marks(&mut node);
+        }
         if self.target.is_some() {
             match resource.node.get("apiVersion") {
                 Some(version) => drop(node.insert("apiVersion", version.clone())),
@@ -315,5 +323,23 @@ impl Prepared {
             resource.set_namespace(&namespace);
         }
         Ok(true)
+    }
+}
+
+/// Makes strings of all labels and annotations; without any, the field goes, so that a null does not remove anything.
+fn settle_marks(node: &mut Node) {
+    let Some(metadata) = node.get_mut("metadata") else { return };
+    for field in ["labels", "annotations"] {
+        let Some(marks) = metadata.get_mut(field) else { continue };
+        for entry in marks.as_mapping_mut().into_iter().flatten() {
+            if let Some(scalar) = entry.value.as_scalar() {
+                let unwritten = entry.value.is_null() && !strategic::is_written(&entry.value);
+                let text = if unwritten { "".into() } else { scalar.text.clone() };
+                entry.value = Node::string(text).at_place_of(&entry.value);
+            }
+        }
+        if marks.as_mapping().is_none_or(|entries| entries.is_empty()) {
+            metadata.remove(field);
+        }
     }
 }

@@ -99,7 +99,8 @@ async fn write(cluster: &Cluster, object: &Object, step: &Step, manner: &Manner,
         }
         other => other?,
     };
-    let Some(patch) = done.applied.body.as_ref().and_then(apply::migration) else { return Ok(done) };
+    let live = done.applied.body.as_ref();
+    let Some(patch) = live.and_then(|live| apply::migration(live, &object.api_version())) else { return Ok(done) };
     if step.options.client_side_apply_migration == Some(false) {
         return Ok(done);
     }

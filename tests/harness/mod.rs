@@ -7,6 +7,7 @@
 // Each test binary compiles this module and uses its own part of it.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "shared by several test binaries")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![allow(clippy::needless_pass_by_value, reason = "a callback takes what it is given")]
 
 mod cluster;
 mod daemon;

@@ -86,8 +86,11 @@ impl Drawing<'_> {
             (sync, health) => format!("  {sync}, {health}"),
         };
         let waits_for = row.waits_for.lines().next().map(|why| format!("  {why}")).unwrap_or_default();
-        let commit = row.short_commit();
-        self.text.push_str(format!("{stem}{symbol} {name}  {commit}  {count}{words}{}", dim(waits_for)).trim_end());
+        let commit = match row.short_commit() {
+            "" => String::new(),
+            commit => format!("{commit}  "),
+        };
+        self.text.push_str(format!("{stem}{symbol} {name}  {commit}{count}{words}{}", dim(waits_for)).trim_end());
         self.text.push('\n');
         if !self.seen.insert(place(application)) {
             return;

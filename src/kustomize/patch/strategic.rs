@@ -99,7 +99,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
 }
 
 /// True for `null` and `~`, false for nothing.
-fn is_written(null: &Node) -> bool {
+pub(super) fn is_written(null: &Node) -> bool {
     match null.text() {
         Some(text) => !text.slice(null.span()).trim().is_empty(),
         None => null.as_str().is_some_and(|text| !text.is_empty()),
