@@ -44,7 +44,7 @@ use self::written::Written;
 use crate::api::argo::{Application, Destination, SyncStatus};
 use crate::git::{LocalRepositories, Mirrors};
 use crate::health::Health;
-use crate::live::client::{self, Cluster, Part, Verb};
+use crate::live::client::{self, Cluster, Part};
 use crate::live::watch::LiveStore;
 use crate::object::{Object, ObjectKey, annotation, tracking};
 use crate::plan::PlanKey;
@@ -315,10 +315,6 @@ impl Daemon {
 
     /// What a scrape asks for that is a state, or is counted elsewhere.
     fn observe(&self, metrics: &Metrics) {
-        let counts = self.cluster.counts();
-        for verb in Verb::ALL {
-            metrics.requests(verb.as_str(), counts.made(verb), counts.failed(verb));
-        }
         for (priority, depth) in self.queue.depths() {
             metrics.queued(priority.as_str(), depth);
         }

@@ -14,14 +14,13 @@
 //! | `leeboard_push_duration_seconds` | | from the notice of a push until all that it changes is applied |
 //! | `leeboard_syncs_total` | `phase` | syncs that ended, by the phase in which they ended |
 //! | `leeboard_queue_depth` | `priority` | applications that wait for a worker |
-//! | `leeboard_api_requests_total` | `verb`, `result` | requests to API servers, tries again included |
+//! | `leeboard_api_requests_total` | `verb`, `code` | requests to API servers; code 0 means that no answer came |
 //! | `leeboard_applications` | `sync`, `health` | applications by state |
 //! | `leeboard_webhooks_total` | `provider`, `result` | webhook requests and what became of them |
 //! | `leeboard_build_info` | `version` | always 1 |
 
 use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -146,7 +145,7 @@ struct ByPriority {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRequest {
     verb: &'static str,
-    result: Outcome,
+    code: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -285,11 +284,9 @@ impl Metrics {
         self.queue_depth.get_or_create(&ByPriority { priority }).set(depth);
     }
 
-    /// So many requests with this verb were made to API servers since the start, and so many of them failed.
-    pub fn requests(&self, verb: &'static str, made: u64, failed: u64) {
-        for (result, count) in [(Outcome::Ok, made.saturating_sub(failed)), (Outcome::Error, failed)] {
-            self.api_requests.get_or_create(&ByRequest { verb, result }).inner().store(count, Ordering::Relaxed);
-        }
+    /// An API server answered, or did not (`code` 0). Verbs are Kubernetes' own: `get`, `list`, `watch`, `patch` …
+    pub fn requested(&self, verb: &'static str, code: u16) {
+        self.api_requests.get_or_create(&ByRequest { verb, code }).inc();
     }
 
     /// Asks this at each scrape; only the first that is set counts.
@@ -352,7 +349,7 @@ mod tests {
         metrics.push_applied(took);
         metrics.synced("Succeeded");
         metrics.queued("webhook", 2);
-        metrics.requests("patch", 3, 1);
+        metrics.requested("patch", 200);
         metrics.applications([("Synced", "Healthy"), ("Synced", "Healthy"), ("OutOfSync", "Missing")]);
         metrics.webhook("github", "accepted");
         metrics
