@@ -177,6 +177,9 @@ pub(super) struct Resource {
     pub(super) needs_hash: bool,
     /// Where it was written, or the generator that made it.
     pub(super) origin: Option<Origin>,
+    /// Labels and annotations that one transformer made in several places, as paths. In kustomize these are one and the
+    /// same value: what later changes one of them changes them all.
+    pub(super) shared: Vec<Vec<Vec<SmolStr>>>,
     /// The variables whose values it holds.
     pub(super) variables: Vec<SmolStr>,
     /// What `buildMetadata` says about it.
@@ -196,6 +199,7 @@ impl Resource {
             suffixes: Vec::new(),
             needs_hash: false,
             origin,
+            shared: Vec::new(),
             variables: Vec::new(),
             build_origin: None,
             transformations: Vec::new(),
@@ -263,6 +267,40 @@ impl Resource {
         let id = self.id();
         let former = Former { kind: id.gvk.kind.clone(), name: id.name.clone(), namespace: id.effective_namespace() };
         self.formers.push(former);
+    }
+
+    /// Gives all places of a shared value what `change` has made of one of them; `said` is what a patch says there.
+    pub(super) fn change_shared<E>(
+        &mut self,
+        said: Option<&Node>,
+        change: impl FnOnce(&mut Resource) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        if self.shared.is_empty() {
+            return change(self);
+        }
+        let before: Vec<Option<SmolStr>> =
+            self.shared.iter().map(|places| places.iter().find_map(|path| text_at(&self.node, path))).collect();
+        let result = change(self)?;
+        let mut shared = std::mem::take(&mut self.shared);
+        for (places, before) in shared.iter_mut().zip(before) {
+            places.retain(|path| text_at(&self.node, path).is_some());
+            // A patch goes through the fields by name: what it says last holds.
+            let new = match said {
+                Some(said) => places.iter().rev().find_map(|path| text_at(said, path)),
+                None => places
+                    .iter()
+                    .find_map(|path| text_at(&self.node, path).filter(|text| Some(text) != before.as_ref())),
+            };
+            let Some(new) = new else { continue };
+            for path in &*places {
+                if let Some(node) = path.iter().try_fold(&mut self.node, |node, part| node.get_mut(part)) {
+                    *node = Node::string(new.clone()).at_place_of(node);
+                }
+            }
+        }
+        shared.retain(|places| places.len() > 1);
+        self.shared = shared;
+        Ok(result)
     }
 
     /// True when kustomize would keep notes about it in its annotations.
@@ -355,4 +393,10 @@ pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut 
         *found = Node::mapping();
     }
     found.is_mapping().then_some(found)
+}
+
+/// The text of the scalar at the end of a path through mappings.
+fn text_at(node: &Node, path: &[SmolStr]) -> Option<SmolStr> {
+    let found = path.iter().try_fold(node, |node, part| node.get(part))?;
+    found.as_scalar().map(|scalar| scalar.text.clone())
 }

@@ -139,31 +139,44 @@ fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), E
         .collect();
     for at in selected {
         let Some(resource) = set.list_mut().get_mut(at) else { continue };
-        for (text, steps, written) in &paths {
-            if structured::write(&mut resource.node, steps, value, &target.options) {
-                continue;
+        resource.change_shared(None, |resource| copy_into(resource, value, target, &paths).map(|()| true))?;
+    }
+    Ok(())
+}
+
+/// Fields as they were written, in parts, and where they were written.
+type Paths<'a> = [(SmolStr, Vec<SmolStr>, &'a Node)];
+
+fn copy_into(
+    resource: &mut Resource,
+    value: &Node,
+    target: &ReplacementTarget,
+    paths: &Paths<'_>,
+) -> Result<(), Error> {
+    for (text, steps, written) in paths {
+        if structured::write(&mut resource.node, steps, value, &target.options) {
+            continue;
+        }
+        let missing = |resource: &Resource| {
+            Error::at(written, Problem::NoField { path: text.to_string(), of: resource.id().to_string() })
+        };
+        let create = if target.options.create { path::Create::Like(value) } else { path::Create::Nothing };
+        let steps: Option<Vec<Step>> = steps.iter().map(|step| Step::new(step)).collect();
+        let Some(steps) = steps else {
+            return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
+        };
+        let mut failure = None;
+        let mut change = |node: &mut Node| {
+            if failure.is_none() {
+                failure = write(node, value, &target.options, written).err();
             }
-            let missing = |resource: &Resource| {
-                Error::at(written, Problem::NoField { path: text.to_string(), of: resource.id().to_string() })
-            };
-            let create = if target.options.create { path::Create::Like(value) } else { path::Create::Nothing };
-            let steps: Option<Vec<Step>> = steps.iter().map(|step| Step::new(step)).collect();
-            let Some(steps) = steps else {
-                return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
-            };
-            let mut failure = None;
-            let mut change = |node: &mut Node| {
-                if failure.is_none() {
-                    failure = write(node, value, &target.options, written).err();
-                }
-            };
-            let found = path::visit(&mut resource.node, &steps, create, &mut change);
-            if let Some(error) = failure {
-                return Err(error);
-            }
-            if found != Lookup::Found {
-                return Err(missing(resource));
-            }
+        };
+        let found = path::visit(&mut resource.node, &steps, create, &mut change);
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if found != Lookup::Found {
+            return Err(missing(resource));
         }
     }
     Ok(())
