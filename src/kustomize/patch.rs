@@ -268,9 +268,10 @@ impl Prepared {
                 if selected.is_empty() {
                     return Ok(());
                 }
-                let list = set.list_mut();
+                let mut renamed = false;
                 for at in selected {
-                    let Some(resource) = list.get_mut(at) else { continue };
+                    let Some(resource) = set.body_mut(at) else { continue };
+                    let id = resource.id();
                     if self.remembers {
                         resource.remember_id();
                     }
@@ -288,6 +289,10 @@ impl Prepared {
                     {
                         metadata.remove("annotations");
                     }
+                    renamed |= resource.id() != id;
+                }
+                if renamed {
+                    set.list_mut();
                 }
                 if errors.is_empty() { Ok(()) } else { Err(errors) }
             }
@@ -326,6 +331,11 @@ impl Prepared {
     }
 
     fn merge(&self, set: &mut Set, schemas: &Schemas, patch: &Resource, selected: &[usize]) -> Result<(), Error> {
+        /// The values that one patch may bring into all objects together.
+        const MAX_VALUES: usize = 10_000_000;
+        if patch.values.saturating_mul(selected.len()) > MAX_VALUES {
+            return Err(Error::at(&self.at, Problem::TooManyValues { limit: MAX_VALUES }));
+        }
         let mut deleted = Vec::new();
         let renames = self.allow_name_change || self.allow_kind_change;
         for at in selected {

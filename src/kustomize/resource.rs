@@ -173,6 +173,8 @@ pub(super) struct Resource {
     pub(super) prefixes: Vec<SmolStr>,
     /// Suffixes that its name was given, innermost first.
     pub(super) suffixes: Vec<SmolStr>,
+    /// How many values it held when it was read.
+    pub(super) values: usize,
     /// True for generated objects whose name shall end in the hash of their content.
     pub(super) needs_hash: bool,
     /// Where it was written, or the generator that made it.
@@ -193,6 +195,7 @@ impl Resource {
     pub(super) fn new(node: Node) -> Self {
         let origin = node.origin();
         Resource {
+            values: count(&node),
             node,
             formers: Vec::new(),
             prefixes: Vec::new(),
@@ -393,6 +396,26 @@ pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut 
         *found = Node::mapping();
     }
     found.is_mapping().then_some(found)
+}
+
+/// How many values a tree holds, itself included.
+pub(super) fn count(node: &Node) -> usize {
+    let below: usize = match (node.as_sequence(), node.as_mapping()) {
+        (Some(items), _) => items.iter().map(count).sum(),
+        (_, Some(entries)) => entries.iter().map(|entry| count(&entry.value)).sum(),
+        _ => 0,
+    };
+    below + 1
+}
+
+/// How deep a tree is; 1 for a scalar.
+pub(super) fn depth(node: &Node) -> usize {
+    let below = match (node.as_sequence(), node.as_mapping()) {
+        (Some(items), _) => items.iter().map(depth).max(),
+        (_, Some(entries)) => entries.iter().map(|entry| depth(&entry.value)).max(),
+        _ => None,
+    };
+    below.unwrap_or_default() + 1
 }
 
 /// The text of the scalar at the end of a path through mappings.

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::file::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
-use crate::kustomize::resource::{Gvk, Id, Resource};
+use crate::kustomize::resource::{Gvk, Id, Resource, count, depth};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
@@ -14,6 +14,12 @@ use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
 /// Where a value comes from, and where it goes when no field is given.
 const DEFAULT_FIELD: &str = "metadata.name";
 
+/// How large a copied value may be.
+const MAX_VALUES: usize = 10_000;
+
+/// How deep an object may get by copying.
+const MAX_DEPTH: usize = 500;
+
 /// Copies all values, one replacement after the other.
 ///
 /// # Errors
@@ -21,6 +27,10 @@ const DEFAULT_FIELD: &str = "metadata.name";
 pub(in crate::kustomize) fn apply(set: &mut Set, replacements: &[Replacement]) -> Result<(), Error> {
     for replacement in replacements {
         let value = value(set, replacement)?;
+        // Each could double the object that it copies from and into.
+        if count(&value) > MAX_VALUES {
+            return Err(Error::at(&replacement.at, Problem::TooManyValues { limit: MAX_VALUES }));
+        }
         for target in &replacement.targets {
             copy(set, &value, target)?;
         }
@@ -154,6 +164,9 @@ fn copy_into(
     paths: &Paths<'_>,
 ) -> Result<(), Error> {
     for (text, steps, written) in paths {
+        if steps.len() + depth(value) > MAX_DEPTH {
+            return Err(Error::at(written, Problem::TooNested { limit: MAX_DEPTH }));
+        }
         if structured::write(&mut resource.node, steps, value, &target.options) {
             continue;
         }
