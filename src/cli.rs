@@ -12,10 +12,13 @@ mod cluster;
 mod completions;
 mod crds;
 pub mod demo;
+mod diff;
 mod get;
 mod health;
+mod nearest;
 pub mod report;
 mod run;
+mod subject;
 pub mod terminal;
 mod tree;
 
@@ -43,6 +46,7 @@ enum Command {
     Build(build::Build),
     Check(check::Check),
     Get(get::Get),
+    Diff(diff::Diff),
     Crds(crds::Crds),
     Demo(demo::Demo),
     Health(health::HealthOf),
@@ -66,6 +70,8 @@ pub enum Exit {
     Ok,
     /// It was looked for differences, and there are some; or for problems, and there are some.
     Found,
+    /// It could not be told, or not done; what is wrong was said.
+    Trouble,
 }
 
 /// Why a command did not end as asked.
@@ -91,24 +97,28 @@ pub fn main() -> ExitCode {
         Command::Build(command) => command.run(&mut terminal),
         Command::Check(command) => command.run(&mut terminal),
         Command::Get(command) => command.run(&mut terminal),
+        Command::Diff(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };
+    // As diff(1) has it, 1 is a difference.
+    let trouble = ExitCode::from(if matches!(arguments.command, Command::Diff(_)) { 2 } else { 1 });
     match done {
         Ok(Exit::Ok) => ExitCode::SUCCESS,
         Ok(Exit::Found) => ExitCode::from(1),
+        Ok(Exit::Trouble) => trouble,
         Err(Failure::Problems(problems)) => {
             terminal.say(&problems.draw(&terminal));
-            ExitCode::from(1)
+            trouble
         }
         // Whoever reads our output has seen enough.
         Err(Failure::Other(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure::Other(error)) => {
             terminal.say(&report::failure(&error, &terminal));
-            ExitCode::from(1)
+            trouble
         }
     }
 }

@@ -41,8 +41,9 @@ use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
 use self::written::Written;
-use crate::api::argo::{Application, Destination};
+use crate::api::argo::{Application, Destination, SyncStatus};
 use crate::git::{LocalRepositories, Mirrors};
+use crate::health::Health;
 use crate::live::client::{self, Cluster, Part};
 use crate::live::watch::LiveStore;
 use crate::object::{Object, ObjectKey, annotation, tracking};
@@ -99,8 +100,12 @@ pub enum Error {
 
 /// Applications that are worked on at once; those that only wait do not count.
 const SLOTS: usize = 64;
-/// How long what is under way may take to end at shutdown.
-const GRACE: Duration = Duration::from_secs(4);
+/// How long syncs under way may take to reach a safe point at shutdown: all of it has to fit into five seconds.
+const GRACE: Duration = Duration::from_millis(2500);
+/// How long giving the lease away may take: without an API server it just expires.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long all other tasks may take to end.
+const TIDY_UP: Duration = Duration::from_secs(1);
 
 /// All that the daemon's tasks share.
 pub struct Daemon {
@@ -141,6 +146,14 @@ pub struct Target {
     pub cluster: Cluster,
     /// What it holds of what we manage.
     pub store: LiveStore,
+}
+
+/// How the work has come to its end.
+enum Stopped {
+    /// Nothing is being written any more.
+    Wholly,
+    /// Something may still be.
+    InTheMiddle,
 }
 
 /// A bounded pool for renders: they are CPU work, and as many at once as there are cores is best.
@@ -213,13 +226,23 @@ pub async fn run(options: Options) -> Result<(), Error> {
         parts: RwLock::default(),
         options,
     });
+    let observed = Arc::downgrade(&daemon);
+    daemon.metrics.observe_with(move |metrics| {
+        if let Some(daemon) = observed.upgrade() {
+            daemon.observe(metrics);
+        }
+    });
     let ended = daemon.lead(&readiness, secrets, hinted).await;
     shutdown.cancel();
+    if ended.is_err() {
+        // Another daemon leads: whatever is still under way here must not be waited for.
+        return ended;
+    }
     tasks.close();
-    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+    let tidy_up = async { tokio::join!(tasks.wait(), daemon.live.shutdown()) };
+    if tokio::time::timeout(TIDY_UP, tidy_up).await.is_err() {
         warn!("Some work did not end in time; it is found again at the next start");
     }
-    daemon.live.shutdown().await;
     info!("Stopped");
     ended
 }
@@ -243,18 +266,24 @@ impl Daemon {
             readiness.ready();
             info!(applications = self.written.applications().len(), "Ready");
         }
-        let ended = tokio::select! {
-            () = self.work() => Ok(()),
-            Some(holder) = is_lost.recv() => Err(Error::LeaseLost(holder)),
+        let stopped = tokio::select! {
+            stopped = self.work() => stopped,
+            Some(holder) = is_lost.recv() => return Err(Error::LeaseLost(holder)),
         };
-        if ended.is_ok() {
-            lease::release(self).await;
+        match stopped {
+            Stopped::Wholly => {
+                if tokio::time::timeout(FAREWELL, lease::release(self)).await.is_err() {
+                    warn!("Lease not given away; it expires");
+                }
+            }
+            // Who still writes must not let another begin.
+            Stopped::InTheMiddle => warn!("A sync did not reach a safe point in time; it goes on at the next start"),
         }
-        ended
+        Ok(())
     }
 
     /// Hands out jobs until shutdown.
-    async fn work(self: &Arc<Self>) {
+    async fn work(self: &Arc<Self>) -> Stopped {
         let slots = Arc::new(Semaphore::new(SLOTS));
         let running = TaskTracker::new();
         loop {
@@ -278,9 +307,24 @@ impl Daemon {
             });
         }
         running.close();
-        if tokio::time::timeout(GRACE, running.wait()).await.is_err() {
-            warn!("A sync did not reach a safe point in time; it goes on at the next start");
+        match tokio::time::timeout(GRACE, running.wait()).await {
+            Ok(()) => Stopped::Wholly,
+            Err(_) => Stopped::InTheMiddle,
         }
+    }
+
+    /// What a scrape asks for that is a state, or is counted elsewhere.
+    fn observe(&self, metrics: &Metrics) {
+        for (priority, depth) in self.queue.depths() {
+            metrics.queued(priority.as_str(), depth);
+        }
+        let applications = self.written.applications();
+        metrics.applications(applications.iter().map(|application| {
+            let status = application.status.as_ref();
+            let health = status.and_then(|status| status.health.status.as_deref()).and_then(Health::parse);
+            let sync = status.map_or(SyncStatus::Unknown, |status| status.sync.status);
+            (sync.as_str(), health.unwrap_or(Health::Unknown).as_str())
+        }));
     }
 
     /// The destination of an application.
@@ -345,8 +389,9 @@ impl Daemon {
         self.parts.read().get(part_of).cloned()
     }
 
-    /// Writes a patch of ours to an Application and remembers the answer.
-    async fn patch_application(&self, application: &Application, patch: &Value) {
+    /// Writes a patch of ours to an Application and remembers the answer. False when it is not written: then the
+    /// application is looked at again soon.
+    async fn patch_application(&self, application: &Application, patch: &Value) -> bool {
         let key = application_key(application);
         match self.cluster.merge_patch(&key, crate::api::VERSION, Part::Whole, patch).await {
             Ok(applied) => {
@@ -354,12 +399,14 @@ impl Daemon {
                 if let Some(newest) = newest {
                     self.written.wrote_application(newest);
                 }
+                true
             }
-            Err(client::Error::NotFound(_)) => {}
+            Err(client::Error::NotFound(_)) => false,
             Err(error) => {
                 let words = error.message().unwrap_or_default();
                 warn!(application = application.name(), %error, words, "Status not written");
                 self.queue.push_after(application.name(), Priority::Timer, Duration::from_secs(5));
+                false
             }
         }
     }

@@ -12,15 +12,30 @@ use tokio::time::timeout;
 use super::terminal::Terminal;
 use crate::live::client::{Cluster, Options};
 
-/// Which cluster, and where in it the Applications are.
+/// Which cluster.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Target {
+pub(super) struct Connection {
     /// File with the way to the cluster [default: as kubectl finds it]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig [default: the current one]
     #[arg(long, value_name = "NAME")]
     context: Option<String>,
+}
+
+impl Connection {
+    /// Makes ready to ask the cluster; no request is made yet.
+    pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
+        let options = Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        Ok(Cluster::connect(options).await?)
+    }
+}
+
+/// Which cluster, and where in it the Applications are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Target {
+    #[command(flatten)]
+    connection: Connection,
     /// Namespace of the Applications [default: all]
     #[arg(short, long)]
     pub(super) namespace: Option<String>,
@@ -29,8 +44,7 @@ pub(super) struct Target {
 impl Target {
     /// Makes ready to ask the cluster; no request is made yet.
     pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
-        let options = Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
-        Ok(Cluster::connect(options).await?)
+        self.connection.connect().await
     }
 }
 

@@ -112,7 +112,11 @@ pub(super) async fn acquire(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) ->
     let mut candidate = Candidate::new(identity());
     let mut told: Option<String> = None;
     loop {
-        match turn(daemon, &mut candidate).await {
+        let turn = tokio::select! {
+            () = daemon.shutdown.cancelled() => return false,
+            turn = turn(daemon, &mut candidate) => turn,
+        };
+        match turn {
             Ok(None) => break,
             Ok(Some(holder)) if told.as_ref() != Some(&holder) => {
                 info!(holder, "Another daemon leads; waiting for its lease");

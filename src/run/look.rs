@@ -411,7 +411,11 @@ fn source_name(sources: &[Source], index: usize) -> String {
 /// All problems of a render in one condition: repository and commit first, then each with its place.
 fn problems_of(problems: &[Diagnostic], repository: &str, commit: &Commit) -> Trouble {
     let repository = RepoUrl::parse(repository).map(|url| url.to_string()).unwrap_or_default();
-    let listed: Vec<_> = problems.iter().take(20).map(ToString::to_string).collect();
+    let told = |problem: &Diagnostic| {
+        let notes = problem.notes.iter().map(|note| format!(", {note}"));
+        std::iter::once(problem.to_string()).chain(notes).collect::<String>()
+    };
+    let listed: Vec<_> = problems.iter().take(20).map(told).collect();
     let more = problems.len().saturating_sub(listed.len());
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let message = format!("{repository} at {}: {}{more}", commit.short(), listed.join("; "));

@@ -86,11 +86,16 @@ impl Reconciliation<'_> {
                 namespace: resource.key.namespace.as_deref().unwrap_or_default().to_owned(),
             })
             .collect();
+        let waits_for: Vec<_> =
+            plan.refusals.iter().filter(|refusal| refusal.is_transient()).map(ToString::to_string).collect();
+        let waits_for = (!waits_for.is_empty()).then(|| waits_for.join("; "));
         decide::decide(&Situation {
             application: &self.application,
             revisions,
             status: plan.sync_status(),
             only_prunes: differing().all(|resource| resource.requires_pruning),
+            waits_for: waits_for.as_deref(),
+            is_noop: plan.is_noop(),
             would_empty: plan.refusals.iter().any(|refusal| matches!(refusal, crate::plan::Refusal::WouldEmpty)),
             out_of_sync: &out_of_sync,
             now: now(),
@@ -258,14 +263,14 @@ impl Clear {
 
 impl Daemon {
     /// Writes what changed of an Application's status, and what else is durable about it, in one patch; nothing when
-    /// nothing did.
+    /// nothing did. False when it could not be written.
     pub async fn write_status(
         &self,
         application: &Application,
         status: ApplicationStatus,
         clear: Clear,
         memory: &Memory,
-    ) {
+    ) -> bool {
         let newest = self.written.application(application.name());
         let application = newest.as_deref().unwrap_or(application);
         let as_value = |status: &ApplicationStatus| serde_json::to_value(status).unwrap_or(Value::Null);
@@ -292,8 +297,8 @@ impl Daemon {
             patch["operation"] = Value::Null;
         }
         if patch == json!({}) {
-            return;
+            return true;
         }
-        self.patch_application(application, &patch).await;
+        self.patch_application(application, &patch).await
     }
 }

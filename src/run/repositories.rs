@@ -3,8 +3,9 @@
 //! **In:** which application follows which revisions; hints that something was pushed. **Out:** the commit of each
 //! revision, and a push on the queue for every application whose commit moved. **May not:** render or decide.
 //!
-//! A repository is asked when somebody hints (webhook, notify), else every interval with jitter; errors double the
-//! wait. An answer that is an error leaves the applications what they have: it is told to them as an error.
+//! A repository is asked when somebody hints (webhook, notify), else every interval with jitter; after an error it is
+//! asked again soon, then at ever longer intervals. An answer that is an error leaves the applications what they have:
+//! it is told to them as an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use super::queue::{Priority, Queue};
 use crate::git::{Change, Commit, Error, Mirrors, RepoUrl, Watch};
 use crate::telemetry::{Metrics, Outcome};
 
-/// The longest wait between two tries to reach a repository that can't be reached.
+/// The first wait before a repository that could not be reached is asked again; each failure doubles it.
+const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+/// The longest such wait, unless the interval is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
 /// All repositories in use; clones share them.
@@ -44,6 +47,8 @@ struct Repository {
     url: RepoUrl,
     /// Rung by a hint: ask now.
     hint: Notify,
+    /// Rung when a refresh has failed, whoever asked for it: the next try is due sooner.
+    failed: Notify,
     state: Mutex<State>,
 }
 
@@ -174,7 +179,12 @@ impl Repositories {
         if let Some(repository) = repositories.get(url) {
             return repository.clone();
         }
-        let repository = Arc::new(Repository { url: url.clone(), hint: Notify::new(), state: Mutex::default() });
+        let repository = Arc::new(Repository {
+            url: url.clone(),
+            hint: Notify::new(),
+            failed: Notify::new(),
+            state: Mutex::default(),
+        });
         repositories.insert(url.clone(), repository.clone());
         let this = self.clone();
         let kept = repository.clone();
@@ -191,6 +201,10 @@ impl Repositories {
                 () = self.0.shutdown.cancelled() => return,
                 () = repository.hint.notified() => true,
                 () = pushed(files.as_ref()) => true,
+                () = repository.failed.notified() => {
+                    due = Instant::now() + self.wait(repository);
+                    continue;
+                }
                 () = sleep_until(due) => false,
             };
             let revisions: Vec<String> = repository.state.lock().revisions.keys().cloned().collect();
@@ -210,7 +224,7 @@ impl Repositories {
         let interval = if state.interval.is_zero() { Duration::from_secs(60) } else { state.interval };
         let wait = match state.failures {
             0 => interval,
-            failures => interval.saturating_mul(1 << failures.min(6)).min(LONGEST_BACKOFF.max(interval)),
+            failures => FIRST_BACKOFF.saturating_mul(1 << (failures - 1).min(6)).min(LONGEST_BACKOFF.max(interval)),
         };
         // Up to a tenth longer, different for each repository, so that they don't all ask at once.
         let spread = xxhash_rust::xxh3::xxh3_64(repository.url.normal().as_bytes()) % 100;
@@ -242,6 +256,7 @@ impl Repositories {
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
+                repository.failed.notify_one();
                 if state.failures == 1 {
                     warn!(repository = %repository.url, %error, "Repository not reached");
                 } else {

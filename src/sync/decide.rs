@@ -25,6 +25,10 @@ pub struct Situation<'a> {
     pub only_prunes: bool,
     /// Git has nothing left, and `allowEmpty` is not set.
     pub would_empty: bool,
+    /// What has to come first without anybody's commit, a kind for instance: a sync begun now would only fail.
+    pub waits_for: Option<&'a str>,
+    /// A sync would change nothing: what differs is left as it is.
+    pub is_noop: bool,
     /// What differs: self-heal syncs these only.
     pub out_of_sync: &'a [SelectedResource],
     /// The time.
@@ -110,6 +114,9 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
     if situation.status != SyncStatus::OutOfSync || (situation.only_prunes && !automated.prune) {
         return Decision::Rest;
     }
+    if let Some(what) = situation.waits_for {
+        return Decision::Blocked(what.to_owned());
+    }
     let revision = situation.revisions.join(", ");
     if automated.prune && !automated.allow_empty && situation.would_empty {
         return Decision::Blocked(format!(
@@ -128,17 +135,21 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
     let mut trigger = Trigger::Commit;
     if let Some(last) = last.filter(|last| last.phase.is_completed() && asks_for_these(last, situation)) {
         if last.phase != OperationPhase::Succeeded {
-            return Decision::Blocked(format!("Failed last sync attempt to [{revision}]: {}", last.message));
+            // Other options than those that have failed, `CreateNamespace=true` for instance, are worth an attempt.
+            if last.operation.sync.as_ref().is_some_and(|before| asks_alike(before, &sync)) {
+                return Decision::Blocked(format!("Failed last sync attempt to [{revision}]: {}", last.message));
+            }
+        } else {
+            if !automated.self_heal || situation.is_noop {
+                return Decision::Rest;
+            }
+            match self_heal_wait(last, situation.now) {
+                Some(wait) => return Decision::Later(wait),
+                None => trigger = Trigger::SelfHeal,
+            }
+            sync.resources = situation.out_of_sync.to_vec();
+            sync.auto_heal_attempts_count = Some(attempts(last, situation.now) + 1);
         }
-        if !automated.self_heal {
-            return Decision::Rest;
-        }
-        match self_heal_wait(last, situation.now) {
-            Some(wait) => return Decision::Later(wait),
-            None => trigger = Trigger::SelfHeal,
-        }
-        sync.resources = situation.out_of_sync.to_vec();
-        sync.auto_heal_attempts_count = Some(attempts(last, situation.now) + 1);
     }
     let operation = Operation {
         sync: Some(sync),
@@ -169,6 +180,11 @@ fn retry_of(last: &OperationState, now: Timestamp) -> Decision {
         Some(wait) => Decision::Later(wait),
         None => start(last.operation.clone(), Trigger::Retry, tried),
     }
+}
+
+/// True when one sync is done as the other is.
+fn asks_alike(one: &SyncOperation, other: &SyncOperation) -> bool {
+    one.prune == other.prune && one.sync_options == other.sync_options
 }
 
 /// True when the operation was about the commits and sources that are wanted now.
@@ -254,6 +270,8 @@ mod tests {
             status,
             only_prunes: false,
             would_empty: false,
+            waits_for: None,
+            is_noop: false,
             out_of_sync: &[],
             now: at(0),
         };

@@ -237,5 +237,7 @@ pub fn failure(error: &Error, key: &ObjectKey, object: Option<&Object>) -> Failu
             None => format!("{key}: {error}{place}"),
         },
     };
-    Failure { message, is_transient: error.is_transient() }
+    // Rights and policies are given by people, or by another object of the same sync: no commit need follow.
+    let may_be_granted = matches!(error, Error::Forbidden(_) | Error::Unauthorized(_) | Error::AdmissionRefused { .. });
+    Failure { message, is_transient: error.is_transient() || may_be_granted }
 }

@@ -11,6 +11,7 @@
 
 mod cluster;
 mod daemon;
+mod proxy;
 mod repo;
 mod world;
 
@@ -20,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions};
+pub use proxy::{Answer, Proxy, Seen};
 pub use repo::Repo;
 pub use world::{A_WHILE, World, install_crds};
 
