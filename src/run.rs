@@ -208,7 +208,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
     let mirrors = Mirrors::new(options.data_dir.clone(), options.local_repositories);
-    let repositories = Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
+    let claims = Claims::default();
+    let repositories =
+        Repositories::new(mirrors, queue.clone(), claims.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
     let daemon = Arc::new(Daemon {
         live: LiveStore::new(cluster.clone()),
         cluster,
@@ -217,7 +219,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         queue,
         environments: Queue::default(),
         metrics,
-        claims: Claims::default(),
+        claims,
         renders: RenderPool::new(),
         plan_key,
         shutdown: shutdown.clone(),
@@ -332,16 +334,16 @@ impl Daemon {
     /// # Errors
     /// A sentence when no such cluster is known.
     pub fn destination(&self, destination: &Destination) -> Result<Target, String> {
+        if destination.name.is_some() && destination.server.is_some() {
+            return Err("spec.destination: write either `name` or `server`, not both".into());
+        }
         let is_ours = destination.is_in_cluster() || destination.server.as_deref() == Some(self.cluster.server());
         if is_ours {
             return Ok(Target { cluster: self.cluster.clone(), store: self.live.clone() });
         }
         match (&destination.name, &destination.server) {
             (None, None) => Err("spec.destination: write either `name` or `server`".into()),
-            (Some(_), Some(_)) => Err("spec.destination: write either `name` or `server`, not both".into()),
-            (Some(cluster), None) | (None, Some(cluster)) => {
-                Err(format!("destination cluster `{cluster}` is not known"))
-            }
+            (Some(cluster), _) | (None, Some(cluster)) => Err(format!("destination cluster `{cluster}` is not known")),
         }
     }
 
@@ -381,6 +383,7 @@ impl Daemon {
         self.memories.lock().remove(name);
         self.repositories.forget(name);
         self.claims.set(&SmolStr::new(name), std::iter::empty());
+        self.claims.looked(name, self.claims.now());
         self.parts.write().retain(|_, application| application != name);
     }
 

@@ -194,6 +194,18 @@ pub async fn look(
     memory: &mut Memory,
     asked: &Asked,
 ) -> Result<Look, Trouble> {
+    let began = daemon.claims.now();
+    let look = look_at(daemon, application, memory, asked).await;
+    daemon.claims.looked(application.name(), began);
+    look
+}
+
+async fn look_at(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    asked: &Asked,
+) -> Result<Look, Trouble> {
     let spec = &application.spec;
     let sources: Vec<Source> =
         if asked.sources.is_empty() { spec.sources().into_iter().cloned().collect() } else { asked.sources.clone() };
