@@ -193,7 +193,9 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
     if errors.is_empty() { Ok(resources) } else { Err(errors) }
 }
 
-fn check(node: &Node) -> Result<(), Error> {
+/// # Errors
+/// When the node is no object, or has no kind or name.
+pub(super) fn check(node: &Node) -> Result<(), Error> {
     if !node.is_mapping() {
         return Err(Error::at(node, Problem::NotAnObject { found: node.describe() }));
     }
