@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::resource::written_text;
 use crate::yaml::{Entry, Node};
 
 /// Merging by key compares each element with each.
@@ -70,7 +71,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
         (Some(dest), Patch::Says(patch)) if dest.is_null() => add(patch, schema),
         // A null that was written stays; a field with nothing behind it goes.
         (Some(dest), Patch::Silent) if dest.is_null() => {
-            Ok(if is_written(dest) { Outcome::Keep } else { Outcome::Clear })
+            Ok(if written_text(dest).is_empty() { Outcome::Clear } else { Outcome::Keep })
         }
         (Some(dest), Patch::Same) if dest.is_null() => Ok(Outcome::Clear),
         (Some(_), Patch::Says(patch)) if patch.is_null() => Ok(Outcome::Clear),
@@ -95,14 +96,6 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                 })
             }
         }
-    }
-}
-
-/// True for `null` and `~`, false for nothing.
-pub(super) fn is_written(null: &Node) -> bool {
-    match null.text() {
-        Some(text) => !text.slice(null.span()).trim().is_empty(),
-        None => null.as_str().is_some_and(|text| !text.is_empty()),
     }
 }
 
