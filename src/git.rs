@@ -1,1 +1,39 @@
-//! (being written)
+//! Mirrors of repositories, and snapshots of their commits.
+//!
+//! **In:** a repository's address, revisions, credentials. **Out:** [`Commit`]s and [`Snapshot`]s, or an [`Error`] in
+//! one sentence. **May not:** check anything out, spawn a process, run a hook, follow a link or a redirect to another
+//! server, or lose what it had because of an answer that is odd, partial or missing.
+//!
+//! [`Mirrors`] holds one [`Mirror`] per repository. `Mirror::refresh` asks the server where revisions stand
+//! (`remote`, over `http` or `local`, speaking `protocol`), fetches one pack with what moved into the bare repository
+//! (`store`), and moves its refs last (`follow`). Objects are kept and read by libgit2; the network is ours, because libgit2
+//! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
+
+mod credentials;
+mod egress;
+mod error;
+mod follow;
+mod http;
+mod known_hosts;
+mod local;
+mod mirror;
+mod mirrors;
+mod oid;
+mod packet;
+mod protocol;
+mod remote;
+mod revision;
+mod snapshot;
+mod ssh;
+mod store;
+mod url;
+mod watch;
+
+pub use credentials::{CredentialStore, Credentials, CredentialsError, Secret};
+pub use error::{Distrust, Error};
+pub use mirror::{Change, Followed, Mirror, Refreshed};
+pub use mirrors::{LocalRepositories, Mirrors};
+pub use oid::{Commit, NotAnOid, Oid};
+pub use snapshot::{Kind, Snapshot, TreeEntry};
+pub use url::{Endpoint, RepoUrl, Scheme, UrlError};
+pub use watch::{Watch, WatchError};

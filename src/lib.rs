@@ -2,14 +2,18 @@
 //!
 //! Data flows one way, and so do the imports: a module may use those above it in this list, never those below
 //! (`tests/layers.rs` reads the `use` lines and fails on an arrow that points back).
+//!
+//! An empty line stands between all of them so that no tool sorts them.
 
 /// Where a problem is and what to do about it: what every module's error becomes at the edge.
 pub mod error;
+
 /// Logs and metric names, in one place.
 pub mod telemetry;
 
 /// One Kubernetes object: its key, its order, whose it is, which of its fields are ours.
 pub mod object;
+
 /// YAML as the ecosystem reads and writes it, with spans, comments and styles kept.
 pub mod yaml;
 
@@ -18,27 +22,36 @@ pub mod api;
 
 /// Mirrors of repositories, and snapshots of their commits.
 pub mod git;
-/// The native kustomize engine.
-pub mod kustomize;
-/// From files to a manifest: the objects that git wants.
-pub mod render;
+
 /// From an application to the files it is rendered from.
 pub mod source;
 
+/// The native kustomize engine.
+pub mod kustomize;
+
+/// From files to a manifest: the objects that git wants.
+pub mod render;
+
 /// Is an object healthy.
 pub mod health;
+
 /// What the cluster holds of what we manage, from watches; and how requests reach it.
 pub mod live;
+
 /// The pure function from manifest and live view to a plan.
 pub mod plan;
+
 /// Executes a plan, resumes it, reports it.
 pub mod sync;
 
-/// The command line.
-pub mod cli;
-/// The daemon: controllers, queue, lease, shutdown.
-pub mod run;
-/// A real control plane on loopback, for the demo and the tests.
-pub mod sandbox;
 /// HTTP: webhooks, health, metrics.
 pub mod server;
+
+/// The daemon: controllers, queue, lease, shutdown.
+pub mod run;
+
+/// A real control plane on loopback, for the demo and the tests.
+pub mod sandbox;
+
+/// The command line.
+pub mod cli;

@@ -10,4 +10,4 @@ pub mod pace;
 pub mod record;
 pub mod watch;
 
-pub use record::{LiveView, Record};
+pub use record::{KindVersion, LiveView, Record};

@@ -1,3 +1,7 @@
 //! Parses the command line and hands over; see `leeboard::cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    leeboard::cli::main()
+}

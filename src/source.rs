@@ -1,12 +1,17 @@
 //! From an application to the files it is rendered from.
 //!
-//! **In:** a snapshot (a commit in a mirror) or a local directory. **Out:** [`Files`], a confined view that records
-//! what was read ([`ReadSet`]). **May not:** write, follow a link out of the tree, or reach the network.
+//! **In:** a snapshot (a commit in a mirror) or a local directory. **Out:** [`Files`], a confined view of a tree;
+//! [`Recording`], the same that notes what was read ([`ReadSet`]). **May not:** write, follow a link out of the tree,
+//! or reach the network.
+//!
+//! Read [`files`] for what a renderer sees, [`readset`] for when a render has to be made again.
 
+pub mod detect;
 pub mod files;
 pub mod local;
 pub mod readset;
 pub mod snapshot;
+mod walk;
 
 pub use files::{Entry, Error, Files, TreePath};
-pub use readset::{ReadSet, Recording};
+pub use readset::{Id, Identified, Located, ReadSet, Recording};

@@ -46,5 +46,7 @@ pub const INVENTORY: &str = "leeboard.dev/inventory";
 pub const PLAN: &str = "leeboard.dev/plan";
 /// On a root Application: the environment whose cluster directory it is.
 pub const ENVIRONMENT: &str = "leeboard.dev/environment";
-/// On a root Application: the hash of a plan whose prunes a person confirmed, beyond the shrink guard.
+/// On an Application: `<plan> <phase> <wave>`, where the sync under way stands.
+pub const PROGRESS: &str = "leeboard.dev/progress";
+/// On an Application: the hash of a plan whose prunes a person confirmed, beyond the shrink guard.
 pub const CONFIRM_PRUNE: &str = "leeboard.dev/confirm-prune";

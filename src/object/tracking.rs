@@ -60,8 +60,13 @@ impl fmt::Display for Tracking {
 ///
 /// `applyset-<base64url(sha256("<name>.<namespace>.<kind>.<group>"))>-v1`, the parent being the Application.
 pub fn part_of(application: &str, namespace: &str) -> SmolStr {
+    applyset(application, namespace, "Application", "argoproj.io")
+}
+
+/// The id of the ApplySet whose parent is this object.
+pub fn applyset(name: &str, namespace: &str, kind: &str, group: &str) -> SmolStr {
     use base64::Engine as _;
-    let parent = format!("{application}.{namespace}.Application.argoproj.io");
+    let parent = format!("{name}.{namespace}.{kind}.{group}");
     let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(Sha256::digest(parent.as_bytes()));
     smol_str::format_smolstr!("applyset-{hash}-v1")
 }

@@ -1,15 +1,285 @@
 //! What a render looked at: valid until something of it changes.
+//!
+//! A render asks its [`Files`] for entries, contents and listings; [`Recording`] notes each question with the identity
+//! of its answer. Two trees that give the same answers give the same manifest, so a later commit is checked by asking
+//! the same questions again, without reading a file: a directory of git whose tree has kept its id answers for all
+//! below it at once, so the work follows what a commit changed and not what the render read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use super::TreePath;
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-/// Paths with what was seen there, absences included.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadSet {
-    /// By path; the value is the object id of what was there, or `None` when nothing was.
-    pub seen: BTreeMap<TreePath, Option<[u8; 20]>>,
+use super::{Entry, Error, Files, TreePath};
+
+/// The identity of a file's content or of a whole directory: equal ids mean equal bytes.
+pub type Id = [u8; 20];
+
+/// What stands at a path, with its identity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// File or directory, links followed; `None` when nothing is there.
+    pub entry: Option<Entry>,
+    /// Of a file's content, or of all that is below a directory; `None` when it has no cheap identity.
+    pub id: Option<Id>,
+    /// True when a symbolic link was followed on the way: the directories in the path do not tell its identity then.
+    pub through_link: bool,
 }
 
-/// A [`Files`](super::Files) that records what is asked of another.
-pub struct Recording;
+/// A tree whose parts have identities.
+pub trait Identified: Files {
+    /// What stands at `path`.
+    ///
+    /// # Errors
+    /// Those of [`Files::entry`].
+    fn locate(&self, path: &TreePath) -> Result<Located, Error>;
+
+    /// True when `path` itself is a symbolic link; the links in the directories above it do not count.
+    ///
+    /// # Errors
+    /// Those of [`Files::entry`].
+    fn is_link(&self, path: &TreePath) -> Result<bool, Error>;
+
+    /// True when the directory at `path` may hold symbolic links, so that its listing hangs on what is elsewhere.
+    fn holds_links(&self, path: &TreePath) -> bool;
+}
+
+/// What was seen at one path. A question that was not asked stays `None` and can't invalidate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// What stood there; `Some(None)` when nothing did.
+    entry: Option<Option<Entry>>,
+    /// The content of the file.
+    content: Option<Id>,
+    /// The names and entries of the directory.
+    listing: Option<Id>,
+    /// Whether the path itself is a symbolic link.
+    is_link: Option<bool>,
+    /// The answer hung on a symbolic link: the id of the directory around it says nothing.
+    through_link: bool,
+    /// The answer was an error, or had no identity: never valid again.
+    unknown: bool,
+}
+
+/// What a render looked at, absences and listings included, with the identity of each answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadSet {
+    seen: BTreeMap<TreePath, Seen>,
+    /// The ids of the directories that were read from and of those above them; `None` when nothing was there.
+    directories: BTreeMap<TreePath, Option<Id>>,
+}
+
+impl ReadSet {
+    /// True when every question that the render asked has the same answer in `tree`.
+    ///
+    /// An error counts as a change: the new render will tell it.
+    pub fn is_valid_for(&self, tree: &dyn Identified) -> bool {
+        self.is_valid_given(tree, &mut Unchanged::default())
+    }
+
+    /// The same, sharing what is found out about directories between the read sets that are compared with one tree.
+    pub fn is_valid_given(&self, tree: &dyn Identified, unchanged: &mut Unchanged) -> bool {
+        // Every render reads something; one that did not has nothing to be known by.
+        !self.seen.is_empty()
+            && self.seen.iter().all(|(path, seen)| {
+                if seen.unknown {
+                    return false;
+                }
+                let covered = !seen.through_link && self.is_unchanged_above(path, tree, unchanged);
+                covered || seen.still_holds(path, tree)
+            })
+    }
+
+    /// Takes in what another render looked at, whose result became part of this one.
+    pub fn extend(&mut self, other: &ReadSet) {
+        for (path, seen) in &other.seen {
+            self.seen.entry(path.clone()).or_default().merge(seen);
+        }
+        self.directories.extend(other.directories.iter().map(|(path, id)| (path.clone(), *id)));
+    }
+
+    /// The paths that were asked for.
+    pub fn paths(&self) -> impl Iterator<Item = &TreePath> {
+        self.seen.keys()
+    }
+
+    /// True when the directory that holds `path`, or one above it, is the same tree as it was.
+    fn is_unchanged_above(&self, path: &TreePath, tree: &dyn Identified, unchanged: &mut Unchanged) -> bool {
+        let directory = path.parent().unwrap_or_default();
+        self.is_unchanged(&directory, tree, unchanged)
+    }
+
+    fn is_unchanged(&self, directory: &TreePath, tree: &dyn Identified, unchanged: &mut Unchanged) -> bool {
+        let Some(before) = self.directories.get(directory) else { return false };
+        let known = (directory.clone(), *before);
+        if let Some(known) = unchanged.0.get(&known) {
+            return *known;
+        }
+        let same = directory.parent().is_some_and(|parent| self.is_unchanged(&parent, tree, unchanged))
+            || match (before, tree.locate(directory)) {
+                (Some(before), Ok(now)) => now.id == Some(*before) && !now.through_link,
+                _ => false,
+            };
+        unchanged.0.insert(known, same);
+        same
+    }
+}
+
+/// Which directories of one tree were found to be what they were.
+#[derive(Debug, Default)]
+pub struct Unchanged(HashMap<(TreePath, Option<Id>), bool>);
+
+impl Seen {
+    fn still_holds(&self, path: &TreePath, tree: &dyn Identified) -> bool {
+        let Ok(now) = tree.locate(path) else { return false };
+        self.entry.is_none_or(|entry| now.entry == entry)
+            && self.content.is_none_or(|before| content_of(path, now, tree) == Some(before))
+            && self.is_link.is_none_or(|before| tree.is_link(path) == Ok(before))
+            && self.listing.is_none_or(|before| tree.list(path).is_ok_and(|names| listing_id(&names) == before))
+    }
+
+    fn merge(&mut self, other: &Seen) {
+        // Both looked at the same commit; were they not, neither answer could be trusted.
+        let differs = |a: Option<Id>, b: Option<Id>| matches!((a, b), (Some(a), Some(b)) if a != b);
+        let contradiction = matches!((self.entry, other.entry), (Some(a), Some(b)) if a != b)
+            || differs(self.content, other.content)
+            || differs(self.listing, other.listing)
+            || matches!((self.is_link, other.is_link), (Some(a), Some(b)) if a != b);
+        self.entry = self.entry.or(other.entry);
+        self.content = self.content.or(other.content);
+        self.listing = self.listing.or(other.listing);
+        self.is_link = self.is_link.or(other.is_link);
+        self.through_link |= other.through_link;
+        self.unknown |= other.unknown || contradiction;
+    }
+}
+
+/// The identity of a file's content, computed when the tree does not know it.
+fn content_of(path: &TreePath, located: Located, tree: &dyn Identified) -> Option<Id> {
+    located.id.or_else(|| tree.read(path).ok().map(|bytes| content_id(&bytes)))
+}
+
+/// The identity of a listing: names and what they are, not what is in them.
+fn listing_id(names: &[(String, Entry)]) -> Id {
+    let mut hash = Xxh3Default::new();
+    for (name, entry) in names {
+        hash.update(&(name.len() as u64).to_le_bytes());
+        hash.update(name.as_bytes());
+        hash.update(match entry {
+            Entry::File => b"f",
+            Entry::Directory => b"d",
+        });
+    }
+    widened(hash.digest128())
+}
+
+fn content_id(bytes: &[u8]) -> Id {
+    widened(xxh3_128(bytes))
+}
+
+/// A fast hash is enough: it is compared with hashes of the same author's files, in memory only.
+fn widened(hash: u128) -> Id {
+    let mut id = [0; 20];
+    id[..16].copy_from_slice(&hash.to_le_bytes());
+    id
+}
+
+/// A [`Files`] that notes every question that is asked of another, with the identity of its answer.
+pub struct Recording<'a> {
+    tree: &'a dyn Identified,
+    read_set: Mutex<ReadSet>,
+}
+
+impl<'a> Recording<'a> {
+    /// Records what is asked of `tree`.
+    pub fn new(tree: &'a dyn Identified) -> Self {
+        Recording { tree, read_set: Mutex::default() }
+    }
+
+    /// Takes in what a part that was rendered earlier looked at, when its result is used again.
+    pub fn extend(&self, read_set: &ReadSet) {
+        self.read_set.lock().extend(read_set);
+    }
+
+    /// True when `path` itself is a symbolic link.
+    ///
+    /// # Errors
+    /// Those of [`Files::entry`].
+    pub fn is_link(&self, path: &TreePath) -> Result<bool, Error> {
+        let located = self.tree.locate(path);
+        let is_link = self.tree.is_link(path);
+        self.note(path, &located, |seen| match is_link {
+            Ok(is_link) => seen.is_link = Some(is_link),
+            Err(_) => seen.unknown = true,
+        });
+        is_link
+    }
+
+    /// What was asked so far.
+    pub fn into_read_set(self) -> ReadSet {
+        self.read_set.into_inner()
+    }
+
+    /// Asks where `path` leads and notes the answer; `add` tells what else was learnt.
+    fn note(&self, path: &TreePath, located: &Result<Located, Error>, add: impl FnOnce(&mut Seen)) {
+        let mut read_set = self.read_set.lock();
+        let seen = read_set.seen.entry(path.clone()).or_default();
+        match located {
+            Ok(located) => {
+                seen.entry = Some(located.entry);
+                seen.through_link |= located.through_link;
+                add(seen);
+            }
+            Err(_) => seen.unknown = true,
+        }
+        let mut directory = path.parent();
+        while let Some(at) = directory {
+            if read_set.directories.contains_key(&at) {
+                break;
+            }
+            // A directory behind a link has no identity of its own path; nor has one that can't be read.
+            let located = self.tree.locate(&at).ok().filter(|located| !located.through_link);
+            directory = at.parent();
+            read_set.directories.insert(at, located.and_then(|located| located.id));
+        }
+    }
+}
+
+impl Files for Recording<'_> {
+    fn entry(&self, path: &TreePath) -> Result<Option<Entry>, Error> {
+        let located = self.tree.locate(path);
+        self.note(path, &located, |_| {});
+        located.map(|located| located.entry)
+    }
+
+    fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, Error> {
+        let located = self.tree.locate(path);
+        let read = self.tree.read(path);
+        self.note(path, &located, |seen| match &read {
+            Ok(bytes) => {
+                let known = located.as_ref().ok().and_then(|located| located.id);
+                seen.content = Some(known.unwrap_or_else(|| content_id(bytes)));
+            }
+            // What stands there tells it.
+            Err(Error::NotFound { .. } | Error::NotAFile { .. }) => {}
+            Err(_) => seen.unknown = true,
+        });
+        read
+    }
+
+    fn list(&self, path: &TreePath) -> Result<Vec<(String, Entry)>, Error> {
+        let located = self.tree.locate(path);
+        let names = self.tree.list(path);
+        let holds_links = self.tree.holds_links(path);
+        self.note(path, &located, |seen| match &names {
+            Ok(names) => {
+                seen.listing = Some(listing_id(names));
+                seen.through_link |= holds_links;
+            }
+            Err(Error::NotFound { .. } | Error::NotADirectory { .. }) => {}
+            Err(_) => seen.unknown = true,
+        });
+        names
+    }
+}

@@ -1,0 +1,242 @@
+//! Leeboard's own kind: `Environment`, the front door.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
+use super::{LEEBOARD_GROUP, VERSION, duration, impl_resource, is_false, lenient};
+use crate::object::annotation;
+
+/// An environment branch, a cluster directory in it, and the cluster that it is for.
+///
+/// The cluster directory becomes one Application of the environment's name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Environment {
+    /// Always `leeboard.dev/v1alpha1`.
+    #[serde(default = "api_version")]
+    pub api_version: String,
+    /// Always `Environment`.
+    #[serde(default = "kind")]
+    pub kind: String,
+    /// Name, namespace.
+    pub metadata: ObjectMeta,
+    /// What a user wrote.
+    pub spec: EnvironmentSpec,
+    /// What was found; a subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub status: Option<EnvironmentStatus>,
+}
+
+fn api_version() -> String {
+    format!("{LEEBOARD_GROUP}/{VERSION}")
+}
+
+fn kind() -> String {
+    "Environment".into()
+}
+
+impl_resource!(Environment, LEEBOARD_GROUP, "Environment", "environments");
+
+impl Environment {
+    /// The environment with this name.
+    pub fn new(name: &str, namespace: &str, spec: EnvironmentSpec) -> Self {
+        Environment {
+            api_version: api_version(),
+            kind: kind(),
+            metadata: ObjectMeta {
+                name: Some(name.into()),
+                namespace: Some(namespace.into()),
+                ..ObjectMeta::default()
+            },
+            spec,
+            status: None,
+        }
+    }
+
+    /// `metadata.name`, which is also its Application's.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// `metadata.namespace`.
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The Application that its cluster directory becomes.
+    pub fn root_application(&self) -> Application {
+        let spec = ApplicationSpec {
+            source: Some(Source {
+                repo_url: self.spec.repo_url.clone(),
+                path: Some(self.spec.path().to_owned()),
+                target_revision: Some(self.spec.branch().to_owned()),
+                ..Source::default()
+            }),
+            destination: self.spec.destination(),
+            project: self.spec.project().to_owned(),
+            sync_policy: Some(self.spec.sync_policy()),
+            ..ApplicationSpec::default()
+        };
+        let mut application = Application::new(self.name(), self.namespace(), spec);
+        let mark = (annotation::ENVIRONMENT.to_owned(), self.name().to_owned());
+        application.metadata.annotations = Some([mark].into());
+        application
+    }
+}
+
+/// What a user wrote about an [`Environment`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvironmentSpec {
+    /// The repository: `https://…`, `ssh://…`, `git@host:path` or `file:///…`.
+    #[serde(rename = "repoURL")]
+    pub repo_url: String,
+    /// The environment branch; the repository's default branch when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// The cluster directory, relative to the repository's root; the root itself when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The cluster; the one that Leeboard runs in when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Destination>,
+    /// The AppProject whose rules hold for what the cluster directory holds; `default` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// When and how to sync. When absent: automated, with self-heal and prune.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sync_policy: Option<SyncPolicy>,
+    /// How often the branch is looked at when nobody notifies; 1m when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Leave the cluster as it is until this is false again.
+    #[serde(skip_serializing_if = "is_false")]
+    pub suspend: bool,
+}
+
+impl EnvironmentSpec {
+    /// The default of [`EnvironmentSpec::interval`].
+    pub const INTERVAL: Duration = Duration::from_secs(60);
+    /// What [`EnvironmentSpec::interval`] may not go below.
+    pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(10);
+
+    /// The branch, or `HEAD` for the repository's default branch.
+    pub fn branch(&self) -> &str {
+        self.branch.as_deref().filter(|branch| !branch.is_empty()).unwrap_or("HEAD")
+    }
+
+    /// The cluster directory; `.` is the repository's root.
+    pub fn path(&self) -> &str {
+        self.path.as_deref().map(|path| path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or(".")
+    }
+
+    /// The cluster.
+    pub fn destination(&self) -> Destination {
+        self.destination.clone().filter(|d| d.server.is_some() || d.name.is_some()).unwrap_or_else(|| Destination {
+            name: Some(Destination::IN_CLUSTER_NAME.into()),
+            namespace: self.destination.as_ref().and_then(|d| d.namespace.clone()),
+            server: None,
+        })
+    }
+
+    /// The AppProject's name.
+    pub fn project(&self) -> &str {
+        self.project.as_deref().filter(|project| !project.is_empty()).unwrap_or("default")
+    }
+
+    /// When and how to sync; while it is suspended, only a person starts a sync.
+    pub fn sync_policy(&self) -> SyncPolicy {
+        let by_itself = || SyncPolicy {
+            automated: Some(Automated { prune: true, self_heal: true, ..Automated::default() }),
+            ..SyncPolicy::default()
+        };
+        let mut policy = self.sync_policy.clone().unwrap_or_else(by_itself);
+        if let Some(automated) = policy.automated.as_mut().filter(|_| self.suspend) {
+            automated.enabled = Some(false);
+        }
+        policy
+    }
+
+    /// How often the branch is looked at when nobody notifies; never shorter than the shortest allowed.
+    pub fn interval(&self) -> Duration {
+        self.interval
+            .as_deref()
+            .and_then(duration::parse)
+            .map_or(Self::INTERVAL, |interval| interval.max(Self::SHORTEST_INTERVAL))
+    }
+}
+
+/// What was found about an [`Environment`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvironmentStatus {
+    /// The `metadata.generation` that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub observed_generation: Option<i64>,
+    /// The branch's newest commit that was seen.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub commit: Option<String>,
+    /// The first line of its message.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub subject: Option<String>,
+    /// Of its Application.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub sync: Option<SyncStatus>,
+    /// The worst of its Application and that one's children.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub health: Option<HealthStatus>,
+    /// As Kubernetes writes them; `Ready` sums up.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
+    pub conditions: Vec<Condition>,
+    /// Name of its Application, in the same namespace.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub application: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn environment(spec: &serde_json::Value) -> Environment {
+        crate::api::decode(&json!({"metadata": {"name": "dev", "namespace": "leeboard"}, "spec": spec})).unwrap()
+    }
+
+    #[test]
+    fn little_needs_to_be_written() {
+        let spec = environment(&json!({"repoURL": "https://git.example.com/x.git"})).spec;
+        assert_eq!((spec.branch(), spec.path(), spec.project()), ("HEAD", ".", "default"));
+        assert_eq!(spec.interval(), EnvironmentSpec::INTERVAL);
+        assert!(spec.destination().is_in_cluster());
+        let automated = spec.sync_policy().automated.unwrap();
+        assert!(automated.is_on() && automated.prune && automated.self_heal && !automated.allow_empty);
+    }
+
+    #[test]
+    fn an_interval_is_never_too_short() {
+        for (text, seconds) in [("5m", 300), ("10s", 10), ("1s", 10), ("soon", 60)] {
+            let spec = environment(&json!({"repoURL": "x", "interval": text})).spec;
+            assert_eq!(spec.interval().as_secs(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_cluster_directory_becomes_an_application() {
+        let environment = environment(&json!({
+            "repoURL": "file:///srv/x.git", "branch": "env/dev", "path": "clusters/dev/", "suspend": true,
+            "destination": {"server": "https://10.0.0.1:6443", "namespace": "shop"}, "project": "team",
+        }));
+        let application = environment.root_application();
+        assert_eq!((application.name(), application.namespace()), ("dev", "leeboard"));
+        assert_eq!(application.annotation(annotation::ENVIRONMENT), Some("dev"));
+        assert_eq!(application.destination_namespace(), Some("shop"));
+        assert_eq!(application.spec.project(), "team");
+        assert!(!application.spec.is_automated(), "it is suspended");
+        let sources = application.spec.sources();
+        assert_eq!((sources[0].path(), sources[0].revision()), (Some("clusters/dev"), "env/dev"));
+    }
+}

@@ -1,0 +1,149 @@
+//! `diff`: what a sync would change, and in which order, before it does.
+
+mod files;
+mod show;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::Args;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+
+use self::show::{Report, Shown};
+use super::cluster::Connection;
+use super::subject::change::{self, Foretold};
+use super::subject::{View, application, directory, random};
+use super::terminal::Terminal;
+use super::{Exit, Failure, Format, report, tree};
+use crate::object::secret::MaskKey;
+use crate::plan::{Action, Plan, Run};
+
+/// Show what a sync would change: the plan, and each object's difference
+///
+/// For a directory or an application of the cluster; a directory of that name wins. Exits with 0 when nothing would
+/// change, with 1 when something would, and with 2 when that cannot be told. Values of Secrets are never shown. For
+/// example: leeboard diff apps/web/overlays/dev -n shop
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// A directory, or an application's name
+    #[arg(value_name = "DIR|APP", required_unless_present_any = ["live", "desired"])]
+    what: Option<String>,
+    #[command(flatten)]
+    manner: directory::Manner,
+    /// For an application: branch, tag or commit instead of its own
+    #[arg(long, value_name = "REVISION")]
+    revision: Option<String>,
+    /// Where a directory's objects go that name no namespace; or where the Application is
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Lines around each change
+    #[arg(short = 'U', long, value_name = "LINES", default_value_t = 3)]
+    unified: usize,
+    /// Write the result for programs
+    #[arg(short, long, value_name = "FORMAT")]
+    output: Option<Format>,
+    #[command(flatten)]
+    connection: Connection,
+    #[command(flatten)]
+    files: files::Files,
+}
+
+/// What a person names on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Directory(PathBuf),
+    Application(String),
+}
+
+impl What {
+    /// A directory that is there, or that can only be meant as one; else an application.
+    pub(super) fn of(text: &str) -> Self {
+        let looks_like_a_path =
+            text.starts_with(['.', '/', '~']) || text.ends_with('/') || text.matches('/').count() > 1;
+        if looks_like_a_path || Path::new(text).is_dir() {
+            What::Directory(text.into())
+        } else {
+            What::Application(text.to_owned())
+        }
+    }
+}
+
+impl Diff {
+    pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        if let Some(exit) = self.files.compared()? {
+            return Ok(exit);
+        }
+        let runtime = runtime()?;
+        let done = runtime.block_on(self.compare(terminal));
+        // What still waits for an answer is not waited for.
+        runtime.shutdown_background();
+        done
+    }
+
+    async fn compare(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let cluster = directory::connect(&self.connection).await?;
+        terminal.paint(&[format!("asking {} …", cluster.server())]);
+        let namespace = self.namespace.as_deref();
+        let subject = match What::of(self.what.as_deref().unwrap_or_default()) {
+            What::Directory(path) => directory::Local::open(&path, &self.manner)?.subject(&cluster, namespace).await?,
+            What::Application(name) => {
+                let found = application::find(&cluster, &name, namespace).await?;
+                let asked = application::Asked { revision: self.revision.clone(), prune: self.manner.prune };
+                application::subject(&cluster, &found, &asked).await?
+            }
+        };
+        terminal.paint(&[format!("comparing {} objects …", subject.desired.objects.len())]);
+        let run = Run { revision: subject.revision.as_str().into(), started: 0, attempt: 0, resumed: None };
+        let mut view = subject.look(cluster).await?;
+        let plan = view.proved_plan(&run).await?;
+        let shown = shown(&view, &plan).await?;
+        let report = Report { view: &view, plan: &plan, shown: &shown, now: Timestamp::now() };
+        for warning in view.subject.warnings.iter().chain(&plan.warnings) {
+            let text = report::warning(warning, &view.subject.paths, terminal);
+            terminal.say(&text);
+        }
+        match self.output {
+            Some(Format::Json) => terminal.print(&format!("{}\n", report.to_value(self.unified)))?,
+            Some(Format::Yaml) => terminal.print(&tree::to_yaml(&report.to_value(self.unified))?)?,
+            None => {
+                let text = report.draw(self.unified, self.what.as_deref().unwrap_or_default(), terminal);
+                terminal.print(&text)?;
+            }
+        }
+        Ok(report.exit())
+    }
+}
+
+/// A runtime for commands that talk to a cluster.
+pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("cannot start the part that waits for the network")
+}
+
+/// Asks what becomes of each object that a plan touches.
+///
+/// # Errors
+/// When the system has no randomness to hide secrets with.
+pub(super) async fn shown(view: &View, plan: &Plan) -> anyhow::Result<Vec<Shown>> {
+    const AT_ONCE: usize = 16;
+    let mask = MaskKey::new(random()?);
+    let asked = plan.steps().filter(|(_, _, step)| step.action != Action::Keep).map(|(phase, wave, step)| {
+        let mask = mask.clone();
+        async move {
+            let (foretold, change): (Option<Foretold>, _) = match &step.action {
+                Action::Prune(victim) => (None, change::deleted(view, victim.key(), victim.version(), &mask).await),
+                Action::Hook(hook) => (Some(change::applied(view, &hook.object, &mask).await), None),
+                Action::ClearHook(_) | Action::Keep => (None, None),
+                Action::Create(object) | Action::Apply(object) | Action::Replace(object) | Action::Recreate(object) => {
+                    (Some(change::applied(view, object, &mask).await), None)
+                }
+            };
+            Shown { phase, wave, step: step.clone(), foretold, gone: change }
+        }
+    });
+    Ok(futures::stream::iter(asked).buffered(AT_ONCE).collect().await)
+}

@@ -1,0 +1,136 @@
+//! Repositories on the same machine: read with libgit2, without a process and without `git`'s local transport.
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorCode, Repository, RepositoryOpenFlags};
+
+use super::error::Error;
+use super::oid::Oid;
+use super::protocol::Ref;
+use super::store::Piece;
+use super::url::RepoUrl;
+
+/// A conversation with a repository on disk.
+pub(super) struct Session {
+    url: RepoUrl,
+    path: PathBuf,
+}
+
+/// All refs that begin with one of `prefixes` (all, when there is none).
+pub(super) fn list(url: &RepoUrl, path: &Path, prefixes: &[String]) -> Result<(Vec<Ref>, Session), Error> {
+    let session = Session { url: url.clone(), path: path.to_owned() };
+    let source = session.open()?;
+    let refs = || -> Result<Vec<Ref>, git2::Error> {
+        let mut refs = Vec::new();
+        let head = source.find_reference("HEAD")?;
+        let target = head.symbolic_target().ok().flatten().map(str::to_owned);
+        if let Ok(head) = head.resolve()
+            && let Some(id) = head.target()
+        {
+            refs.push(Ref { name: "HEAD".into(), id: id.into(), peeled: None, target });
+        }
+        let mut globs: Vec<&str> = prefixes.iter().map(String::as_str).filter(|prefix| *prefix != "HEAD").collect();
+        if prefixes.is_empty() {
+            globs.push("refs/");
+        }
+        for prefix in globs {
+            // A whole name is looked up, the beginning of names is searched.
+            if !prefix.ends_with('/') {
+                match source.find_reference(prefix) {
+                    Ok(found) => refs.extend(read(&found)?),
+                    Err(error) if error.code() == ErrorCode::NotFound => {}
+                    Err(error) => return Err(error),
+                }
+                continue;
+            }
+            for found in source.references_glob(&format!("{prefix}*"))? {
+                refs.extend(read(&found?)?);
+            }
+        }
+        Ok(refs)
+    };
+    let refs = refs().map_err(|error| session.fault(&error))?;
+    Ok((refs, session))
+}
+
+/// The folder that holds the refs of the repository at `path`, which may have a work tree around it.
+pub(super) fn folder(url: &RepoUrl, path: &Path) -> Result<PathBuf, Error> {
+    let source = Session { url: url.clone(), path: path.to_owned() }.open()?;
+    Ok(source.commondir().to_owned())
+}
+
+fn read(reference: &git2::Reference<'_>) -> Result<Option<Ref>, git2::Error> {
+    let (Ok(name), Ok(resolved)) = (reference.name(), reference.resolve()) else { return Ok(None) };
+    let Some(id) = resolved.target() else { return Ok(None) };
+    let peeled = resolved.peel(git2::ObjectType::Any)?.id();
+    let peeled = (peeled != id).then(|| peeled.into());
+    Ok(Some(Ref { name: name.into(), id: id.into(), peeled, target: None }))
+}
+
+impl Session {
+    fn open(&self) -> Result<Repository, Error> {
+        // Neither parent directories nor the environment decide what is opened.
+        let flags = RepositoryOpenFlags::NO_SEARCH;
+        Repository::open_ext(&self.path, flags, std::iter::empty::<&Path>()).map_err(|error| self.fault(&error))
+    }
+
+    /// Puts together a pack with all of `wants` that `haves` do not bring along.
+    pub(super) fn fetch(self, wants: &[Oid], haves: &[Oid], mut send: impl FnMut(Piece) -> bool) -> Result<(), Error> {
+        let source = self.open()?;
+        let mut is_heard = true;
+        let mut pack = || -> Result<(), git2::Error> {
+            let mut builder = source.packbuilder()?;
+            // As many as there are cores.
+            builder.set_threads(0);
+            let mut walk = source.revwalk()?;
+            for want in wants {
+                let object = source.find_object(want.libgit2(), None)?;
+                let commit = object.peel_to_commit();
+                match commit {
+                    Ok(commit) => walk.push(commit.id())?,
+                    Err(_) => builder.insert_recursive(want.libgit2(), None)?,
+                }
+                // An annotated tag is an object of its own, and so is a tag of a tag.
+                let mut object = object;
+                while let Some(tag) = object.as_tag() {
+                    builder.insert_object(tag.id(), None)?;
+                    object = tag.target()?;
+                }
+            }
+            for have in haves {
+                if source.find_commit(have.libgit2()).is_ok() {
+                    walk.hide(have.libgit2())?;
+                }
+            }
+            builder.insert_walk(&mut walk)?;
+            builder.foreach(|piece| {
+                is_heard = send(Piece::Data(bytes::Bytes::copy_from_slice(piece)));
+                is_heard
+            })
+        };
+        match pack() {
+            // Whoever no longer listens has its own error to tell.
+            Err(_) if !is_heard => Ok(()),
+            Err(error) if error.code() == ErrorCode::NotFound => {
+                let revision = wants.first().map(Oid::to_string).unwrap_or_default();
+                Err(Error::NoCommit { url: self.url.clone(), revision })
+            }
+            Err(error) => Err(self.fault(&error)),
+            Ok(()) => {
+                send(Piece::End);
+                Ok(())
+            }
+        }
+    }
+
+    fn fault(&self, error: &git2::Error) -> Error {
+        let url = self.url.clone();
+        match error.code() {
+            ErrorCode::NotFound if !self.path.join("HEAD").exists() && !self.path.join(".git").exists() => {
+                Error::NotFound { url }
+            }
+            ErrorCode::Owner => Error::Unsupported { url, reason: "it belongs to another user of this machine" },
+            _ => Error::Unreachable { url, reason: super::protocol::clean(error.message()) },
+        }
+    }
+}

@@ -1,0 +1,475 @@
+//! One look at an application: what git wants, what the cluster holds, and the plan between the two.
+//!
+//! **In:** an Application, the commits of its sources, the live view of its destination. **Out:** a [`Look`], from
+//! which plans are made, or the [`Trouble`] that stands in the way. **May not:** write anything to a cluster; the
+//! dry runs that prove what no apply is on record for change nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::jiff::Timestamp;
+use smol_str::SmolStr;
+
+use super::Daemon;
+use super::memory::Memory;
+use crate::api::argo::application::Refresh;
+use crate::api::argo::{AppProject, Application, Condition, Source};
+use crate::error::Diagnostic;
+use crate::git::{Commit, RepoUrl};
+use crate::live::LiveView;
+use crate::live::client::{self, ApplyOptions, Cluster};
+use crate::live::record::KindVersion;
+use crate::live::watch::LiveStore;
+use crate::object::{GroupKind, Object, ObjectKey, annotation};
+use crate::plan::{self, Baseline, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run, Scope};
+use crate::render::{self, ClusterDirectory, Limits, Manifest, Request};
+use crate::sync::{apply, repair};
+
+/// What stands in the way of a comparison: a condition, and when to look again although nothing was pushed.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// `InvalidSpecError` or `ComparisonError`.
+    pub kind: &'static str,
+    /// One sentence, places included.
+    pub message: String,
+    /// `None`: only a change of git or of the Application can help.
+    pub again: Option<Duration>,
+}
+
+impl Trouble {
+    fn spec(message: impl Into<String>) -> Self {
+        Trouble { kind: Condition::INVALID_SPEC, message: message.into(), again: None }
+    }
+
+    fn comparison(message: impl Into<String>, again: Option<Duration>) -> Self {
+        Trouble { kind: Condition::COMPARISON, message: message.into(), again }
+    }
+
+    /// As the Application's condition.
+    pub fn condition(&self) -> Condition {
+        Condition { kind: self.kind.into(), message: self.message.clone(), last_transition_time: None }
+    }
+}
+
+/// When a thing that can pass by itself is looked at again.
+const SOON: Duration = Duration::from_secs(5);
+/// How long a look waits for the first full list of a kind that was not watched before.
+const FIRST_LIST: Duration = Duration::from_secs(10);
+/// Dry runs under way at once.
+const DRY_RUNS: usize = 16;
+
+/// What git wants of one application and what the cluster holds of it.
+pub struct Look {
+    /// As it was read.
+    pub application: Arc<Application>,
+    /// The commit of each source.
+    pub commits: Vec<Commit>,
+    /// Whose objects they are.
+    pub owner: Owner,
+    /// Where it may write what.
+    pub project: Project,
+    /// The rendered objects, stamped.
+    pub desired: Desired,
+    /// `Kustomize`, `Directory`; one for each source.
+    pub source_types: Vec<String>,
+    /// What a person should know although it rendered.
+    pub warnings: Vec<Condition>,
+    /// The destination's API server.
+    pub cluster: Cluster,
+    /// The destination's live view.
+    pub store: LiveStore,
+    /// The kinds that matter to it, in the versions in which they are watched.
+    pub kinds: BTreeSet<KindVersion>,
+    /// Whether the destination namespace is there; asked only when the application may have to make it.
+    pub namespace: NamespaceState,
+}
+
+impl Look {
+    /// The commits' ids, as statuses write them.
+    pub fn revisions(&self) -> Vec<String> {
+        self.commits.iter().map(|commit| commit.id.to_string()).collect()
+    }
+
+    /// What the cluster holds now.
+    pub fn live(&self) -> LiveView {
+        let wanted = self.desired.objects.iter().map(|wanted| &wanted.object.key);
+        self.store.view(&self.owner.part_of, wanted, &self.kinds)
+    }
+
+    /// A plan under a policy, from what the cluster holds now.
+    pub fn plan(&self, daemon: &Daemon, memory: &Memory, live: &LiveView, policy: &Policy, run: &Run) -> Plan {
+        let others = self.others(daemon, live);
+        let policy = Policy { namespace: self.namespace, ..policy.clone() };
+        plan::plan(&Inputs {
+            owner: &self.owner,
+            desired: &self.desired,
+            live,
+            baselines: &memory.baselines,
+            inventory: &memory.inventory,
+            others: &others,
+            project: &self.project,
+            policy: &policy,
+            run,
+            key: &daemon.plan_key,
+        })
+    }
+
+    /// A plan in which every object is compared: what no apply is on record for is proved by a dry run each.
+    pub async fn proved_plan(&self, daemon: &Daemon, memory: &mut Memory, policy: &Policy, run: &Run) -> Plan {
+        let started = std::time::Instant::now();
+        let mut live = self.live();
+        let mut plan = self.plan(daemon, memory, &live, policy, run);
+        if !plan.unproven.is_empty() {
+            self.prove(memory, &live, &plan).await;
+            live = self.live();
+            plan = self.plan(daemon, memory, &live, policy, run);
+        }
+        daemon.metrics.planned(started.elapsed());
+        plan
+    }
+
+    async fn prove(&self, memory: &mut Memory, live: &LiveView, plan: &Plan) {
+        let wanted: BTreeMap<_, _> = self.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();
+        let mut asked = Vec::new();
+        for key in &plan.unproven {
+            let (Some(wanted), Some(record)) = (wanted.get(key), live.records.get(key)) else { continue };
+            asked.push(proof(self.cluster.clone(), wanted.object.clone(), wanted.hash, record.projection));
+        }
+        let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(DRY_RUNS).collect().await;
+        memory.baselines.extend(answers.into_iter().filter_map(|(key, baseline)| Some((key, baseline?))));
+    }
+
+    /// What other applications have to do with this one's objects.
+    fn others(&self, daemon: &Daemon, live: &LiveView) -> BTreeMap<ObjectKey, Other> {
+        let mut others = BTreeMap::new();
+        let keys = self.desired.objects.iter().map(|wanted| &wanted.object.key).chain(live.records.keys());
+        for key in keys {
+            let held_by = live.records.get(key).and_then(|record| record.tracking.as_ref());
+            let holder = held_by.filter(|t| t.is_of(key) && t.application != self.owner.application);
+            let wanted_by = daemon.claims.others(key, &self.owner.application);
+            if let Some(application) = wanted_by.clone().or_else(|| holder.map(|t| t.application.clone())) {
+                let holds = holder.is_some_and(|holder| holder.application == application);
+                others.insert(key.clone(), Other { application, wants: wanted_by.is_some(), holds });
+            }
+        }
+        others
+    }
+
+    /// Images of the rendered objects, sorted.
+    pub fn images(&self) -> Vec<String> {
+        let mut images = BTreeSet::new();
+        self.desired.objects.iter().for_each(|wanted| crate::sync::status::images(&wanted.object.body, &mut images));
+        images.into_iter().collect()
+    }
+
+    /// True when Applications are among its objects.
+    pub fn is_app_of_apps(&self) -> bool {
+        self.desired.objects.iter().any(|w| w.object.key.kind == "Application" && w.object.key.group == "argoproj.io")
+    }
+}
+
+/// One dry run: whether an apply would change what is live. Nobody knows when the API server does not answer.
+async fn proof(cluster: Cluster, object: Arc<Object>, desired: u64, now: Option<u64>) -> (ObjectKey, Option<Baseline>) {
+    let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
+    let baseline = match apply::apply(&cluster, &object, &options).await {
+        Ok(done) if done.applied.record.projection == now => {
+            Some(Baseline::Applied { desired, projection: now.unwrap_or_default() })
+        }
+        Err(error) if error.is_outage() => None,
+        Ok(_) | Err(_) => Some(Baseline::Differs { desired }),
+    };
+    (object.key.clone(), baseline)
+}
+
+/// Looks at an application: resolves its sources, renders them, stamps the objects, and sees to it that their kinds
+/// are watched. `operation` stands in for the spec's sources and revisions where a sync asks for others.
+///
+/// # Errors
+/// What stands in the way, as a condition.
+pub async fn look(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    asked: &Asked,
+) -> Result<Look, Trouble> {
+    let spec = &application.spec;
+    let sources: Vec<Source> =
+        if asked.sources.is_empty() { spec.sources().into_iter().cloned().collect() } else { asked.sources.clone() };
+    if sources.is_empty() {
+        return Err(Trouble::spec("spec.source.repoURL and either spec.source.path or spec.source.chart are required"));
+    }
+    let project = project(daemon, application, &sources)?;
+    let destination = daemon.destination(&spec.destination).map_err(Trouble::spec)?;
+    let owner = Owner::new(
+        application.name(),
+        application.namespace(),
+        &application.tracking_name(&daemon.options.namespace),
+        spec.destination.clone(),
+    );
+
+    let commits = resolve(daemon, application, &sources, asked).await?;
+    if asked.refresh == Some(Refresh::Hard) {
+        memory.forget_renders();
+    }
+    let (objects, source_types, mut warnings) = rendered(daemon, application, memory, &sources, &commits).await?;
+
+    // What the API server would refuse and client-side apply took is made acceptable before anything compares it.
+    let objects: Vec<Object> = objects.iter().map(repair::acceptable).collect();
+    let discovery = known_kinds(&destination.cluster, &objects).await?;
+    let scope = |kind: &GroupKind| {
+        discovery.is_namespaced(kind).map(|namespaced| if namespaced { Scope::Namespaced } else { Scope::Cluster })
+    };
+    let desired = plan::desired(objects, &owner, &scope);
+    warnings.extend(desired.warnings.iter().map(|warning| condition("RenderWarning", warning)));
+
+    let kinds = kinds(application, &desired);
+    destination.store.watch(&kinds);
+    // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
+    destination.store.settled(&kinds, FIRST_LIST).await;
+    daemon.claims.set(&owner.application, desired.objects.iter().map(|wanted| wanted.object.key.clone()));
+    let namespace = namespace_state(&destination.cluster, application, &asked.creates_namespace(spec)).await;
+    Ok(Look {
+        application: application.clone(),
+        commits,
+        owner,
+        project,
+        desired,
+        source_types,
+        warnings,
+        cluster: destination.cluster.clone(),
+        store: destination.store.clone(),
+        kinds,
+        namespace,
+    })
+}
+
+/// What an operation or a person wants looked at, where it is not what the spec says.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// Instead of the spec's: a rollback.
+    pub sources: Vec<Source>,
+    /// Instead of the spec's revisions, one for each source.
+    pub revisions: Vec<String>,
+    /// Ask git anew.
+    pub refresh: Option<Refresh>,
+    /// The operation's sync options, when they are not the spec's.
+    pub create_namespace: Option<bool>,
+}
+
+impl Asked {
+    fn creates_namespace(&self, spec: &crate::api::argo::ApplicationSpec) -> bool {
+        self.create_namespace.unwrap_or_else(|| spec.sync_options().create_namespace)
+    }
+}
+
+fn project(daemon: &Daemon, application: &Application, sources: &[Source]) -> Result<Project, Trouble> {
+    let name = application.spec.project();
+    let project = match daemon.written.project(name) {
+        Some(Ok(project)) => Project::new(&project),
+        Some(Err(why)) => return Err(Trouble::spec(format!("project `{name}` cannot be read: {why}"))),
+        // Argo CD makes this one at its first start.
+        None if name == "default" => Project::new(&AppProject::permissive(&daemon.options.namespace)),
+        None => return Err(Trouble::spec(format!("Application referencing project {name} which does not exist"))),
+    };
+    let repositories = sources.iter().map(|source| source.repo_url.as_str());
+    let owner = Owner::new(
+        application.name(),
+        application.namespace(),
+        application.name(),
+        application.spec.destination.clone(),
+    );
+    let denials = project.denials(
+        application.name(),
+        application.namespace(),
+        &daemon.options.namespace,
+        repositories,
+        &owner.destination,
+    );
+    match denials.as_slice() {
+        [] => Ok(project),
+        denials => Err(Trouble::spec(denials.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),
+    }
+}
+
+async fn resolve(
+    daemon: &Daemon,
+    application: &Application,
+    sources: &[Source],
+    asked: &Asked,
+) -> Result<Vec<Commit>, Trouble> {
+    let mut wanted = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        if source.path().is_none() && source.chart.is_none() && source.reference.is_none() {
+            let message = "spec.source.repoURL and either spec.source.path or spec.source.chart are required";
+            return Err(Trouble::spec(message));
+        }
+        if source.chart.is_some() {
+            let message = format!("source `{}` is a Helm chart, which this version does not render", source.repo_url);
+            return Err(Trouble::spec(message));
+        }
+        let url = RepoUrl::parse(&source.repo_url)
+            .map_err(|error| Trouble::spec(format!("repository of application `{}`: {error}", application.name())))?;
+        let revision = asked.revisions.get(index).filter(|revision| !revision.is_empty());
+        wanted.push((url, revision.map_or(source.revision(), String::as_str).to_owned()));
+    }
+    if asked.sources.is_empty() && asked.revisions.is_empty() {
+        daemon.repositories.follow(application.name(), &wanted, daemon.interval(application));
+    }
+    let mut commits = Vec::new();
+    for (url, revision) in &wanted {
+        if asked.refresh.is_some() {
+            daemon.repositories.refresh_now(url, std::slice::from_ref(revision)).await;
+        }
+        let commit = daemon.repositories.commit(url, revision).await.map_err(|error| {
+            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            // The repository's own loop asks again and pushes the application when the answer changes.
+            Trouble::comparison(format!("{error}{hint}"), None)
+        })?;
+        commits.push(commit);
+    }
+    Ok(commits)
+}
+
+type Objects = (Vec<Object>, Vec<String>, Vec<Condition>);
+
+async fn rendered(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    sources: &[Source],
+    commits: &[Commit],
+) -> Result<Objects, Trouble> {
+    let environment = application.annotation(annotation::ENVIRONMENT).and_then(|name| daemon.written.environment(name));
+    let cluster_directory = environment.as_deref().map(ClusterDirectory::of);
+    let mut manifests: Vec<Arc<Manifest>> = Vec::new();
+    for (index, (source, commit)) in sources.iter().zip(commits).enumerate() {
+        if source.is_reference_only() {
+            continue;
+        }
+        let url = RepoUrl::parse(&source.repo_url).map_err(|error| Trouble::spec(error.to_string()))?;
+        let snapshot = daemon
+            .repositories
+            .mirrors()
+            .mirror(&url)
+            .snapshot(commit)
+            .map_err(|error| Trouble::comparison(error.to_string(), Some(SOON)))?;
+        let (application, source) = (application.clone(), source.clone());
+        let (cluster_directory, metrics) = (cluster_directory.clone(), daemon.metrics.clone());
+        let id = commit.id.to_string();
+        let mut render = memory.take_render(index);
+        let work = move || {
+            let request = Request {
+                application: application.name(),
+                namespace: application.destination_namespace(),
+                project: application.spec.project(),
+                source: &source,
+                commit: &id,
+                cluster_directory: cluster_directory.as_ref(),
+                limits: Limits::default(),
+            };
+            let manifest = render.at(&snapshot, &request, &metrics);
+            (render, manifest)
+        };
+        let (render, manifest) = daemon.renders.run(work).await;
+        memory.put_render(index, render);
+        manifests.push(manifest.map_err(|problems| problems_of(&problems, &source_name(sources, index), commit))?);
+    }
+    let mut warnings: Vec<Condition> = manifests
+        .iter()
+        .flat_map(|manifest| &manifest.warnings)
+        .map(|warning| condition("RenderWarning", warning))
+        .collect();
+    let types = manifests.iter().map(|manifest| manifest.source_type.as_str().to_owned()).collect();
+    let objects = match manifests.as_slice() {
+        [manifest] => manifest.objects.clone(),
+        manifests => {
+            let all = manifests.iter().map(|manifest| manifest.objects.clone());
+            let (objects, repeated) = render::concatenate(all, application.destination_namespace());
+            warnings.extend(repeated.iter().map(|warning| condition(Condition::REPEATED_RESOURCE, warning)));
+            objects
+        }
+    };
+    let objects = objects.into_iter().map(|object| at_home(object, daemon, cluster_directory.is_some())).collect();
+    Ok((objects, types, warnings))
+}
+
+/// Applications and projects of a cluster directory belong to the control plane's namespace when they name none.
+fn at_home(mut object: Object, daemon: &Daemon, is_cluster_directory: bool) -> Object {
+    let is_ours = object.key.group == "argoproj.io" || object.key.group == "leeboard.dev";
+    if is_cluster_directory && is_ours && object.key.namespace.is_none() {
+        object.set_namespace(&daemon.options.namespace);
+    }
+    object
+}
+
+fn source_name(sources: &[Source], index: usize) -> String {
+    sources.get(index).map(|source| source.repo_url.clone()).unwrap_or_default()
+}
+
+/// All problems of a render in one condition: repository and commit first, then each with its place.
+fn problems_of(problems: &[Diagnostic], repository: &str, commit: &Commit) -> Trouble {
+    let repository = RepoUrl::parse(repository).map(|url| url.to_string()).unwrap_or_default();
+    let told = |problem: &Diagnostic| {
+        let notes = problem.notes.iter().map(|note| format!(", {note}"));
+        std::iter::once(problem.to_string()).chain(notes).collect::<String>()
+    };
+    let listed: Vec<_> = problems.iter().take(20).map(told).collect();
+    let more = problems.len().saturating_sub(listed.len());
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let message = format!("{repository} at {}: {}{more}", commit.short(), listed.join("; "));
+    Trouble::comparison(message, None)
+}
+
+fn condition(kind: &str, warning: &Diagnostic) -> Condition {
+    Condition { kind: kind.into(), message: warning.to_string(), last_transition_time: None }
+}
+
+/// Discovery that has been asked about every kind of these objects.
+async fn known_kinds(cluster: &Cluster, objects: &[Object]) -> Result<Arc<crate::live::discovery::Discovery>, Trouble> {
+    let unreachable =
+        |error: client::Error| Trouble::comparison(format!("the destination cluster: {error}"), Some(SOON));
+    let mut discovery = cluster.discovery().await.map_err(unreachable)?;
+    let unknown = objects.iter().find(|object| discovery.is_namespaced(&object.key.group_kind()).is_none());
+    if let Some(object) = unknown {
+        match cluster.resource(&object.key.group_kind(), &object.version).await {
+            Ok(_) | Err(client::Error::NoKind { .. } | client::Error::KindUnknown { .. }) => {}
+            Err(error) => return Err(unreachable(error)),
+        }
+        discovery = cluster.discovery().await.map_err(unreachable)?;
+    }
+    Ok(discovery)
+}
+
+/// What has to be watched: the kinds that git wants, and those that were applied before.
+fn kinds(application: &Application, desired: &Desired) -> BTreeSet<KindVersion> {
+    let mut kinds: BTreeMap<GroupKind, SmolStr> = BTreeMap::new();
+    let before = application.status.iter().flat_map(|status| &status.resources);
+    for resource in before.filter(|resource| !resource.kind.is_empty() && !resource.version.is_empty()) {
+        kinds.insert(GroupKind::new(&*resource.group, &*resource.kind), SmolStr::new(&resource.version));
+    }
+    // What git says now wins: an apply answers in that version, and the projections have to be comparable.
+    for wanted in &desired.objects {
+        kinds.insert(wanted.object.key.group_kind(), wanted.object.version.clone());
+    }
+    kinds.into_iter().map(|(kind, version)| KindVersion::new(kind, version)).collect()
+}
+
+async fn namespace_state(cluster: &Cluster, application: &Application, is_wanted: &bool) -> NamespaceState {
+    let Some(namespace) = application.destination_namespace().filter(|_| *is_wanted) else {
+        return NamespaceState::Unknown;
+    };
+    let key =
+        ObjectKey { group: SmolStr::default(), kind: "Namespace".into(), namespace: None, name: namespace.into() };
+    match cluster.find(&key, "v1").await {
+        Ok(Some(_)) => NamespaceState::Exists,
+        Ok(None) => NamespaceState::Missing,
+        Err(_) => NamespaceState::Unknown,
+    }
+}
+
+/// The time, for statuses.
+pub fn now() -> Timestamp {
+    Timestamp::now()
+}

@@ -1,0 +1,54 @@
+//! What the daemon remembers of one application between two looks. All of it can be lost: it costs a render, a dry
+//! run, or a look at the Application's own annotation.
+
+use std::collections::BTreeMap;
+
+use super::rendered::Rendered;
+use crate::api::argo::Application;
+use crate::object::{ObjectKey, annotation};
+use crate::plan::{Baseline, Inventory};
+
+/// What is remembered of one application.
+#[derive(Default)]
+pub struct Memory {
+    /// By object: its last apply or dry run.
+    pub baselines: BTreeMap<ObjectKey, Baseline>,
+    /// What it has applied; durable in an annotation of the Application.
+    pub inventory: Inventory,
+    /// Why the annotation could not be read: then nothing is pruned.
+    pub damaged_inventory: Option<String>,
+    /// Where the sync under way stands; durable in an annotation of the Application.
+    pub progress: Option<String>,
+    renders: Vec<Rendered>,
+}
+
+impl Memory {
+    /// What a daemon knows that has just started.
+    pub fn of(application: &Application) -> Self {
+        let progress = application.annotation(annotation::PROGRESS).map(str::to_owned);
+        let mut memory = Memory { progress, ..Memory::default() };
+        if let Some(text) = application.annotation(annotation::INVENTORY) {
+            match Inventory::parse(text) {
+                Ok(inventory) => memory.inventory = inventory,
+                Err(error) => memory.damaged_inventory = Some(error.to_string()),
+            }
+        }
+        memory
+    }
+
+    /// Lends the render of a source to the pool that renders.
+    pub fn take_render(&mut self, index: usize) -> Rendered {
+        self.renders.resize_with(self.renders.len().max(index + 1), Rendered::default);
+        std::mem::take(&mut self.renders[index])
+    }
+
+    /// Takes it back.
+    pub fn put_render(&mut self, index: usize, render: Rendered) {
+        self.renders[index] = render;
+    }
+
+    /// Renders anew next time.
+    pub fn forget_renders(&mut self) {
+        self.renders.iter_mut().for_each(Rendered::forget);
+    }
+}

@@ -1,0 +1,569 @@
+//! One sync, from its first record to its last: drives `sync::machine` with what happens in the cluster.
+//!
+//! **In:** a [`Look`], what is to be done ([`Start`]). **Out:** a changed cluster; the operation's state in the
+//! Application's status, written at its start, at each wave and at its end. **May not:** decide what goes when.
+//!
+//! The state is recorded before anything is written to the destination, so that a daemon that dies finds it and goes
+//! on at the wave it names.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use smol_str::SmolStr;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info, warn};
+
+use super::Daemon;
+use super::look::{self, Asked, Look, now};
+use super::memory::Memory;
+use super::queue::{Job, Priority};
+use super::reconcile::{self, Clear, plan_conditions};
+use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult};
+use crate::live::LiveView;
+use crate::object::ObjectKey;
+use crate::plan::{Action, Baseline, Hook, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
+use crate::sync::decide::{Start, Trigger};
+use crate::sync::event::Reason;
+use crate::sync::execute::{self, Executed, Manner};
+use crate::sync::machine::{Chore, End, Event, Failure, Next, Operation, Terminator};
+use crate::sync::status::{self, Found};
+use crate::telemetry::Outcome;
+
+/// How many objects of one application are written at once; the pace of the cluster bounds all applications together.
+const AT_ONCE: usize = 32;
+/// How long a CRD may take until it is served, before the sync goes on without it.
+const ESTABLISHED: Duration = Duration::from_secs(10);
+
+/// Carries out an operation; when to look again.
+pub async fn run(
+    daemon: &Arc<Daemon>,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    look: Look,
+    start: Start,
+    job: &Job,
+) -> Option<Duration> {
+    let sync = start.operation.sync.clone().unwrap_or_default();
+    let look = match look_asked(daemon, application, memory, look, &sync).await {
+        Ok(look) => look,
+        Err(message) => {
+            let mut status = application.status.clone().unwrap_or_default();
+            refuse(&mut status, application, &message, now());
+            daemon.write_status(application, status, Clear::refresh(application).with_operation(), memory).await;
+            return None;
+        }
+    };
+    let begun = application.status.as_ref().and_then(|status| status.operation_state.as_ref());
+    let resumed = begun.filter(|_| start.trigger == Trigger::Resume);
+    let started = resumed.and_then(|state| state.started_at.clone()).unwrap_or(Time(now()));
+    let progress = memory.progress.as_deref().and_then(Progress::parse).filter(|_| resumed.is_some());
+    let policy = policy(application, &sync, started.0);
+    let run = Run {
+        revision: look.revisions().first().cloned().unwrap_or_default().into(),
+        started: started.0.as_second(),
+        attempt: start.retry,
+        resumed: progress.as_ref().map(|progress| progress.plan),
+    };
+    let plan = look.proved_plan(daemon, memory, &policy, &run).await;
+    let plan_hash = progress.as_ref().map_or(plan.hash, |progress| progress.plan);
+    let mut state = OperationState {
+        operation: start.operation.clone(),
+        phase: OperationPhase::Running,
+        message: String::new(),
+        sync_result: Some(sync_result(application, &look)),
+        started_at: Some(started),
+        finished_at: None,
+        retry_count: (start.retry > 0).then_some(start.retry.into()),
+    };
+    let manner = Manner { dry_run: sync.dry_run, force: sync.is_forced() };
+    let machine = match &progress {
+        Some(progress) if progress.is_over => Operation::resume(plan.clone(), AFTER_ALL),
+        Some(progress) => Operation::resume(plan.clone(), progress.at),
+        None => Operation::new(plan.clone()),
+    };
+    announce_start(daemon, application, &start, &plan, &look).await;
+    let mut sync = Sync {
+        daemon,
+        application,
+        memory,
+        look: &look,
+        manner,
+        machine,
+        state: &mut state,
+        plan: &plan,
+        plan_hash,
+        recorded: None,
+        live: LiveView::default(),
+        steps: JoinSet::new(),
+        ended: Vec::new(),
+        is_confirmed: false,
+        deadlines: BTreeMap::new(),
+        job,
+    };
+    // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
+    let end = sync.drive().await?;
+    finish(daemon, application, memory, &look, &policy, state, end, &start).await
+}
+
+/// The look that the operation asks for: the one at hand, unless it names revisions or sources of its own.
+async fn look_asked(
+    daemon: &Arc<Daemon>,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    look: Look,
+    sync: &SyncOperation,
+) -> Result<Look, String> {
+    let revisions = if sync.revisions.is_empty() { vec![sync.revision.clone()] } else { sync.revisions.clone() };
+    let sources = if sync.sources.is_empty() { sync.source.iter().cloned().collect() } else { sync.sources.clone() };
+    let known = look.revisions();
+    let same = revisions.iter().enumerate().all(|(i, revision)| {
+        revision.is_empty() || known.get(i) == Some(revision) || {
+            let source = look.application.spec.sources().get(i).copied();
+            source.is_some_and(|source| source.revision() == revision)
+        }
+    });
+    let options = sync.options();
+    if same && sources.is_empty() && options.create_namespace == application.spec.sync_options().create_namespace {
+        return Ok(look);
+    }
+    let asked = Asked { sources, revisions, refresh: None, create_namespace: Some(options.create_namespace) };
+    look::look(daemon, application, memory, &asked).await.map_err(|trouble| trouble.message)
+}
+
+fn policy(application: &Application, sync: &SyncOperation, started: Timestamp) -> Policy {
+    let spec = &application.spec;
+    let is_automated = |automated: &crate::api::argo::Automated| automated.allow_empty;
+    Policy {
+        prune: sync.prune,
+        allow_empty: spec.automated().is_none_or(is_automated),
+        options: sync.options(),
+        selection: sync.resources.clone(),
+        hooks: sync.runs_hooks(),
+        force: sync.is_forced(),
+        shrink: Some(ShrinkGuard::default()),
+        confirmed: reconcile::confirmed(application),
+        deletion_approved: reconcile::deletion_approved(application).filter(|time| *time >= started.as_second()),
+        namespace_metadata: spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.clone()),
+        ..Policy::default()
+    }
+}
+
+fn sync_result(application: &Application, look: &Look) -> SyncResult {
+    let several = application.spec.has_several_sources();
+    let revisions = look.revisions();
+    SyncResult {
+        revision: if several { String::new() } else { revisions.first().cloned().unwrap_or_default() },
+        revisions: if several { revisions } else { Vec::new() },
+        source: if several { None } else { application.spec.source.clone() },
+        sources: if several { application.spec.sources.clone() } else { Vec::new() },
+        ..SyncResult::default()
+    }
+}
+
+/// An operation that can't even begin.
+pub fn refuse(status: &mut ApplicationStatus, application: &Application, message: &str, now: Timestamp) {
+    let Some(operation) = application.operation.clone() else { return };
+    status.operation_state = Some(OperationState {
+        operation,
+        phase: OperationPhase::Error,
+        message: message.into(),
+        started_at: Some(Time(now)),
+        finished_at: Some(Time(now)),
+        ..OperationState::default()
+    });
+}
+
+/// Where a sync stands, in an annotation of the Application: `<plan> <phase> <wave>`, then `over` when all has gone
+/// well and only the hooks have to be cleaned up. Without that word a hook that was cleaned up already would be taken
+/// for one that has not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    plan: crate::plan::PlanHash,
+    at: (Phase, Wave),
+    is_over: bool,
+}
+
+/// After the last wave of a sync that has gone well.
+const AFTER_ALL: (Phase, Wave) = (Phase::SyncFail, Wave(i32::MIN));
+
+impl Progress {
+    fn parse(text: &str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let plan = words.next()?.parse().ok()?;
+        let phase = Phase::parse(words.next()?)?;
+        let wave = Wave(words.next()?.parse().ok()?);
+        Some(Progress { plan, at: (phase, wave), is_over: words.next() == Some("over") })
+    }
+}
+
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}{}", self.plan, self.at.0, self.at.1, if self.is_over { " over" } else { "" })
+    }
+}
+
+/// A sync under way: the machine, and the hands that do what it says.
+struct Sync<'a> {
+    daemon: &'a Arc<Daemon>,
+    application: &'a Arc<Application>,
+    memory: &'a mut Memory,
+    look: &'a Look,
+    manner: Manner,
+    machine: Operation,
+    state: &'a mut OperationState,
+    plan: &'a Plan,
+    plan_hash: crate::plan::PlanHash,
+    /// The wave that the Application's status names.
+    recorded: Option<(Phase, Wave)>,
+    /// What the machine has been told of the cluster.
+    live: LiveView,
+    steps: JoinSet<(Step, Executed)>,
+    /// Events that wait to be told.
+    ended: Vec<Event>,
+    /// A person's approval of guarded prunes was told.
+    is_confirmed: bool,
+    /// When waiting for an object gets too long.
+    deadlines: BTreeMap<ObjectKey, Instant>,
+    job: &'a Job,
+}
+
+impl Sync<'_> {
+    /// To its end; `None` when a shutdown came first, or when nothing can be recorded: what is not on record is not
+    /// begun.
+    async fn drive(&mut self) -> Option<End> {
+        let mut next = self.machine.start();
+        loop {
+            match next {
+                Next::Done(end) => {
+                    self.chores(&end).await?;
+                    return Some(end);
+                }
+                Next::Run(_) if self.daemon.shutdown.is_cancelled() => return None,
+                Next::Run(steps) => {
+                    self.record().await?;
+                    self.ended = self.execute(steps).await;
+                    next = self.tell();
+                }
+                Next::Wait(_) => {
+                    self.record().await?;
+                    self.await_event().await?;
+                    next = self.tell();
+                }
+            }
+        }
+    }
+
+    /// Tells the machine all that happened; its first answer that is not a wait counts, since what follows one are
+    /// waits for the steps it gave.
+    fn tell(&mut self) -> Next {
+        let mut events = std::mem::take(&mut self.ended);
+        events.extend(self.news());
+        let mut next: Option<Next> = None;
+        for event in events {
+            let answer = self.machine.on(event);
+            if !matches!(next, Some(Next::Run(_) | Next::Done(_))) {
+                next = Some(answer);
+            }
+        }
+        next.unwrap_or_else(|| self.machine.start())
+    }
+
+    /// Runs the steps of one answer, bounded, to their ends.
+    async fn execute(&mut self, steps: Vec<Step>) -> Vec<Event> {
+        for step in steps.iter().filter(|step| matches!(step.action, Action::Hook(_))) {
+            self.deadlines.insert(step.key.clone(), Instant::now() + Hook::LIMIT);
+        }
+        let mut waiting = steps.into_iter();
+        let mut tasks = HashMap::new();
+        let mut events = Vec::new();
+        loop {
+            while self.steps.len() < AT_ONCE
+                && let Some(step) = waiting.next()
+            {
+                let (cluster, manner) = (self.look.cluster.clone(), self.manner.clone());
+                let metrics = self.daemon.metrics.clone();
+                let key = step.key.clone();
+                let task = self.steps.spawn(async move {
+                    let started = Instant::now();
+                    let executed = execute::execute(&cluster, &step, &manner).await;
+                    metrics.applied(Outcome::from(&executed.result), started.elapsed());
+                    (step, executed)
+                });
+                tasks.insert(task.id(), key);
+            }
+            match self.steps.join_next().await {
+                Some(Ok((step, executed))) => events.push(self.finished(&step, executed)),
+                Some(Err(error)) => {
+                    error!(application = self.application.name(), %error, "Internal error in a step");
+                    let failure = Failure { message: "internal error, see the log".into(), is_transient: false };
+                    events.extend(tasks.remove(&error.id()).map(|key| Event::Finished { key, result: Err(failure) }));
+                }
+                None => return events,
+            }
+        }
+    }
+
+    fn finished(&mut self, step: &Step, executed: Executed) -> Event {
+        let Executed { result, record } = executed;
+        if let (Some(record), Some(object)) = (record, step.action.object()) {
+            if !step.action.is_hook() {
+                self.memory.inventory.insert(&step.key, &record.uid);
+                if let Some(projection) = record.projection {
+                    let desired = self.desired_hash(&step.key).unwrap_or_else(|| object.content_hash());
+                    self.memory.baselines.insert(step.key.clone(), Baseline::Applied { desired, projection });
+                }
+            }
+            if step.key.kind == "CustomResourceDefinition" {
+                self.deadlines.insert(step.key.clone(), Instant::now() + ESTABLISHED);
+            }
+            self.look.store.written(record);
+        }
+        if let (Action::Prune(_), Ok(_)) = (&step.action, &result) {
+            self.memory.inventory.remove(&step.key);
+            self.memory.baselines.remove(&step.key);
+        }
+        Event::Finished { key: step.key.clone(), result }
+    }
+
+    fn desired_hash(&self, key: &ObjectKey) -> Option<u64> {
+        self.look.desired.objects.iter().find(|wanted| wanted.object.key == *key).map(|wanted| wanted.hash)
+    }
+
+    /// Waits until something happened that the machine may care about.
+    async fn await_event(&mut self) -> Option<()> {
+        let deadline = self.deadlines.values().min().copied();
+        let far = Instant::now() + Duration::from_secs(3600);
+        tokio::select! {
+            () = self.job.pushed() => {}
+            () = self.daemon.shutdown.cancelled() => return None,
+            () = sleep_until(deadline.unwrap_or(far)) => {}
+        }
+        self.job.resume().await;
+        let now = Instant::now();
+        let due: Vec<ObjectKey> =
+            self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
+        for key in due {
+            self.deadlines.remove(&key);
+            self.ended.push(Event::Overdue(key));
+        }
+        if let Some(event) = self.word().await {
+            self.ended.push(event);
+        }
+        Some(())
+    }
+
+    /// What a person, or a newer commit, wants of this sync by now.
+    async fn word(&mut self) -> Option<Event> {
+        let newest = self.daemon.written.application(self.application.name())?;
+        let state = newest.status.as_ref().and_then(|status| status.operation_state.as_ref());
+        if newest.is_deleting() || state.is_some_and(|state| state.phase == OperationPhase::Terminating) {
+            return Some(Event::Terminated(Terminator::Person));
+        }
+        let begun = self.state.started_at.as_ref().map_or(i64::MAX, |started| started.0.as_second());
+        if !self.is_confirmed && reconcile::deletion_approved(&newest).is_some_and(|time| time >= begun) {
+            self.is_confirmed = true;
+            return Some(Event::Confirmed);
+        }
+        // An operation of a person stands for the revision that it names.
+        if self.state.operation.initiated_by.automated
+            || self.state.operation.sync.as_ref().is_none_or(|s| s.revision.is_empty())
+        {
+            let revisions = self.daemon.revisions_now(&newest).await?;
+            let sources = newest.spec.sources() != self.application.spec.sources();
+            if sources || revisions != self.look.revisions() {
+                return Some(Event::Superseded);
+            }
+        }
+        None
+    }
+
+    /// What the live view has seen since the machine was told last.
+    fn news(&mut self) -> Vec<Event> {
+        let live = self.look.live();
+        let mut events = Vec::new();
+        for (key, record) in &live.records {
+            if self.live.records.get(key).is_none_or(|told| !Arc::ptr_eq(told, record)) {
+                events.push(Event::Seen(record.clone()));
+            }
+        }
+        for (key, told) in &self.live.records {
+            if live.records.get(key).is_none_or(|record| record.uid != told.uid) {
+                events.push(Event::Gone { key: key.clone(), uid: told.uid.clone() });
+            }
+        }
+        self.live = live;
+        events
+    }
+
+    /// Writes where the sync stands, when that is another wave than the one on record.
+    async fn record(&mut self) -> Option<()> {
+        let at = self.machine.at();
+        let is_new_wave = at != self.recorded || self.recorded.is_none();
+        let message = self.machine.message().to_owned();
+        if !is_new_wave && self.state.message == message {
+            return Some(());
+        }
+        // A wave's requests are not worth a record each; what it waits for is.
+        if !is_new_wave && message.starts_with("waiting for the API server") {
+            return Some(());
+        }
+        self.recorded = at;
+        self.state.message = message;
+        if let Some(result) = &mut self.state.sync_result {
+            result.resources = self.machine.results().to_vec();
+        }
+        if let Some(at) = at.filter(|_| !self.manner.dry_run) {
+            self.memory.progress = Some(Progress { plan: self.plan_hash, at, is_over: false }.to_string());
+        }
+        self.write().await
+    }
+
+    /// Writes the state and the progress.
+    async fn write(&mut self) -> Option<()> {
+        let newest = self.daemon.written.application(self.application.name());
+        let application = newest.as_ref().unwrap_or(self.application);
+        let mut status = found(application, self.look, self.plan, self.memory);
+        status.operation_state = Some(self.state.clone());
+        let clear = Clear::refresh(application);
+        self.daemon.write_status(application, status, clear, self.memory).await.then_some(())
+    }
+
+    /// What is left to do for hooks.
+    async fn chores(&mut self, end: &End) -> Option<()> {
+        self.state.message = self.machine.message().to_owned();
+        if let Some(result) = &mut self.state.sync_result {
+            result.resources = self.machine.results().to_vec();
+        }
+        if self.manner.dry_run {
+            return Some(());
+        }
+        let chores = self.machine.chores();
+        if *end == End::Succeeded && chores.iter().any(|chore| matches!(chore, Chore::Delete(_))) {
+            self.memory.progress = Some(Progress { plan: self.plan_hash, at: AFTER_ALL, is_over: true }.to_string());
+            self.write().await?;
+        }
+        for chore in chores {
+            let (hook, deletes) = match &chore {
+                Chore::Delete(hook) => (hook, true),
+                Chore::Release(hook) => (hook, false),
+            };
+            let object = &hook.object;
+            let cluster = &self.look.cluster;
+            let done = match cluster.find(&object.key, &object.version).await {
+                Ok(Some(live)) if deletes => {
+                    execute::delete_hook(cluster, &object.key, &object.version, &live).await.map(drop)
+                }
+                Ok(Some(live)) => execute::release_hook(cluster, &object.key, &object.version, &live).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = done {
+                warn!(application = self.application.name(), hook = %object.key, %error, "Hook not cleaned up");
+            }
+        }
+        Some(())
+    }
+}
+
+fn found(application: &Application, look: &Look, plan: &Plan, memory: &Memory) -> ApplicationStatus {
+    let mut conditions = look.warnings.clone();
+    conditions.extend(plan_conditions(plan, memory));
+    status::compared(
+        application,
+        &Found {
+            revisions: &look.revisions(),
+            plan: Some(plan),
+            conditions,
+            source_types: look.source_types.clone(),
+            images: look.images(),
+            is_app_of_apps: look.is_app_of_apps(),
+            resolved: true,
+            now: now(),
+        },
+    )
+}
+
+async fn announce_start(daemon: &Daemon, application: &Application, start: &Start, plan: &Plan, look: &Look) {
+    let counts = plan.counts();
+    let commit = look.commits.first().map(crate::git::Commit::short).unwrap_or_default();
+    info!(application = application.name(), %commit, apply = counts.apply, prune = counts.prune, trigger = ?start.trigger, "Sync begins");
+    let message = match start.trigger {
+        Trigger::SelfHeal => format!("repairing {} objects that differ from {commit}", counts.apply + counts.prune),
+        _ => format!("sync to {commit}: {} to apply, {} to prune", counts.apply, counts.prune),
+    };
+    let reason = if start.trigger == Trigger::SelfHeal { Reason::DriftRepaired } else { Reason::OperationStarted };
+    daemon.event(application, reason, &message).await;
+}
+
+/// Records the end, and whether and when there is another try.
+#[expect(clippy::too_many_arguments, reason = "the whole of a sync comes together here, once")]
+async fn finish(
+    daemon: &Arc<Daemon>,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    look: &Look,
+    policy: &Policy,
+    mut state: OperationState,
+    end: End,
+    start: &Start,
+) -> Option<Duration> {
+    let now = now();
+    let is_dry_run = state.operation.sync.as_ref().is_some_and(|sync| sync.dry_run);
+    let is_selective = state.operation.sync.as_ref().is_some_and(SyncOperation::is_selective);
+    let progress = memory.progress.take();
+    let mut again = None;
+    state.finished_at = Some(Time(now));
+    let (phase, reason) = match &end {
+        End::Succeeded => (OperationPhase::Succeeded, Reason::OperationCompleted),
+        End::Superseded => (OperationPhase::Failed, Reason::OperationSuperseded),
+        End::Failed(_) | End::Terminated(_) => (OperationPhase::Failed, Reason::OperationFailed),
+        End::Refused { .. } => (OperationPhase::Failed, Reason::OperationFailed),
+    };
+    state.phase = phase;
+    let may_retry = match &end {
+        End::Failed(failed) => failed.iter().any(|failed| failed.failure.is_transient),
+        End::Refused { is_transient } => *is_transient,
+        _ => false,
+    };
+    if may_retry && state.operation.retry.allows(start.retry) && !is_dry_run {
+        let wait = state.operation.retry.backoff(start.retry);
+        let at = now.checked_add(k8s_openapi::jiff::SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(now);
+        state.phase = OperationPhase::Running;
+        state.retry_count = Some(i64::from(start.retry) + 1);
+        let clock = at.strftime("%-I:%M%p");
+        state.message = format!("{}. Retrying attempt #{} at {clock}.", state.message, start.retry + 1);
+        again = Some(wait);
+    } else if start.retry > 0 && phase != OperationPhase::Succeeded {
+        state.message = format!("{} (retried {} times).", state.message, start.retry);
+    }
+    let newest = daemon.written.application(application.name());
+    let application = newest.as_ref().unwrap_or(application);
+    let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
+    let whole = Policy { selection: Vec::new(), ..policy.clone() };
+    let plan = look.plan(daemon, memory, &look.live(), &whole, &run);
+    let mut status = found(application, look, &plan, memory);
+    if end == End::Succeeded && !is_dry_run && !is_selective {
+        status::remember(&mut status, application, &state);
+    }
+    daemon.metrics.synced(if end == End::Superseded { "Superseded" } else { state.phase.as_str() });
+    info!(application = application.name(), phase = state.phase.as_str(), message = %state.message, "Sync ended");
+    daemon.event(application, reason, &state.message).await;
+    let waits_for_retry = state.phase == OperationPhase::Running;
+    status.operation_state = Some(state);
+    let clear = Clear::refresh(application);
+    let clear = if waits_for_retry { clear } else { clear.with_operation() };
+    if !daemon.write_status(application, status, clear, memory).await {
+        // To the cluster's knowledge it still runs: it is resumed where it ended, and recorded then.
+        memory.progress = progress;
+        return None;
+    }
+    // What changed while it ran is looked at now: a newer commit, drift, an end of a rollout.
+    if again.is_none() {
+        daemon.queue.push(application.name(), if end == End::Superseded { Priority::Push } else { Priority::Timer });
+    }
+    again
+}
