@@ -11,6 +11,7 @@ mod check;
 mod cluster;
 mod completions;
 mod crds;
+pub mod demo;
 mod diff;
 mod get;
 mod health;
@@ -49,6 +50,7 @@ enum Command {
     Diff(diff::Diff),
     Sync(sync::Sync),
     Crds(crds::Crds),
+    Demo(demo::Demo),
     Health(health::HealthOf),
     Run(run::Run),
     Completions(completions::Completions),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Diff(command) => command.run(&mut terminal),
         Command::Sync(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
+        Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),

@@ -40,6 +40,12 @@ pub enum Health {
 }
 
 impl Health {
+    /// Reads the word of Argo CD's status fields.
+    pub fn parse(word: &str) -> Option<Self> {
+        use Health::{Degraded, Healthy, Missing, Progressing, Suspended, Unknown};
+        [Healthy, Suspended, Progressing, Missing, Degraded, Unknown].into_iter().find(|health| health.as_str() == word)
+    }
+
     /// The word of Argo CD's status fields.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -11,9 +11,10 @@ pub mod cluster_directory;
 mod directory;
 mod duplicate;
 mod glob;
+mod kustomization;
 mod overrides;
 
-use crate::api::argo::{Kustomize, Source};
+use crate::api::argo::Source;
 use crate::error::{Diagnostic, Origin};
 use crate::kustomize;
 use crate::object::Object;
@@ -114,11 +115,9 @@ fn rendered(files: &Recording<'_>, request: &Request<'_>) -> Result<Rendered, Ve
     let kind = kind(files, &path, &source).map_err(one)?;
     let (mut objects, warnings) = match kind {
         SourceType::Kustomize => {
-            if source.kustomize.as_ref().is_some_and(|changes| *changes != Kustomize::default()) {
-                return Err(one(Diagnostic::new("`spec.source.kustomize` is set, which is not applied")
-                    .with_hint("Write the same into the kustomization.")));
-            }
-            let rendered = kustomize::build(files, &path, &kustomize::Options::default())?;
+            let section = source.kustomize.clone().unwrap_or_default();
+            let options = kustomization::options(&section, &build_environment::variables(request));
+            let rendered = kustomize::build(files, &path, &options)?;
             (rendered.objects, rendered.warnings)
         }
         SourceType::Directory => {

@@ -7,6 +7,7 @@
 //! halves), then [`watching`] and [`repositories`], which fill the queue.
 
 pub mod claims;
+pub mod data;
 pub mod deletion;
 pub mod environment;
 pub mod lease;
@@ -37,16 +38,17 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use self::claims::Claims;
+use self::data::DataDir;
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
 use self::written::Written;
-use crate::api::argo::{Application, Destination};
+use crate::api::argo::{Application, Destination, SyncStatus};
 use crate::git::{LocalRepositories, Mirrors};
+use crate::health::Health;
 use crate::live::client::{self, Cluster, Part};
 use crate::live::watch::LiveStore;
 use crate::object::{Object, ObjectKey, annotation, tracking};
-use crate::plan::PlanKey;
 use crate::server::{self, Readiness};
 use crate::sync::event::{self, About, Reason};
 use crate::telemetry::Metrics;
@@ -99,8 +101,12 @@ pub enum Error {
 
 /// Applications that are worked on at once; those that only wait do not count.
 const SLOTS: usize = 64;
-/// How long what is under way may take to end at shutdown.
-const GRACE: Duration = Duration::from_secs(4);
+/// How long syncs under way may take to reach a safe point at shutdown: all of it has to fit into five seconds.
+const GRACE: Duration = Duration::from_millis(2500);
+/// How long giving the lease away may take: without an API server it just expires.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How long all other tasks may take to end.
+const TIDY_UP: Duration = Duration::from_secs(1);
 
 /// All that the daemon's tasks share.
 pub struct Daemon {
@@ -124,8 +130,8 @@ pub struct Daemon {
     pub claims: Claims,
     /// Renders run here.
     pub renders: RenderPool,
-    /// The key of plans' hashes.
-    pub plan_key: PlanKey,
+    /// The key of plans' hashes, and under which name it leads.
+    pub data_dir: DataDir,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -141,6 +147,14 @@ pub struct Target {
     pub cluster: Cluster,
     /// What it holds of what we manage.
     pub store: LiveStore,
+}
+
+/// How the work has come to its end.
+enum Stopped {
+    /// Nothing is being written any more.
+    Wholly,
+    /// Something may still be.
+    InTheMiddle,
 }
 
 /// A bounded pool for renders: they are CPU work, and as many at once as there are cores is best.
@@ -175,8 +189,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::new(Readiness::default());
     let data = |source| Error::Data { path: options.data_dir.clone(), source };
-    std::fs::create_dir_all(&options.data_dir).map_err(data)?;
-    let plan_key = PlanKey::new(installation_key(&options).map_err(data)?);
+    let data_dir = DataDir::open(&options.data_dir).map_err(data)?;
 
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
@@ -192,9 +205,12 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let connection = client::Options { kubeconfig: options.kubeconfig.clone(), context: options.context.clone() };
     let cluster = Cluster::connect(connection).await.map_err(Error::Connect)?;
+    cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
     let mirrors = Mirrors::new(options.data_dir.clone(), options.local_repositories);
-    let repositories = Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
+    let claims = Claims::default();
+    let repositories =
+        Repositories::new(mirrors, queue.clone(), claims.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
     let daemon = Arc::new(Daemon {
         live: LiveStore::new(cluster.clone()),
         cluster,
@@ -203,22 +219,32 @@ pub async fn run(options: Options) -> Result<(), Error> {
         queue,
         environments: Queue::default(),
         metrics,
-        claims: Claims::default(),
+        claims,
         renders: RenderPool::new(),
-        plan_key,
+        data_dir,
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         memories: Mutex::default(),
         parts: RwLock::default(),
         options,
     });
+    let observed = Arc::downgrade(&daemon);
+    daemon.metrics.observe_with(move |metrics| {
+        if let Some(daemon) = observed.upgrade() {
+            daemon.observe(metrics);
+        }
+    });
     let ended = daemon.lead(&readiness, secrets, hinted).await;
     shutdown.cancel();
+    if ended.is_err() {
+        // Another daemon leads: whatever is still under way here must not be waited for.
+        return ended;
+    }
     tasks.close();
-    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+    let tidy_up = async { tokio::join!(tasks.wait(), daemon.live.shutdown()) };
+    if tokio::time::timeout(TIDY_UP, tidy_up).await.is_err() {
         warn!("Some work did not end in time; it is found again at the next start");
     }
-    daemon.live.shutdown().await;
     info!("Stopped");
     ended
 }
@@ -242,18 +268,24 @@ impl Daemon {
             readiness.ready();
             info!(applications = self.written.applications().len(), "Ready");
         }
-        let ended = tokio::select! {
-            () = self.work() => Ok(()),
-            Some(holder) = is_lost.recv() => Err(Error::LeaseLost(holder)),
+        let stopped = tokio::select! {
+            stopped = self.work() => stopped,
+            Some(holder) = is_lost.recv() => return Err(Error::LeaseLost(holder)),
         };
-        if ended.is_ok() {
-            lease::release(self).await;
+        match stopped {
+            Stopped::Wholly => {
+                if tokio::time::timeout(FAREWELL, lease::release(self)).await.is_err() {
+                    warn!("Lease not given away; it expires");
+                }
+            }
+            // Who still writes must not let another begin.
+            Stopped::InTheMiddle => warn!("A sync did not reach a safe point in time; it goes on at the next start"),
         }
-        ended
+        Ok(())
     }
 
     /// Hands out jobs until shutdown.
-    async fn work(self: &Arc<Self>) {
+    async fn work(self: &Arc<Self>) -> Stopped {
         let slots = Arc::new(Semaphore::new(SLOTS));
         let running = TaskTracker::new();
         loop {
@@ -277,9 +309,24 @@ impl Daemon {
             });
         }
         running.close();
-        if tokio::time::timeout(GRACE, running.wait()).await.is_err() {
-            warn!("A sync did not reach a safe point in time; it goes on at the next start");
+        match tokio::time::timeout(GRACE, running.wait()).await {
+            Ok(()) => Stopped::Wholly,
+            Err(_) => Stopped::InTheMiddle,
         }
+    }
+
+    /// What a scrape asks for that is a state, or is counted elsewhere.
+    fn observe(&self, metrics: &Metrics) {
+        for (priority, depth) in self.queue.depths() {
+            metrics.queued(priority.as_str(), depth);
+        }
+        let applications = self.written.applications();
+        metrics.applications(applications.iter().map(|application| {
+            let status = application.status.as_ref();
+            let health = status.and_then(|status| status.health.status.as_deref()).and_then(Health::parse);
+            let sync = status.map_or(SyncStatus::Unknown, |status| status.sync.status);
+            (sync.as_str(), health.unwrap_or(Health::Unknown).as_str())
+        }));
     }
 
     /// The destination of an application.
@@ -287,16 +334,16 @@ impl Daemon {
     /// # Errors
     /// A sentence when no such cluster is known.
     pub fn destination(&self, destination: &Destination) -> Result<Target, String> {
+        if destination.name.is_some() && destination.server.is_some() {
+            return Err("spec.destination: write either `name` or `server`, not both".into());
+        }
         let is_ours = destination.is_in_cluster() || destination.server.as_deref() == Some(self.cluster.server());
         if is_ours {
             return Ok(Target { cluster: self.cluster.clone(), store: self.live.clone() });
         }
         match (&destination.name, &destination.server) {
             (None, None) => Err("spec.destination: write either `name` or `server`".into()),
-            (Some(_), Some(_)) => Err("spec.destination: write either `name` or `server`, not both".into()),
-            (Some(cluster), None) | (None, Some(cluster)) => {
-                Err(format!("destination cluster `{cluster}` is not known"))
-            }
+            (Some(cluster), _) | (None, Some(cluster)) => Err(format!("destination cluster `{cluster}` is not known")),
         }
     }
 
@@ -336,6 +383,7 @@ impl Daemon {
         self.memories.lock().remove(name);
         self.repositories.forget(name);
         self.claims.set(&SmolStr::new(name), std::iter::empty());
+        self.claims.looked(name, self.claims.now());
         self.parts.write().retain(|_, application| application != name);
     }
 
@@ -344,8 +392,9 @@ impl Daemon {
         self.parts.read().get(part_of).cloned()
     }
 
-    /// Writes a patch of ours to an Application and remembers the answer.
-    async fn patch_application(&self, application: &Application, patch: &Value) {
+    /// Writes a patch of ours to an Application and remembers the answer. False when it is not written: then the
+    /// application is looked at again soon.
+    async fn patch_application(&self, application: &Application, patch: &Value) -> bool {
         let key = application_key(application);
         match self.cluster.merge_patch(&key, crate::api::VERSION, Part::Whole, patch).await {
             Ok(applied) => {
@@ -353,12 +402,14 @@ impl Daemon {
                 if let Some(newest) = newest {
                     self.written.wrote_application(newest);
                 }
+                true
             }
-            Err(client::Error::NotFound(_)) => {}
+            Err(client::Error::NotFound(_)) => false,
             Err(error) => {
                 let words = error.message().unwrap_or_default();
                 warn!(application = application.name(), %error, words, "Status not written");
                 self.queue.push_after(application.name(), Priority::Timer, Duration::from_secs(5));
+                false
             }
         }
     }
@@ -390,21 +441,6 @@ pub(crate) fn application_key(application: &Application) -> ObjectKey {
         namespace: Some(application.namespace().into()),
         name: application.name().into(),
     }
-}
-
-/// The key of plans' hashes: made at the first start, kept with the caches. Losing it costs confirmations, no more.
-fn installation_key(options: &Options) -> std::io::Result<[u8; 32]> {
-    let path = options.data_dir.join("plan.key");
-    if let Ok(bytes) = std::fs::read(&path)
-        && let Ok(key) = <[u8; 32]>::try_from(bytes)
-    {
-        return Ok(key);
-    }
-    let mut key = [0; 32];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut key).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    std::fs::write(&path, key)?;
-    Ok(key)
 }
 
 /// Turns the first signal into a shutdown.

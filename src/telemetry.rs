@@ -20,6 +20,7 @@
 //! | `leeboard_build_info` | `version` | always 1 |
 
 use std::io::{self, IsTerminal as _};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::Zoned;
@@ -180,6 +181,17 @@ pub struct Metrics {
     /// The states that were reported last, so that those that are empty now are set to 0.
     states: Mutex<Vec<ByState>>,
     webhooks: Family<ByWebhook, Counter>,
+    observer: Observer,
+}
+
+/// Reads what is counted elsewhere, or is a state and no count: asked at each scrape, so that it costs nothing between.
+#[derive(Default)]
+struct Observer(OnceLock<Box<dyn Fn(&Metrics) + Send + Sync>>);
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Observer").field(&self.0.get().is_some()).finish()
+    }
 }
 
 /// From 0.5 ms (a small render) to about 65 s (a slow fetch).
@@ -204,6 +216,7 @@ impl Default for Metrics {
             applications: Family::default(),
             states: Mutex::default(),
             webhooks: Family::default(),
+            observer: Observer::default(),
             registry: Registry::default(),
         };
         let mut timed = |name, help, metric: Durations| registry.register_with_unit(name, help, Unit::Seconds, metric);
@@ -276,6 +289,11 @@ impl Metrics {
         self.api_requests.get_or_create(&ByRequest { verb, code }).inc();
     }
 
+    /// Asks this at each scrape; only the first that is set counts.
+    pub fn observe_with(&self, observer: impl Fn(&Metrics) + Send + Sync + 'static) {
+        let _set_before = self.observer.0.set(Box::new(observer));
+    }
+
     /// The states of all applications, one item for each.
     pub fn applications(&self, states: impl IntoIterator<Item = (&'static str, &'static str)>) {
         let mut known = self.states.lock();
@@ -300,6 +318,9 @@ impl Metrics {
 
     /// All metrics in the OpenMetrics text format.
     pub fn to_text(&self) -> String {
+        if let Some(observe) = self.observer.0.get() {
+            observe(self);
+        }
         let mut text = String::new();
         // Writing to a string can't fail, and a metric that could not be written is missing, not wrong.
         let _ = encode(&mut text, &self.registry);

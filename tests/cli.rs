@@ -108,6 +108,7 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
         let output = command.args(["build", "."]).args(arguments).envs(environment.iter().copied()).output().unwrap();
         String::from_utf8(output.stderr).unwrap()
     };
+    #[allow(clippy::type_complexity, reason = "a table")]
     let cases: [(&[&str], &[(&str, &str)], bool); 4] = [
         (&[], &[], false),
         (&["--color", "always"], &[], true),

@@ -1,7 +1,7 @@
 //! The installation in `deploy/` is accepted by a real API server, runs under the strictest pod security, and has the
 //! rights that it says.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::path::PathBuf;
 

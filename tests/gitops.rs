@@ -1,6 +1,6 @@
 //! From a git push to a changed cluster: the main job, through the real binary and a real API server.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod harness;
 

@@ -4,7 +4,6 @@
 #![allow(clippy::needless_pass_by_value, reason = "objects are written as `json!(…)`")]
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,8 @@ use leeboard::object::{GroupKind, Object, ObjectKey};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+mod harness;
+
 /// The control plane, and a namespace of this test alone.
 struct Fixture {
     cluster: Cluster,
@@ -25,19 +26,15 @@ struct Fixture {
 }
 
 impl Fixture {
-    /// `None`, with a line that says so, where there is no control plane.
-    async fn start(test: &str) -> Option<Self> {
-        let Ok(kubeconfig) = std::env::var("LEEBOARD_TEST_KUBECONFIG") else {
-            eprintln!("{test}: skipped, LEEBOARD_TEST_KUBECONFIG is not set");
-            return None;
-        };
-        let options = Options { kubeconfig: Some(PathBuf::from(kubeconfig)), context: None };
+    async fn start(test: &str) -> Self {
+        let kubeconfig = harness::Cluster::shared().await.kubeconfig();
+        let options = Options { kubeconfig: Some(kubeconfig), ..Options::default() };
         let cluster = Cluster::connect(options).await.unwrap();
         let namespace = format!("live-{test}-{}", std::process::id());
         let fixture = Fixture { cluster, namespace };
         let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fixture.namespace}});
         fixture.cluster.apply(&object(body), &ApplyOptions::default()).await.unwrap();
-        Some(fixture)
+        fixture
     }
 
     /// Applies as Leeboard does.
@@ -151,7 +148,7 @@ async fn apply_soon(fixture: &Fixture, body: &Value) -> Record {
 
 #[tokio::test]
 async fn the_answer_of_an_apply_and_what_is_read_later_have_one_projection() {
-    let Some(fixture) = Fixture::start("baseline").await else { return };
+    let fixture = Fixture::start("baseline").await;
     let mut records = Vec::new();
     for body in samples() {
         records.push(apply_soon(&fixture, &body).await);
@@ -183,7 +180,7 @@ async fn the_answer_of_an_apply_and_what_is_read_later_have_one_projection() {
 
 #[tokio::test]
 async fn only_changes_of_what_we_own_change_the_projection() {
-    let Some(fixture) = Fixture::start("drift").await else { return };
+    let fixture = Fixture::start("drift").await;
     let container = |fields: Value| {
         let mut container = json!({"name": "web"});
         container.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -231,7 +228,7 @@ async fn only_changes_of_what_we_own_change_the_projection() {
 
 #[tokio::test]
 async fn an_edit_by_hand_is_seen_and_its_author_named() {
-    let Some(fixture) = Fixture::start("edit").await else { return };
+    let fixture = Fixture::start("edit").await;
     let baseline = fixture.apply(deployment()).await;
     let mut live = fixture.cluster.get(&baseline.key, "v1").await.unwrap();
     live["spec"]["template"]["spec"]["containers"][0]["env"].as_array_mut().unwrap().reverse();
@@ -263,7 +260,7 @@ async fn an_edit_by_hand_is_seen_and_its_author_named() {
 
 #[tokio::test]
 async fn fields_of_an_earlier_tool_are_removed_once_they_are_adopted() {
-    let Some(fixture) = Fixture::start("adopt").await else { return };
+    let fixture = Fixture::start("adopt").await;
     let mut body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, "data": {"kept": "1", "dropped": "2"}});
     let record = fixture.apply_as(body.clone(), "argocd-controller").await.unwrap();
     body["data"].as_object_mut().unwrap().remove("dropped");
@@ -282,7 +279,7 @@ async fn fields_of_an_earlier_tool_are_removed_once_they_are_adopted() {
 
 #[tokio::test]
 async fn what_the_api_server_refuses_is_told_apart() {
-    let Some(fixture) = Fixture::start("errors").await else { return };
+    let fixture = Fixture::start("errors").await;
     let name = |error: &Error| format!("{error:?}").split(['(', ' ']).next().unwrap().to_owned();
     fixture.apply(deployment()).await;
     let mut typo = deployment();
@@ -324,7 +321,7 @@ async fn what_the_api_server_refuses_is_told_apart() {
 
 #[tokio::test]
 async fn a_deletion_meets_only_the_object_that_was_meant() {
-    let Some(fixture) = Fixture::start("delete").await else { return };
+    let fixture = Fixture::start("delete").await;
     let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "labels": {"x": "y"}}});
     let record = fixture.apply(body.clone()).await;
     let other = DeleteOptions { uid: Some("another".into()), ..DeleteOptions::default() };
@@ -357,7 +354,7 @@ async fn a_deletion_meets_only_the_object_that_was_meant() {
 
 #[tokio::test]
 async fn a_dry_run_proves_a_baseline_and_shows_a_difference() {
-    let Some(fixture) = Fixture::start("dryrun").await else { return };
+    let fixture = Fixture::start("dryrun").await;
     let mut body = deployment();
     fixture.place(&mut body);
     let baseline = fixture.apply(body.clone()).await;
@@ -404,7 +401,7 @@ fn names(store: &LiveStore, application: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn the_live_view_follows_what_is_managed() {
-    let Some(fixture) = Fixture::start("view").await else { return };
+    let fixture = Fixture::start("view").await;
     let application = fixture.namespace.as_str();
     let before = fixture.apply(config_map(&fixture, "before", "1")).await;
     fixture.apply(json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "not-managed"}})).await;
@@ -445,7 +442,7 @@ async fn the_live_view_follows_what_is_managed() {
 
 #[tokio::test]
 async fn health_arrives_by_watch() {
-    let Some(fixture) = Fixture::start("health").await else { return };
+    let fixture = Fixture::start("health").await;
     let store = LiveStore::new(fixture.cluster.clone());
     let kinds = BTreeSet::from([kind("apps", "Deployment", "v1")]);
     store.watch(&kinds);
@@ -469,7 +466,7 @@ async fn health_arrives_by_watch() {
 
 #[tokio::test]
 async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
-    let Some(fixture) = Fixture::start("late").await else { return };
+    let fixture = Fixture::start("late").await;
     let mut definition = widget_definition();
     definition["metadata"]["name"] = json!("gadgets.late.example.com");
     definition["spec"]["group"] = json!("late.example.com");
@@ -500,7 +497,7 @@ async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
 
 #[tokio::test]
 async fn more_watches_than_a_connection_has_streams_all_run() {
-    let Some(fixture) = Fixture::start("streams").await else { return };
+    let fixture = Fixture::start("streams").await;
     let cancel = CancellationToken::new();
     let mut tasks = tokio::task::JoinSet::new();
     let mut collections = Vec::new();
@@ -534,7 +531,7 @@ async fn more_watches_than_a_connection_has_streams_all_run() {
 
 #[tokio::test]
 async fn an_object_that_does_not_fit_its_type_spoils_no_other() {
-    let Some(fixture) = Fixture::start("typed").await else { return };
+    let fixture = Fixture::start("typed").await;
     #[derive(Debug, serde::Deserialize)]
     #[expect(dead_code, reason = "only whether it decodes matters")]
     struct WithA {
@@ -602,8 +599,8 @@ impl Proxy {
 
 #[tokio::test]
 async fn a_watch_that_breaks_misses_nothing() {
-    let Some(fixture) = Fixture::start("breaks").await else { return };
-    let kubeconfig = kube::config::Kubeconfig::read_from(std::env::var("LEEBOARD_TEST_KUBECONFIG").unwrap()).unwrap();
+    let fixture = Fixture::start("breaks").await;
+    let kubeconfig = kube::config::Kubeconfig::read_from(harness::Cluster::shared().await.kubeconfig()).unwrap();
     let options = kube::config::KubeConfigOptions::default();
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
     let proxy = Proxy::start(config.cluster_url.authority().unwrap().to_string()).await;

@@ -2,6 +2,8 @@
 //!
 //! The corpus lies in the folder that `LEEBOARD_CORPUS` names; without it these tests say so and pass.
 
+#![allow(clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ pub use project::{
     AppProject, AppProjectSpec, AppProjectStatus, ClusterResource, DestinationServiceAccount, NamespacedResource,
     OrphanedResources, ProjectDestination, ProjectRole, SyncWindow,
 };
-pub use source::{Directory, Helm, Kustomize, Plugin, Source, SourceHydrator};
+pub use source::{Directory, Helm, Kustomize, KustomizePatch, KustomizeSelector, Plugin, Source, SourceHydrator};
 pub use status::{
     ApplicationStatus, ComparedTo, Condition, HealthStatus, HistoryEntry, OperationPhase, OperationState,
     ResourceResult, ResourceStatus, Summary, SyncResult, SyncState, SyncStatus,

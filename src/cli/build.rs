@@ -1,4 +1,4 @@
-//! `build`: what `kustomize build` prints, or the manifests of a plain directory.
+//! `build`: what `kustomize build` prints; with `--plain` the manifests of a plain directory.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use crate::render::{self, Limits, Request};
 use crate::source::detect::{Detected, detect};
 use crate::yaml::emit;
 
-/// Print the objects of a kustomization, or of a directory of manifests
+/// Print the objects of a kustomization
 ///
 /// The output is byte for byte that of `kustomize build`, whose flags are taken too. No program is ever run: flags that
 /// would let a kustomization run one are refused. For example: leeboard build apps/web/overlays/dev
@@ -34,8 +34,11 @@ pub(super) struct Build {
     /// The order of the output, where the kustomization does not say it
     #[arg(long, value_name = "ORDER", default_value = "legacy", value_enum)]
     reorder: Order,
+    /// Print the manifests of a directory without a kustomization
+    #[arg(long)]
+    plain: bool,
     /// Read sub-directories of a plain directory too
-    #[arg(long, short = 'R')]
+    #[arg(long, short = 'R', requires = "plain")]
     recursive: bool,
     #[command(flatten)]
     refused: Refused,
@@ -144,6 +147,13 @@ impl Build {
             };
             let rendered = kustomize::build(files, directory, &options)?;
             return Ok((rendered.objects, rendered.warnings));
+        }
+        // As kustomize: a script that names a wrong directory must not go on with what happens to lie there.
+        if kind == Detected::Plain && !self.plain {
+            let names = "'kustomization.yaml', 'kustomization.yml' or 'Kustomization'";
+            let title = format!("unable to find one of {names} in directory `{directory}`");
+            let hint = "Give `--plain` to print the manifests of a directory without a kustomization.";
+            return Err(vec![Diagnostic::new(title).with_hint(hint)]);
         }
         let source = Source {
             path: Some(directory.as_str().to_owned()),

@@ -2,6 +2,7 @@
 
 mod environment;
 mod names;
+mod place;
 mod scope;
 
 use std::path::PathBuf;

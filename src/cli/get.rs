@@ -1,6 +1,6 @@
 //! `get`: environments, applications, and what they hold, as their status says.
 
-mod row;
+pub(super) mod row;
 mod tree;
 
 use anyhow::anyhow;

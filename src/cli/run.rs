@@ -48,7 +48,10 @@ impl Run {
         };
         // Two threads are enough for what waits on the network; renders and git have threads of their own.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(run::run(options))?;
+        let ended = runtime.block_on(run::run(options));
+        // A fetch or a render that is under way keeps nobody waiting.
+        runtime.shutdown_background();
+        ended?;
         Ok(Exit::Ok)
     }
 }

@@ -60,6 +60,10 @@ pub enum Problem {
     TooDeep { limit: usize },
     #[error("the build has more than {limit} objects")]
     TooMany { limit: usize },
+    #[error("the build holds more than {limit} values")]
+    TooManyValues { limit: usize },
+    #[error("nested more than {limit} levels deep")]
+    TooNested { limit: usize },
     #[error("`{path}` is a remote base, which this build does not fetch")]
     Remote { path: String },
     #[error("`{path}` is a Component, expected a Kustomization")]

@@ -6,25 +6,28 @@
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem, nearest};
-use crate::yaml::{Node, Plain, Resolve};
+use crate::yaml::{Node, Plain, Resolve, ScalarStyle};
 
 /// Text with its place.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     pub(super) value: SmolStr,
     pub(super) node: Node,
+    /// True for a block literal: its lines are lines of the file.
+    pub(super) is_literal: bool,
 }
 
 impl Text {
     /// Text that no file says.
     pub(super) fn new(value: impl Into<SmolStr>) -> Self {
         let value = value.into();
-        Text { node: Node::string(value.clone()), value }
+        Text { node: Node::string(value.clone()), value, is_literal: false }
     }
 
     /// The text of a node that has been found to be a string.
     pub(super) fn of(value: SmolStr, node: &Node) -> Self {
-        Text { value, node: Node::string("").at_place_of(node) }
+        let is_literal = node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Literal);
+        Text { value, node: Node::string("").at_place_of(node), is_literal }
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -266,6 +266,10 @@ impl Kustomization {
         let mut errors = Vec::new();
         let mut fields = Fields::open(node, "a Kustomization", FIELDS, Unknown::Refused, &mut errors);
         let kustomization = Kustomization::from_fields(&mut fields);
+        if errors.len() > 1 {
+            // With unknown fields only, these are what is wrong.
+            errors.retain(|error| *error.problem != Problem::EmptyKustomization);
+        }
         if errors.is_empty() { Ok(kustomization) } else { Err(errors) }
     }
 

@@ -8,10 +8,9 @@ use super::error::{Error, Problem};
 use super::field::Text;
 use super::file::Patch;
 use super::load::{Loader, objects};
-use super::resource::Resource;
+use super::resource::{Resource, written_text};
 use super::selector::Matcher;
 use super::set::Set;
-use crate::error::Origin;
 use crate::source::TreePath;
 use crate::yaml::{self, Node};
 use json::Operation;
@@ -35,6 +34,10 @@ pub(super) struct Prepared {
     allow_kind_change: bool,
     /// Entries of `patches` make objects remember what they were called, others do not.
     remembers: bool,
+    /// With a target, and in `patchesStrategicMerge`, kustomize writes the patch's labels and annotations anew.
+    settles_marks: bool,
+    /// Where its text stands, when places inside of it are none in any file.
+    stands_at: Option<Node>,
     at: Node,
 }
 
@@ -80,21 +83,51 @@ impl<'a> Written<'a> {
         }
     }
 
-    /// A problem of inline text, moved to where that stands in its file.
+    /// A problem of inline text that does not say where it is, moved to the start of that text.
     fn place(&self, mut error: Error) -> Error {
-        let Written::Inline(text) = self else { return error };
-        if let (Some(start), Some(inner)) = (text.node.origin(), &error.origin) {
-            // Below a block literal's header each line of the file is a line of the text.
-            let is_block = text.value.contains('\n') && inner.line > 0;
-            let line = if is_block { start.line + inner.line } else { start.line };
-            error.origin = Some(Origin { line, column: if is_block { 0 } else { start.column }, ..start });
+        if let Some(node) = self.stands_at() {
+            error.origin = node.origin();
+            error.line = node.line_text().map(Into::into);
         }
         error
     }
 
+    /// Where inline text stands, when places inside of it are none in its file.
+    fn stands_at(&self) -> Option<Node> {
+        match self {
+            Written::Inline(text) if self.in_place().is_none() => Some(text.node.clone()),
+            _ => None,
+        }
+    }
+
+    /// A block literal as it stands in its file, so that places in it are places in that file; `None` for files and
+    /// for texts in which lines and columns have been changed by quotes and folding.
+    fn in_place(&self) -> Option<Vec<u8>> {
+        /// Beyond, the empty lines that stand for those above would cost more than they are worth.
+        const MAX_LINE: usize = 2_000;
+        let Written::Inline(text) = self else { return None };
+        let start = text.node.origin().filter(|_| text.is_literal)?;
+        let above = usize::try_from(start.line).ok()?.checked_sub(1).filter(|line| *line <= MAX_LINE)?;
+        let indent = usize::try_from(start.column).ok()?.saturating_sub(1);
+        let indent = if text.value.contains("---") || text.value.starts_with([' ', '\n']) { 0 } else { indent };
+        let mut bytes = vec![b'\n'; above];
+        for line in text.value.split_inclusive('\n') {
+            if line != "\n" {
+                bytes.extend(std::iter::repeat_n(b' ', indent));
+            }
+            bytes.extend_from_slice(line.as_bytes());
+        }
+        Some(bytes)
+    }
+
+    /// What is parsed.
+    fn source(&self) -> std::borrow::Cow<'_, [u8]> {
+        self.in_place().map_or_else(|| self.bytes().into(), Into::into)
+    }
+
     /// The objects in it.
     fn objects(&self) -> Result<Vec<Resource>, Vec<Error>> {
-        let documents = yaml::parse(&self.file(), self.bytes()).map_err(|error| vec![self.place(error.into())])?;
+        let documents = yaml::parse(&self.file(), &self.source()).map_err(|error| vec![self.place(error.into())])?;
         objects(documents).map_err(|errors| errors.into_iter().map(|error| self.place(error)).collect())
     }
 
@@ -105,7 +138,7 @@ impl<'a> Written<'a> {
         if first == Some(&b'[') && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
             return None;
         }
-        let documents = yaml::parse_as(&self.file(), bytes, yaml::Resolve::V2).ok()?;
+        let documents = yaml::parse_as(&self.file(), &self.source(), yaml::Resolve::V2).ok()?;
         json::operations(&documents.first()?.root)
     }
 
@@ -141,6 +174,8 @@ impl Prepared {
             allow_name_change: patch.allow_name_change,
             allow_kind_change: patch.allow_kind_change,
             remembers: true,
+            settles_marks: patch.target.is_some(),
+            stands_at: written.stands_at(),
             at: patch.at.clone(),
         })
     }
@@ -168,6 +203,8 @@ impl Prepared {
             allow_name_change: false,
             allow_kind_change: false,
             remembers: false,
+            settles_marks: false,
+            stands_at: written.stands_at(),
             at: patch.at.clone(),
         })
     }
@@ -178,6 +215,7 @@ impl Prepared {
     /// When it is neither.
     pub(super) fn strategic(loader: &Loader<'_>, directory: &TreePath, entry: &Text) -> Result<Self, Error> {
         let inline = Written::Inline(entry).objects().ok().filter(|_| entry.value.contains(':'));
+        let stands_at = inline.is_some().then(|| Written::Inline(entry).stands_at()).flatten();
         let resources = match inline {
             Some(resources) => resources,
             None => {
@@ -194,6 +232,8 @@ impl Prepared {
             allow_name_change: false,
             allow_kind_change: false,
             remembers: false,
+            settles_marks: true,
+            stands_at,
             at: entry.node.clone(),
         })
     }
@@ -208,6 +248,18 @@ impl Prepared {
     /// # Errors
     /// When it has no object to go to, or does not fit.
     pub(super) fn apply(&self, set: &mut Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
+        self.apply_body(set, schemas).map_err(|mut errors| {
+            if let Some(node) = &self.stands_at {
+                for error in &mut errors {
+                    error.origin = node.origin();
+                    error.line = node.line_text().map(Into::into);
+                }
+            }
+            errors
+        })
+    }
+
+    fn apply_body(&self, set: &mut Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
         match (&self.body, &self.target) {
             (Body::Operations(_), None) => Err(vec![Error::at(&self.at, Problem::PatchWithoutTarget)]),
             (Body::Operations(operations), Some(target)) => {
@@ -216,9 +268,10 @@ impl Prepared {
                 if selected.is_empty() {
                     return Ok(());
                 }
-                let list = set.list_mut();
+                let mut renamed = false;
                 for at in selected {
-                    let Some(resource) = list.get_mut(at) else { continue };
+                    let Some(resource) = set.body_mut(at) else { continue };
+                    let id = resource.id();
                     if self.remembers {
                         resource.remember_id();
                     }
@@ -228,7 +281,18 @@ impl Prepared {
                     {
                         super::resource::mapping_at(metadata, "annotations");
                     }
+                    // The object is written as JSON and read again: nothing is shared any more.
+                    resource.shared.clear();
                     errors.extend(json::apply(&mut resource.node, operations).err());
+                    if let Some(metadata) = resource.node.get_mut("metadata")
+                        && metadata.get("annotations").is_some_and(|annotations| !annotations.is_mapping())
+                    {
+                        metadata.remove("annotations");
+                    }
+                    renamed |= resource.id() != id;
+                }
+                if renamed {
+                    set.list_mut();
                 }
                 if errors.is_empty() { Ok(()) } else { Err(errors) }
             }
@@ -267,6 +331,11 @@ impl Prepared {
     }
 
     fn merge(&self, set: &mut Set, schemas: &Schemas, patch: &Resource, selected: &[usize]) -> Result<(), Error> {
+        /// The values that one patch may bring into all objects together.
+        const MAX_VALUES: usize = 10_000_000;
+        if patch.values.saturating_mul(selected.len()) > MAX_VALUES {
+            return Err(Error::at(&self.at, Problem::TooManyValues { limit: MAX_VALUES }));
+        }
         let mut deleted = Vec::new();
         let renames = self.allow_name_change || self.allow_kind_change;
         for at in selected {
@@ -293,13 +362,18 @@ impl Prepared {
             resource.remember_id();
         }
         let mut node = patch.node.clone();
+        if self.settles_marks {
+            settle_marks(&mut node);
+        }
         if self.target.is_some() {
             match resource.node.get("apiVersion") {
                 Some(version) => drop(node.insert("apiVersion", version.clone())),
                 None => drop(node.remove("apiVersion")),
             }
         }
-        if !strategic::merge(&mut resource.node, &node, schemas.of(&gvk))? {
+        let merged = resource
+            .change_shared(Some(&node), |resource| strategic::merge(&mut resource.node, &node, schemas.of(&gvk)))?;
+        if !merged {
             return Ok(false);
         }
         if resource.node.as_mapping().is_none_or(|entries| entries.is_empty()) {
@@ -315,5 +389,19 @@ impl Prepared {
             resource.set_namespace(&namespace);
         }
         Ok(true)
+    }
+}
+
+/// Makes strings of all labels and annotations; without any, the field goes, so that a null does not remove anything.
+fn settle_marks(node: &mut Node) {
+    let Some(metadata) = node.get_mut("metadata") else { return };
+    for field in ["labels", "annotations"] {
+        let Some(marks) = metadata.get_mut(field) else { continue };
+        for entry in marks.as_mapping_mut().into_iter().flatten() {
+            entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
+        }
+        if marks.as_mapping().is_none_or(|entries| entries.is_empty()) {
+            metadata.remove(field);
+        }
     }
 }

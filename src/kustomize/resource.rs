@@ -173,10 +173,15 @@ pub(super) struct Resource {
     pub(super) prefixes: Vec<SmolStr>,
     /// Suffixes that its name was given, innermost first.
     pub(super) suffixes: Vec<SmolStr>,
+    /// How many values it held when it was read.
+    pub(super) values: usize,
     /// True for generated objects whose name shall end in the hash of their content.
     pub(super) needs_hash: bool,
     /// Where it was written, or the generator that made it.
     pub(super) origin: Option<Origin>,
+    /// Labels and annotations that one transformer made in several places, as paths. In kustomize these are one and the
+    /// same value: what later changes one of them changes them all.
+    pub(super) shared: Vec<Vec<Vec<SmolStr>>>,
     /// The variables whose values it holds.
     pub(super) variables: Vec<SmolStr>,
     /// What `buildMetadata` says about it.
@@ -190,12 +195,14 @@ impl Resource {
     pub(super) fn new(node: Node) -> Self {
         let origin = node.origin();
         Resource {
+            values: count(&node),
             node,
             formers: Vec::new(),
             prefixes: Vec::new(),
             suffixes: Vec::new(),
             needs_hash: false,
             origin,
+            shared: Vec::new(),
             variables: Vec::new(),
             build_origin: None,
             transformations: Vec::new(),
@@ -265,6 +272,40 @@ impl Resource {
         self.formers.push(former);
     }
 
+    /// Gives all places of a shared value what `change` has made of one of them; `said` is what a patch says there.
+    pub(super) fn change_shared<E>(
+        &mut self,
+        said: Option<&Node>,
+        change: impl FnOnce(&mut Resource) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        if self.shared.is_empty() {
+            return change(self);
+        }
+        let before: Vec<Option<SmolStr>> =
+            self.shared.iter().map(|places| places.iter().find_map(|path| text_at(&self.node, path))).collect();
+        let result = change(self)?;
+        let mut shared = std::mem::take(&mut self.shared);
+        for (places, before) in shared.iter_mut().zip(before) {
+            places.retain(|path| text_at(&self.node, path).is_some());
+            // A patch goes through the fields by name: what it says last holds.
+            let new = match said {
+                Some(said) => places.iter().rev().find_map(|path| text_at(said, path)),
+                None => places
+                    .iter()
+                    .find_map(|path| text_at(&self.node, path).filter(|text| Some(text) != before.as_ref())),
+            };
+            let Some(new) = new else { continue };
+            for path in &*places {
+                if let Some(node) = path.iter().try_fold(&mut self.node, |node, part| node.get_mut(part)) {
+                    *node = Node::string(new.clone()).at_place_of(node);
+                }
+            }
+        }
+        shared.retain(|places| places.len() > 1);
+        self.shared = shared;
+        Ok(result)
+    }
+
     /// True when kustomize would keep notes about it in its annotations.
     pub(super) fn has_notes(&self) -> bool {
         !self.formers.is_empty() || self.needs_hash || self.build_origin.is_some()
@@ -319,9 +360,7 @@ impl Resource {
         let empty = match annotations.as_mapping_mut() {
             Some(entries) => {
                 for entry in entries.iter_mut() {
-                    if let Some(scalar) = entry.value.as_scalar() {
-                        entry.value = Node::string(scalar.text.clone()).at_place_of(&entry.value);
-                    }
+                    entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
                 }
                 entries.is_empty()
             }
@@ -355,4 +394,39 @@ pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut 
         *found = Node::mapping();
     }
     found.is_mapping().then_some(found)
+}
+
+/// The text of a scalar as its file has it: empty for a null that is not written. Empty for what is no scalar, too.
+pub(super) fn written_text(node: &Node) -> SmolStr {
+    let unwritten = node.is_null() && node.text().is_some_and(|text| text.slice(node.span()).trim().is_empty());
+    match node.as_scalar() {
+        Some(scalar) if !unwritten => scalar.text.clone(),
+        _ => SmolStr::default(),
+    }
+}
+
+/// How many values a tree holds, itself included.
+pub(super) fn count(node: &Node) -> usize {
+    let below: usize = match (node.as_sequence(), node.as_mapping()) {
+        (Some(items), _) => items.iter().map(count).sum(),
+        (_, Some(entries)) => entries.iter().map(|entry| count(&entry.value)).sum(),
+        _ => 0,
+    };
+    below + 1
+}
+
+/// How deep a tree is; 1 for a scalar.
+pub(super) fn depth(node: &Node) -> usize {
+    let below = match (node.as_sequence(), node.as_mapping()) {
+        (Some(items), _) => items.iter().map(depth).max(),
+        (_, Some(entries)) => entries.iter().map(|entry| depth(&entry.value)).max(),
+        _ => None,
+    };
+    below.unwrap_or_default() + 1
+}
+
+/// The text of the scalar at the end of a path through mappings.
+fn text_at(node: &Node, path: &[SmolStr]) -> Option<SmolStr> {
+    let found = path.iter().try_fold(node, |node, part| node.get(part))?;
+    found.as_scalar().map(|scalar| scalar.text.clone())
 }

@@ -10,10 +10,15 @@ use super::resource::{Behavior, Id, Resource};
 /// More objects than any cluster directory has; a bound on what a diamond of bases can multiply to.
 const MAX_OBJECTS: usize = 200_000;
 
+/// More values than any cluster directory has; bases that are used again and again multiply.
+const MAX_VALUES: usize = 10_000_000;
+
 /// Objects with two indexes, each made when it is first asked for and forgotten when objects change.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Set {
     list: Vec<Resource>,
+    /// The values in all objects that were ever added.
+    values: usize,
     current: Option<HashMap<Id, usize>>,
     any: Option<HashMap<Id, Vec<usize>>>,
 }
@@ -55,6 +60,10 @@ impl Set {
         if self.list.len() >= MAX_OBJECTS {
             return Err(Error::at(&resource.node, Problem::TooMany { limit: MAX_OBJECTS }));
         }
+        self.values = self.values.saturating_add(resource.values);
+        if self.values > MAX_VALUES {
+            return Err(Error::at(&resource.node, Problem::TooManyValues { limit: MAX_VALUES }));
+        }
         let id = resource.id();
         if let Some(first) = self.current().get(&id).copied() {
             let first = self.list.get(first).and_then(|first| first.origin.clone());
@@ -80,6 +89,7 @@ impl Set {
     /// When two objects are called the same now.
     pub(super) fn check(&mut self) -> Result<(), Error> {
         let list = std::mem::take(self.list_mut());
+        self.values = 0;
         list.into_iter().try_for_each(|resource| self.append(resource))
     }
 
@@ -91,29 +101,29 @@ impl Set {
         let id = new.id();
         let matches = self.with_any_id(&id);
         match (matches.as_slice(), behavior) {
-            ([], Behavior::Create) => return self.append(new),
+            ([], Behavior::Create) => self.append(new),
             ([], _) => {
                 let problem = Problem::NothingToMerge { id: id.to_string() };
-                return Err(Error::from_origin(new.origin.as_ref(), problem));
+                Err(Error::from_origin(new.origin.as_ref(), problem))
             }
             ([at], Behavior::Create) => {
                 let first = self.list.get(*at).and_then(|old| old.origin.clone());
                 let problem = Problem::GeneratedExists { id: id.to_string(), first };
-                return Err(Error::from_origin(new.origin.as_ref(), problem));
+                Err(Error::from_origin(new.origin.as_ref(), problem))
             }
             ([at], behavior) => {
+                // The new one takes over what the old one is and was called: the indexes stay right.
                 if let Some(old) = self.list.get_mut(*at) {
                     super::generate::unite(&mut new, old, behavior);
                     *old = new;
                 }
+                Ok(())
             }
             _ => {
                 let problem = Problem::ManyToMerge { id: id.to_string() };
-                return Err(Error::from_origin(new.origin.as_ref(), problem));
+                Err(Error::from_origin(new.origin.as_ref(), problem))
             }
         }
-        (self.current, self.any) = (None, None);
-        Ok(())
     }
 
     /// The objects that are or were called so.

@@ -105,6 +105,11 @@ impl Place {
         Place { spec: spec.clone(), parts: split(&spec.path) }
     }
 
+    /// The fields on the way.
+    pub(super) fn parts(&self) -> &[SmolStr] {
+        &self.parts
+    }
+
     pub(super) fn all(specs: &[FieldSpec]) -> Vec<Self> {
         specs.iter().map(Place::new).collect()
     }
@@ -200,15 +205,27 @@ pub(super) fn write_text(node: &mut Node, text: impl Into<SmolStr>) {
 
 /// Writes a string into a scalar, whatever was there.
 pub(super) fn write_string(node: &mut Node, text: impl Into<SmolStr>) {
-    *node = Node::string(text).at_place_of(node);
+    let style = node.as_scalar().map_or(ScalarStyle::Plain, |scalar| scalar.style);
+    *node = Node::scalar(text, style).at_place_of(node);
+    node.set_tag(Some(SmolStr::new_static("!!str")));
 }
 
 /// Sets an entry of labels or annotations. A key that is not there yet is written without quotes: one that reads as
 /// something else than a string is refused at the end of the build, as kustomize does.
-pub(super) fn write_mark(node: &mut Node, key: &SmolStr, value: &SmolStr) {
+pub(super) fn write_mark(node: &mut Node, key: &SmolStr, value: &SmolStr) -> Written {
     if let Some(place) = node.get_mut(key) {
         write_string(place, value.clone());
-    } else if let Some(entries) = node.as_mapping_mut() {
+        return Written::Changed;
+    }
+    if let Some(entries) = node.as_mapping_mut() {
         entries.push(Entry { key: Node::plain(key.clone()), value: Node::string(value.clone()) });
     }
+    Written::Made
+}
+
+/// Whether an entry was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    Changed,
+    Made,
 }

@@ -10,8 +10,8 @@ mod error;
 mod stack;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +34,7 @@ use super::discovery::{self, Discovery, Known, Resource};
 use super::pace::{Pace, Queue, Repeat};
 use super::record::{Reader, Record};
 use crate::object::{GroupKind, Object, ObjectKey};
+use crate::telemetry::Metrics;
 
 /// The name under which Leeboard owns fields.
 pub const FIELD_MANAGER: &str = "leeboard";
@@ -71,6 +72,7 @@ struct Shared {
     watches: stack::Watches,
     pace: Pace,
     counts: RequestCounts,
+    metrics: OnceLock<Arc<Metrics>>,
     reader: Reader,
     server: String,
     namespace: String,
@@ -276,6 +278,7 @@ impl Cluster {
             requests: stack::requests(&config)?,
             pace: Pace::default(),
             counts: RequestCounts::default(),
+            metrics: OnceLock::new(),
             reader: Reader { manager: FIELD_MANAGER.into() },
             server: config.cluster_url.to_string().trim_end_matches('/').to_owned(),
             namespace: config.default_namespace.clone(),
@@ -315,6 +318,11 @@ impl Cluster {
     /// How the API server copes.
     pub fn pace(&self) -> &Pace {
         &self.shared.pace
+    }
+
+    /// Counts requests here too, from now on. The first call decides, for all clones.
+    pub fn count_in(&self, metrics: Arc<Metrics>) {
+        let _ = self.shared.metrics.set(metrics);
     }
 
     /// How many requests were made.
@@ -602,6 +610,7 @@ impl Cluster {
         let discovery = Arc::new(Discovery::read(&answers).map_err(Error::Decode)?);
         let before = self.shared.discovery.write().replace((Instant::now(), Arc::clone(&discovery)));
         if before.is_some_and(|(_, before)| before != discovery) {
+            *self.shared.kinds_changed.write() = Some(Instant::now());
             self.shared.kinds_notify.notify_waiters();
         }
         Ok(discovery)
@@ -641,14 +650,16 @@ impl Cluster {
     pub(super) async fn begin_watch(&self, call: &Call) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
         let (client, share) = self.shared.watches.client()?;
         let request = self.request(call)?;
-        self.shared.counts.made[call.verb as usize].fetch_add(1, Ordering::Relaxed);
         let result = match client.send(request).await {
-            Ok(response) if response.status().is_success() => return Ok((response, share)),
-            Ok(response) => read(response, &call.plural).await.map(|_| ()),
+            Ok(response) if response.status().is_success() => Ok(response),
+            Ok(response) => match read(response, &call.plural).await {
+                Ok(_) => Err(Error::Transport("the answer to a watch is no stream".into())),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(Error::Transport(error.into())),
         };
-        self.shared.counts.failed[call.verb as usize].fetch_add(1, Ordering::Relaxed);
-        result.and(Err(Error::Transport("the answer to a watch is empty".into())))
+        self.count(call.verb, &result);
+        result.map(|response| (response, share))
     }
 
     fn applied(&self, answer: RawAnswer, want_body: bool) -> Result<Applied, Error> {
@@ -670,15 +681,27 @@ impl Cluster {
 
     async fn attempt(&self, call: &Call) -> Result<RawAnswer, Error> {
         let request = self.request(call)?;
-        self.shared.counts.made[call.verb as usize].fetch_add(1, Ordering::Relaxed);
         let result = match timeout(DEADLINE, exchange(&self.shared.requests, request, &call.plural)).await {
             Ok(result) => result,
             Err(_) => Err(Error::Timeout { after: DEADLINE }),
         };
-        if result.is_err() {
-            self.shared.counts.failed[call.verb as usize].fetch_add(1, Ordering::Relaxed);
-        }
+        self.count(call.verb, &result);
         result
+    }
+
+    fn count<T>(&self, verb: Verb, result: &Result<T, Error>) {
+        let code = match result {
+            Ok(_) => 200,
+            Err(error) => error.answer().map_or(0, |answer| answer.code),
+        };
+        let counts = &self.shared.counts;
+        counts.made[verb as usize].fetch_add(1, Ordering::Relaxed);
+        if code != 200 {
+            counts.failed[verb as usize].fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(metrics) = self.shared.metrics.get() {
+            metrics.requested(verb.as_str(), code);
+        }
     }
 
     fn request(&self, call: &Call) -> Result<Request<Body>, Error> {

@@ -62,20 +62,31 @@ pub struct Comparison {
     pub warnings: Vec<String>,
 }
 
+/// How often a live object is read again because it changed between the two requests.
+const TRIES: usize = 3;
+
 /// Reads the live object and asks what an apply would make of it: two requests.
 ///
 /// # Errors
 /// As [`Cluster::apply`]: what an apply would fail with.
 pub async fn compare(cluster: &Cluster, object: &Object) -> Result<Comparison, Error> {
     let options = ApplyOptions { dry_run: true, force: true, want_body: true, ..ApplyOptions::default() };
-    let (live, applied) =
-        futures::try_join!(cluster.find(&object.key, &object.version), cluster.apply(object, &options))?;
-    let predicted = applied.body.unwrap_or_default();
-    Ok(Comparison {
-        live: live.map(without_server_fields),
-        predicted: without_server_fields(predicted),
-        warnings: applied.warnings,
-    })
+    let mut tries = 0;
+    loop {
+        let live = cluster.find(&object.key, &object.version).await?;
+        let applied = cluster.apply(object, &options).await?;
+        tries += 1;
+        // A dry run answers with the version of the object that it started from.
+        let version = live.as_ref().and_then(|live| live.pointer("/metadata/resourceVersion")?.as_str());
+        if version.is_some_and(|version| version != applied.record.resource_version) && tries < TRIES {
+            continue;
+        }
+        return Ok(Comparison {
+            live: live.map(without_server_fields),
+            predicted: without_server_fields(applied.body.unwrap_or_default()),
+            warnings: applied.warnings,
+        });
+    }
 }
 
 /// The object without what no manifest has: bookkeeping in its metadata, and its status.

@@ -194,6 +194,39 @@ fn the_directory_itself_may_change_how_it_is_read() {
     }
 }
 
+#[test]
+fn an_application_may_change_what_its_kustomization_gives() {
+    let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 1\n  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec: {containers: [{name: web, image: 'shop/web:1.4'}]}\n";
+    let (_directory, local) =
+        tree(&[("web/kustomization.yaml", "resources: [web.yaml]\nnamePrefix: old-\n"), ("web/web.yaml", deployment)]);
+    let source = source(json!({"repoURL": "https://git.example.com/shop.git", "path": "web", "kustomize": {
+        "namePrefix": "new-",
+        "namespace": "shop-dev",
+        "images": ["shop/web:1.5-$ARGOCD_APP_REVISION_SHORT"],
+        "replicas": [{"name": "web", "count": "3"}],
+        "commonLabels": {"app.kubernetes.io/instance": "$ARGOCD_APP_NAME"},
+        "labelWithoutSelector": true,
+        "commonAnnotations": {"at": "$ARGOCD_APP_REVISION", "kept": "$$"},
+        "patches": [{"patch": "[{\"op\": \"add\", \"path\": \"/spec/paused\", \"value\": true}]", "target": {"kind": "Deployment"}}],
+    }}));
+    let manifest = manifest(&local, &request(&source)).unwrap();
+    assert_eq!(manifest.source_type, SourceType::Kustomize);
+    let body = &manifest.objects[0].body;
+    let cases = [
+        ("/metadata/name", json!("new-web")),
+        ("/metadata/namespace", json!("shop-dev")),
+        ("/metadata/labels", json!({"app.kubernetes.io/instance": "web"})),
+        ("/metadata/annotations", json!({"at": "$ARGOCD_APP_REVISION", "kept": "$$"})),
+        ("/spec/replicas", json!(3)),
+        ("/spec/paused", json!(true)),
+        ("/spec/selector/matchLabels", json!({"app": "web"})),
+        ("/spec/template/spec/containers/0/image", json!("shop/web:1.5-3f9a1c2")),
+    ];
+    for (pointer, expected) in cases {
+        assert_eq!(body.pointer(pointer), Some(&expected), "{pointer}");
+    }
+}
+
 fn cluster_directory() -> ClusterDirectory {
     ClusterDirectory {
         environment: "dev".into(),

@@ -112,7 +112,7 @@ impl Look {
             project: &self.project,
             policy: &policy,
             run,
-            key: &daemon.plan_key,
+            key: &daemon.data_dir.plan_key,
         })
     }
 
@@ -189,6 +189,18 @@ async fn proof(cluster: Cluster, object: Arc<Object>, desired: u64, now: Option<
 /// # Errors
 /// What stands in the way, as a condition.
 pub async fn look(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    asked: &Asked,
+) -> Result<Look, Trouble> {
+    let began = daemon.claims.now();
+    let look = look_at(daemon, application, memory, asked).await;
+    daemon.claims.looked(application.name(), began);
+    look
+}
+
+async fn look_at(
     daemon: &Daemon,
     application: &Arc<Application>,
     memory: &mut Memory,
@@ -411,7 +423,11 @@ fn source_name(sources: &[Source], index: usize) -> String {
 /// All problems of a render in one condition: repository and commit first, then each with its place.
 fn problems_of(problems: &[Diagnostic], repository: &str, commit: &Commit) -> Trouble {
     let repository = RepoUrl::parse(repository).map(|url| url.to_string()).unwrap_or_default();
-    let listed: Vec<_> = problems.iter().take(20).map(ToString::to_string).collect();
+    let told = |problem: &Diagnostic| {
+        let notes = problem.notes.iter().map(|note| format!(", {note}"));
+        std::iter::once(problem.to_string()).chain(notes).collect::<String>()
+    };
+    let listed: Vec<_> = problems.iter().take(20).map(told).collect();
     let more = problems.len().saturating_sub(listed.len());
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     let message = format!("{repository} at {}: {}{more}", commit.short(), listed.join("; "));

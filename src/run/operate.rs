@@ -6,7 +6,7 @@
 //! The state is recorded before anything is written to the destination, so that a daemon that dies finds it and goes
 //! on at the wave it names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::Daemon;
 use super::look::{self, Asked, Look, now};
@@ -29,8 +29,9 @@ use crate::plan::{Action, Baseline, Hook, Phase, Plan, Policy, Run, ShrinkGuard,
 use crate::sync::decide::{Start, Trigger};
 use crate::sync::event::Reason;
 use crate::sync::execute::{self, Executed, Manner};
-use crate::sync::machine::{Chore, End, Event, Next, Operation, Terminator};
+use crate::sync::machine::{Chore, End, Event, Failure, Next, Operation, Terminator};
 use crate::sync::status::{self, Found};
+use crate::telemetry::Outcome;
 
 /// How many objects of one application are written at once; the pace of the cluster bounds all applications together.
 const AT_ONCE: usize = 32;
@@ -80,6 +81,7 @@ pub async fn run(
     };
     let manner = Manner { dry_run: sync.dry_run, force: sync.is_forced() };
     let machine = match &progress {
+        Some(progress) if progress.is_over => Operation::resume(plan.clone(), AFTER_ALL),
         Some(progress) => Operation::resume(plan.clone(), progress.at),
         None => Operation::new(plan.clone()),
     };
@@ -102,7 +104,7 @@ pub async fn run(
         deadlines: BTreeMap::new(),
         job,
     };
-    // At shutdown the record stays as it is: the next daemon goes on there.
+    // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
     let end = sync.drive().await?;
     finish(daemon, application, memory, &look, &policy, state, end, &start).await
 }
@@ -175,12 +177,18 @@ pub fn refuse(status: &mut ApplicationStatus, application: &Application, message
     });
 }
 
-/// Where a sync stands, in an annotation of the Application: `<plan> <phase> <wave>`.
+/// Where a sync stands, in an annotation of the Application: `<plan> <phase> <wave>`, then `over` when all has gone
+/// well and only the hooks have to be cleaned up. Without that word a hook that was cleaned up already would be taken
+/// for one that has not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     plan: crate::plan::PlanHash,
     at: (Phase, Wave),
+    is_over: bool,
 }
+
+/// After the last wave of a sync that has gone well.
+const AFTER_ALL: (Phase, Wave) = (Phase::SyncFail, Wave(i32::MIN));
 
 impl Progress {
     fn parse(text: &str) -> Option<Self> {
@@ -188,13 +196,13 @@ impl Progress {
         let plan = words.next()?.parse().ok()?;
         let phase = Phase::parse(words.next()?)?;
         let wave = Wave(words.next()?.parse().ok()?);
-        Some(Progress { plan, at: (phase, wave) })
+        Some(Progress { plan, at: (phase, wave), is_over: words.next() == Some("over") })
     }
 }
 
 impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {} {}", self.plan, self.at.0, self.at.1)
+        write!(f, "{} {} {}{}", self.plan, self.at.0, self.at.1, if self.is_over { " over" } else { "" })
     }
 }
 
@@ -224,23 +232,24 @@ struct Sync<'a> {
 }
 
 impl Sync<'_> {
-    /// To its end; `None` when a shutdown came first.
+    /// To its end; `None` when a shutdown came first, or when nothing can be recorded: what is not on record is not
+    /// begun.
     async fn drive(&mut self) -> Option<End> {
         let mut next = self.machine.start();
         loop {
             match next {
                 Next::Done(end) => {
-                    self.chores().await;
+                    self.chores(&end).await?;
                     return Some(end);
                 }
                 Next::Run(_) if self.daemon.shutdown.is_cancelled() => return None,
                 Next::Run(steps) => {
-                    self.record().await;
+                    self.record().await?;
                     self.ended = self.execute(steps).await;
                     next = self.tell();
                 }
                 Next::Wait(_) => {
-                    self.record().await;
+                    self.record().await?;
                     self.await_event().await?;
                     next = self.tell();
                 }
@@ -269,20 +278,30 @@ impl Sync<'_> {
             self.deadlines.insert(step.key.clone(), Instant::now() + Hook::LIMIT);
         }
         let mut waiting = steps.into_iter();
+        let mut tasks = HashMap::new();
         let mut events = Vec::new();
         loop {
             while self.steps.len() < AT_ONCE
                 && let Some(step) = waiting.next()
             {
                 let (cluster, manner) = (self.look.cluster.clone(), self.manner.clone());
-                self.steps.spawn(async move {
+                let metrics = self.daemon.metrics.clone();
+                let key = step.key.clone();
+                let task = self.steps.spawn(async move {
+                    let started = Instant::now();
                     let executed = execute::execute(&cluster, &step, &manner).await;
+                    metrics.applied(Outcome::from(&executed.result), started.elapsed());
                     (step, executed)
                 });
+                tasks.insert(task.id(), key);
             }
             match self.steps.join_next().await {
                 Some(Ok((step, executed))) => events.push(self.finished(&step, executed)),
-                Some(Err(error)) => warn!(%error, "A step did not end"),
+                Some(Err(error)) => {
+                    error!(application = self.application.name(), %error, "Internal error in a step");
+                    let failure = Failure { message: "internal error, see the log".into(), is_transient: false };
+                    events.extend(tasks.remove(&error.id()).map(|key| Event::Finished { key, result: Err(failure) }));
+                }
                 None => return events,
             }
         }
@@ -381,16 +400,16 @@ impl Sync<'_> {
     }
 
     /// Writes where the sync stands, when that is another wave than the one on record.
-    async fn record(&mut self) {
+    async fn record(&mut self) -> Option<()> {
         let at = self.machine.at();
         let is_new_wave = at != self.recorded || self.recorded.is_none();
         let message = self.machine.message().to_owned();
         if !is_new_wave && self.state.message == message {
-            return;
+            return Some(());
         }
         // A wave's requests are not worth a record each; what it waits for is.
         if !is_new_wave && message.starts_with("waiting for the API server") {
-            return;
+            return Some(());
         }
         self.recorded = at;
         self.state.message = message;
@@ -398,25 +417,36 @@ impl Sync<'_> {
             result.resources = self.machine.results().to_vec();
         }
         if let Some(at) = at.filter(|_| !self.manner.dry_run) {
-            self.memory.progress = Some(Progress { plan: self.plan_hash, at }.to_string());
+            self.memory.progress = Some(Progress { plan: self.plan_hash, at, is_over: false }.to_string());
         }
+        self.write().await
+    }
+
+    /// Writes the state and the progress.
+    async fn write(&mut self) -> Option<()> {
         let newest = self.daemon.written.application(self.application.name());
         let application = newest.as_ref().unwrap_or(self.application);
         let mut status = found(application, self.look, self.plan, self.memory);
         status.operation_state = Some(self.state.clone());
-        self.daemon.write_status(application, status, Clear::refresh(application), self.memory).await;
+        let clear = Clear::refresh(application);
+        self.daemon.write_status(application, status, clear, self.memory).await.then_some(())
     }
 
     /// What is left to do for hooks.
-    async fn chores(&mut self) {
+    async fn chores(&mut self, end: &End) -> Option<()> {
         self.state.message = self.machine.message().to_owned();
         if let Some(result) = &mut self.state.sync_result {
             result.resources = self.machine.results().to_vec();
         }
         if self.manner.dry_run {
-            return;
+            return Some(());
         }
-        for chore in self.machine.chores() {
+        let chores = self.machine.chores();
+        if *end == End::Succeeded && chores.iter().any(|chore| matches!(chore, Chore::Delete(_))) {
+            self.memory.progress = Some(Progress { plan: self.plan_hash, at: AFTER_ALL, is_over: true }.to_string());
+            self.write().await?;
+        }
+        for chore in chores {
             let (hook, deletes) = match &chore {
                 Chore::Delete(hook) => (hook, true),
                 Chore::Release(hook) => (hook, false),
@@ -435,6 +465,7 @@ impl Sync<'_> {
                 warn!(application = self.application.name(), hook = %object.key, %error, "Hook not cleaned up");
             }
         }
+        Some(())
     }
 }
 
@@ -483,7 +514,7 @@ async fn finish(
     let now = now();
     let is_dry_run = state.operation.sync.as_ref().is_some_and(|sync| sync.dry_run);
     let is_selective = state.operation.sync.as_ref().is_some_and(SyncOperation::is_selective);
-    memory.progress = None;
+    let progress = memory.progress.take();
     let mut again = None;
     state.finished_at = Some(Time(now));
     let (phase, reason) = match &end {
@@ -494,7 +525,7 @@ async fn finish(
     };
     state.phase = phase;
     let may_retry = match &end {
-        End::Failed(failed) => failed.iter().any(|failed| failed.failure.is_transient) || start.retry == 0,
+        End::Failed(failed) => failed.iter().any(|failed| failed.failure.is_transient),
         End::Refused { is_transient } => *is_transient,
         _ => false,
     };
@@ -525,7 +556,11 @@ async fn finish(
     status.operation_state = Some(state);
     let clear = Clear::refresh(application);
     let clear = if waits_for_retry { clear } else { clear.with_operation() };
-    daemon.write_status(application, status, clear, memory).await;
+    if !daemon.write_status(application, status, clear, memory).await {
+        // To the cluster's knowledge it still runs: it is resumed where it ended, and recorded then.
+        memory.progress = progress;
+        return None;
+    }
     // What changed while it ran is looked at now: a newer commit, drift, an end of a rollout.
     if again.is_none() {
         daemon.queue.push(application.name(), if end == End::Superseded { Priority::Push } else { Priority::Timer });

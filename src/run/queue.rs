@@ -27,6 +27,21 @@ pub enum Priority {
     Person,
 }
 
+impl Priority {
+    /// All of them.
+    pub const ALL: [Priority; 4] = [Priority::Timer, Priority::Drift, Priority::Push, Priority::Person];
+
+    /// The word, as metrics have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Timer => "timer",
+            Priority::Drift => "drift",
+            Priority::Push => "push",
+            Priority::Person => "person",
+        }
+    }
+}
+
 /// The queue; clones share it.
 #[derive(Clone, Default)]
 pub struct Queue(Arc<Shared>);
@@ -110,6 +125,12 @@ impl Queue {
     /// Keys that wait now; alarms that have not rung are not counted.
     pub fn len(&self) -> usize {
         self.0.state.lock().waiting.len()
+    }
+
+    /// The same by who asked.
+    pub fn depths(&self) -> [(Priority, usize); 4] {
+        let state = self.0.state.lock();
+        Priority::ALL.map(|priority| (priority, state.place.values().filter(|(known, _)| *known == priority).count()))
     }
 
     /// True when nothing waits.

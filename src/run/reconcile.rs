@@ -31,10 +31,12 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
     };
     // A person's word: hands off, not even the status is written.
     if application.is_skipped() {
+        daemon.claims.looked(name, daemon.claims.now());
         return;
     }
     let mut memory = daemon.take_memory(&application);
     if application.is_deleting() {
+        daemon.claims.looked(name, daemon.claims.now());
         super::deletion::delete(daemon, &application, &mut memory).await;
     } else {
         let again = Reconciliation { daemon, application, memory: &mut memory, job }.run().await;
@@ -44,6 +46,9 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
     }
     daemon.put_memory(name, memory);
 }
+
+/// How long a sync that prunes waits for others to be looked at, before it asks again whether they were.
+const CLAIMS_SETTLE: Duration = Duration::from_millis(50);
 
 struct Reconciliation<'a> {
     daemon: &'a Arc<Daemon>,
@@ -67,6 +72,10 @@ impl Reconciliation<'_> {
         let decision = self.decide(&plan, &revisions);
         debug!(application = self.application.name(), ?decision, "Decided");
         match decision {
+            // Another application may want by now what this one would prune: a moment later it is known.
+            Decision::Start(_) if plan.counts().prune > 0 && !self.daemon.claims.are_known(self.application.name()) => {
+                Some(CLAIMS_SETTLE)
+            }
             Decision::Start(start) => {
                 let again = operate::run(self.daemon, &self.application, self.memory, look, *start, self.job).await;
                 self.application = self.daemon.written.application(self.application.name())?;
@@ -86,11 +95,16 @@ impl Reconciliation<'_> {
                 namespace: resource.key.namespace.as_deref().unwrap_or_default().to_owned(),
             })
             .collect();
+        let waits_for: Vec<_> =
+            plan.refusals.iter().filter(|refusal| refusal.is_transient()).map(ToString::to_string).collect();
+        let waits_for = (!waits_for.is_empty()).then(|| waits_for.join("; "));
         decide::decide(&Situation {
             application: &self.application,
             revisions,
             status: plan.sync_status(),
             only_prunes: differing().all(|resource| resource.requires_pruning),
+            waits_for: waits_for.as_deref(),
+            is_noop: plan.is_noop(),
             would_empty: plan.refusals.iter().any(|refusal| matches!(refusal, crate::plan::Refusal::WouldEmpty)),
             out_of_sync: &out_of_sync,
             now: now(),
@@ -258,14 +272,14 @@ impl Clear {
 
 impl Daemon {
     /// Writes what changed of an Application's status, and what else is durable about it, in one patch; nothing when
-    /// nothing did.
+    /// nothing did. False when it could not be written.
     pub async fn write_status(
         &self,
         application: &Application,
         status: ApplicationStatus,
         clear: Clear,
         memory: &Memory,
-    ) {
+    ) -> bool {
         let newest = self.written.application(application.name());
         let application = newest.as_deref().unwrap_or(application);
         let as_value = |status: &ApplicationStatus| serde_json::to_value(status).unwrap_or(Value::Null);
@@ -292,8 +306,8 @@ impl Daemon {
             patch["operation"] = Value::Null;
         }
         if patch == json!({}) {
-            return;
+            return true;
         }
-        self.patch_application(application, &patch).await;
+        self.patch_application(application, &patch).await
     }
 }

@@ -3,8 +3,9 @@
 //! **In:** which application follows which revisions; hints that something was pushed. **Out:** the commit of each
 //! revision, and a push on the queue for every application whose commit moved. **May not:** render or decide.
 //!
-//! A repository is asked when somebody hints (webhook, notify), else every interval with jitter; errors double the
-//! wait. An answer that is an error leaves the applications what they have: it is told to them as an error.
+//! A repository is asked when somebody hints (webhook, notify), else every interval with jitter; after an error it is
+//! asked again soon, then at ever longer intervals. An answer that is an error leaves the applications what they have:
+//! it is told to them as an error.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -18,11 +19,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use super::claims::Claims;
 use super::queue::{Priority, Queue};
 use crate::git::{Change, Commit, Error, Mirrors, RepoUrl, Watch};
 use crate::telemetry::{Metrics, Outcome};
 
-/// The longest wait between two tries to reach a repository that can't be reached.
+/// The first wait before a repository that could not be reached is asked again; each failure doubles it.
+const FIRST_BACKOFF: Duration = Duration::from_secs(5);
+/// The longest such wait, unless the interval is longer.
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
 /// All repositories in use; clones share them.
@@ -32,6 +36,7 @@ pub struct Repositories(Arc<Shared>);
 struct Shared {
     mirrors: Mirrors,
     queue: Queue,
+    claims: Claims,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -44,6 +49,8 @@ struct Repository {
     url: RepoUrl,
     /// Rung by a hint: ask now.
     hint: Notify,
+    /// Rung when a refresh has failed, whoever asked for it: the next try is due sooner.
+    failed: Notify,
     state: Mutex<State>,
 }
 
@@ -68,6 +75,7 @@ impl Repositories {
     pub fn new(
         mirrors: Mirrors,
         queue: Queue,
+        claims: Claims,
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
         shutdown: CancellationToken,
@@ -75,6 +83,7 @@ impl Repositories {
         Repositories(Arc::new(Shared {
             mirrors,
             queue,
+            claims,
             metrics,
             tasks,
             shutdown,
@@ -122,7 +131,7 @@ impl Repositories {
         if let Some(answer) = repository.answer(revision) {
             return answer;
         }
-        self.refresh(&repository, &[revision.to_owned()]).await;
+        self.refresh(&repository, &[revision.to_owned()], Priority::Push).await;
         repository.answer(revision).unwrap_or_else(|| {
             // Nobody follows it: an operation that names a revision of its own.
             self.0.mirrors.mirror(url).resolve(revision)
@@ -137,7 +146,7 @@ impl Repositories {
     /// Asks the server now, whatever was known; for a person who wants a refresh.
     pub async fn refresh_now(&self, url: &RepoUrl, revisions: &[String]) {
         let repository = self.repository(url);
-        self.refresh(&repository, revisions).await;
+        self.refresh(&repository, revisions, Priority::Push).await;
     }
 
     /// Something was pushed to a repository that somebody calls by one of these addresses. True when it is in use.
@@ -174,7 +183,12 @@ impl Repositories {
         if let Some(repository) = repositories.get(url) {
             return repository.clone();
         }
-        let repository = Arc::new(Repository { url: url.clone(), hint: Notify::new(), state: Mutex::default() });
+        let repository = Arc::new(Repository {
+            url: url.clone(),
+            hint: Notify::new(),
+            failed: Notify::new(),
+            state: Mutex::default(),
+        });
         repositories.insert(url.clone(), repository.clone());
         let this = self.clone();
         let kept = repository.clone();
@@ -191,15 +205,16 @@ impl Repositories {
                 () = self.0.shutdown.cancelled() => return,
                 () = repository.hint.notified() => true,
                 () = pushed(files.as_ref()) => true,
+                () = repository.failed.notified() => {
+                    due = Instant::now() + self.wait(repository);
+                    continue;
+                }
                 () = sleep_until(due) => false,
             };
             let revisions: Vec<String> = repository.state.lock().revisions.keys().cloned().collect();
             if !revisions.is_empty() {
-                let moved = self.refresh(repository, &revisions).await;
                 let priority = if hinted { Priority::Push } else { Priority::Timer };
-                for application in moved {
-                    self.0.queue.push(&application, priority);
-                }
+                self.refresh(repository, &revisions, priority).await;
             }
             due = Instant::now() + self.wait(repository);
         }
@@ -210,15 +225,15 @@ impl Repositories {
         let interval = if state.interval.is_zero() { Duration::from_secs(60) } else { state.interval };
         let wait = match state.failures {
             0 => interval,
-            failures => interval.saturating_mul(1 << failures.min(6)).min(LONGEST_BACKOFF.max(interval)),
+            failures => FIRST_BACKOFF.saturating_mul(1 << (failures - 1).min(6)).min(LONGEST_BACKOFF.max(interval)),
         };
         // Up to a tenth longer, different for each repository, so that they don't all ask at once.
         let spread = xxhash_rust::xxh3::xxh3_64(repository.url.normal().as_bytes()) % 100;
         wait.mul_f64(1.0 + f64::from(u32::try_from(spread).unwrap_or(0)) / 1000.0)
     }
 
-    /// Asks the server; the applications whose answer is another one than before.
-    async fn refresh(&self, repository: &Repository, revisions: &[String]) -> BTreeSet<SmolStr> {
+    /// Asks the server; the applications whose answer is another one than before are looked at.
+    async fn refresh(&self, repository: &Repository, revisions: &[String], priority: Priority) {
         let started = Instant::now();
         let answer = self.0.mirrors.mirror(&repository.url).refresh(revisions).await;
         self.0.metrics.fetched(if answer.is_ok() { Outcome::Ok } else { Outcome::Error }, started.elapsed());
@@ -242,6 +257,7 @@ impl Repositories {
             }
             Err(error) => {
                 state.failures = state.failures.saturating_add(1);
+                repository.failed.notify_one();
                 if state.failures == 1 {
                     warn!(repository = %repository.url, %error, "Repository not reached");
                 } else {
@@ -252,7 +268,12 @@ impl Repositories {
                 }
             }
         }
-        moved
+        // Before anybody can act on the new answers.
+        self.0.claims.moved(&moved);
+        drop(state);
+        for application in &moved {
+            self.0.queue.push(application, priority);
+        }
     }
 }
 
@@ -282,6 +303,8 @@ impl State {
         let same = match (&followed.answer, &answer) {
             (Some(Ok(before)), Ok(now)) => before.id == now.id,
             (Some(Err(before)), Err(now)) => before.to_string() == now.to_string(),
+            // Whoever follows it first asks for it, and is waiting for the answer.
+            (None, _) => true,
             _ => false,
         };
         if !same {

@@ -8,24 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use parking_lot::RwLock;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
 use super::{Daemon, environment};
-use crate::api::argo::{AppProject, Application};
+use crate::api::argo::{AppProject, Application, Condition};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 use crate::git::{CredentialStore, RepoUrl};
-use crate::live::client::ListOptions;
+use crate::live::client::{ListOptions, Part};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Collection, Item, Target, typed};
-use crate::object::GroupKind;
+use crate::object::{GroupKind, ObjectKey};
 use crate::server::{PushHint, Readiness, Secrets};
 
 /// How long the first lists may take before the daemon says what it waits for.
@@ -180,7 +182,7 @@ async fn watch_managed_kinds(daemon: &Daemon) {
     daemon.live.settled(&kinds, FIRST_LISTS).await;
 }
 
-fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: BTreeSet<crate::object::ObjectKey>) {
+fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: BTreeSet<ObjectKey>) {
     for key in changed {
         match applications.get(&key) {
             Some(Item::Decoded(body)) => match crate::api::decode::<Application>(&body) {
@@ -193,9 +195,9 @@ fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: 
                         daemon.environments.push(&key.name, Priority::Drift);
                     }
                 }
-                Err(error) => malformed(daemon, &key.name, &sentence(&error)),
+                Err(error) => malformed(daemon, &key, Some(&body), &sentence(&error)),
             },
-            Some(Item::Undecodable { error }) => malformed(daemon, &key.name, &error),
+            Some(Item::Undecodable { error }) => malformed(daemon, &key, None, &error),
             None => {
                 daemon.written.forget_application(&key.name);
                 daemon.queue.push(&key.name, Priority::Person);
@@ -207,16 +209,34 @@ fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: 
     }
 }
 
-fn malformed(daemon: &Daemon, name: &str, why: &str) {
-    warn!(application = name, why, "Application cannot be read");
-    daemon.written.malformed_application(name, why.to_owned());
+/// An Application that can't be read disturbs no other; its condition says why.
+fn malformed(daemon: &Daemon, key: &ObjectKey, body: Option<&Value>, why: &str) {
+    warn!(application = %key.name, why, "Application cannot be read");
+    daemon.written.malformed_application(&key.name, why.to_owned());
+    let conditions = body.and_then(|body| body.pointer("/status/conditions")?.as_array());
+    let is_told = conditions.is_some_and(|conditions| conditions.iter().any(|condition| condition["message"] == why));
+    if is_told {
+        return;
+    }
+    let condition = Condition {
+        kind: Condition::INVALID_SPEC.into(),
+        message: why.into(),
+        last_transition_time: Some(Time(now())),
+    };
+    let (cluster, key) = (daemon.cluster.clone(), key.clone());
+    daemon.tasks.spawn(async move {
+        let patch = json!({"status": {"conditions": [condition]}});
+        if let Err(error) = cluster.merge_patch(&key, VERSION, Part::Whole, &patch).await {
+            warn!(application = %key.name, %error, "Status not written");
+        }
+    });
 }
 
 fn sentence(error: &crate::api::Malformed) -> String {
     format!("{error}: {}", error.source)
 }
 
-fn see_projects(daemon: &Daemon, projects: &Collection<Value>, changed: BTreeSet<crate::object::ObjectKey>) {
+fn see_projects(daemon: &Daemon, projects: &Collection<Value>, changed: BTreeSet<ObjectKey>) {
     for key in changed {
         match projects.get(&key) {
             Some(Item::Decoded(body)) => {
@@ -235,7 +255,7 @@ fn see_projects(daemon: &Daemon, projects: &Collection<Value>, changed: BTreeSet
     }
 }
 
-fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: BTreeSet<crate::object::ObjectKey>) {
+fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: BTreeSet<ObjectKey>) {
     for key in changed {
         match environments.get(&key) {
             Some(Item::Decoded(body)) => {

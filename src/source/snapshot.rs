@@ -25,7 +25,14 @@ impl SnapshotFiles {
     }
 
     fn resolve(&self, path: &TreePath) -> Result<Resolved, Error> {
-        walk::resolve(self, path)
+        let found = self.snapshot.entry(path.as_str()).map_err(|error| unreadable(path, &error))?;
+        let entry = match found.map(|(kind, _)| kind) {
+            Some(Kind::Blob) => Entry::File,
+            Some(Kind::Tree | Kind::Submodule) => Entry::Directory,
+            // There is a link at the end or on the way, or nothing: one step at a time tells.
+            Some(Kind::Link) | None => return walk::resolve(self, path),
+        };
+        Ok(Resolved { path: path.clone(), entry: Some(entry), through_link: false })
     }
 
     /// The content of what stands directly at `found`, which was asked for as `path`.

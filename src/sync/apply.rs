@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::repair::{self, Problem};
 use crate::live::client::{Applied, ApplyOptions, Cluster, Error, FIELD_MANAGER, Part};
-use crate::object::Object;
+use crate::object::{Object, fields};
 
 /// An apply that went through.
 #[derive(Debug)]
@@ -67,47 +67,12 @@ const CLIENT_SIDE: [&str; 2] = ["kubectl-client-side-apply", "argocd-controller"
 
 /// The patch that makes the fields of client-side appliers ours; `None` when there are none. The object's version is
 /// part of it, so that it fails when somebody else was faster.
-pub fn migration(live: &Value) -> Option<Value> {
-    let fields = live.pointer("/metadata/managedFields")?.as_array()?;
-    let is_theirs = |entry: &Value| {
-        let manager = entry["manager"].as_str().unwrap_or_default();
-        CLIENT_SIDE.contains(&manager)
-            && (entry["operation"] == "Update" || manager == "argocd-controller")
-            && entry.get("subresource").is_none()
-    };
-    if !fields.iter().any(is_theirs) {
-        return None;
-    }
-    let mut kept: Vec<Value> = Vec::new();
-    let mut ours: Option<Value> = None;
-    for entry in fields {
-        let is_ours = entry["manager"] == FIELD_MANAGER && entry["operation"] == "Apply";
-        if is_theirs(entry) || is_ours {
-            let merged = ours.get_or_insert_with(|| {
-                let mut entry = entry.clone();
-                entry["manager"] = FIELD_MANAGER.into();
-                entry["operation"] = "Apply".into();
-                entry["fieldsV1"] = json!({});
-                entry
-            });
-            unite(&mut merged["fieldsV1"], &entry["fieldsV1"]);
-        } else {
-            kept.push(entry.clone());
-        }
-    }
-    kept.extend(ours);
+pub fn migration(live: &Value, api_version: &str) -> Option<Value> {
+    let managed = fields::adopt(live, &CLIENT_SIDE, FIELD_MANAGER, api_version)?;
     Some(json!([
         {"op": "test", "path": "/metadata/resourceVersion", "value": live.pointer("/metadata/resourceVersion")?},
-        {"op": "replace", "path": "/metadata/managedFields", "value": kept},
+        {"op": "replace", "path": "/metadata/managedFields", "value": managed},
     ]))
-}
-
-fn unite(into: &mut Value, from: &Value) {
-    if let (Value::Object(into), Value::Object(from)) = (into, from) {
-        for (key, value) in from {
-            unite(into.entry(key.clone()).or_insert_with(|| json!({})), value);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -121,12 +86,12 @@ mod tests {
             {"manager": "leeboard", "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:new": {}}}},
             {"manager": "kubectl-edit", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {"f:data": {"f:mine": {}}}},
         ]}});
-        let patch = migration(&live).unwrap();
+        let patch = migration(&live, "v1").unwrap();
         let fields = patch[1]["value"].as_array().unwrap();
         assert_eq!(fields.len(), 2);
-        assert_eq!(fields[0]["manager"], "kubectl-edit");
-        assert_eq!((&fields[1]["manager"], &fields[1]["operation"]), (&json!("leeboard"), &json!("Apply")));
-        assert_eq!(fields[1]["fieldsV1"], json!({"f:data": {"f:old": {}, "f:new": {}}}));
+        assert_eq!((&fields[0]["manager"], &fields[0]["operation"]), (&json!("leeboard"), &json!("Apply")));
+        assert_eq!(fields[0]["fieldsV1"], json!({"f:data": {"f:old": {}, "f:new": {}}}));
+        assert_eq!(fields[1]["manager"], "kubectl-edit");
         assert_eq!(patch[0]["value"], "7");
     }
 
@@ -136,6 +101,6 @@ mod tests {
             {"manager": "leeboard", "operation": "Apply", "fieldsV1": {}},
             {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "fieldsV1": {}},
         ]}});
-        assert_eq!(migration(&live), None);
+        assert_eq!(migration(&live, "v1"), None);
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::argo::{
-    Application, Condition, Initiator, Operation, OperationPhase, OperationState, SelectedResource, Source,
+    Application, Automated, Condition, Initiator, Operation, OperationPhase, OperationState, SelectedResource, Source,
     SyncOperation, SyncStatus,
 };
 
@@ -25,6 +25,10 @@ pub struct Situation<'a> {
     pub only_prunes: bool,
     /// Git has nothing left, and `allowEmpty` is not set.
     pub would_empty: bool,
+    /// What has to come first without anybody's commit, a kind for instance: a sync begun now would only fail.
+    pub waits_for: Option<&'a str>,
+    /// A sync would change nothing: what differs is left as it is.
+    pub is_noop: bool,
     /// What differs: self-heal syncs these only.
     pub out_of_sync: &'a [SelectedResource],
     /// The time.
@@ -91,10 +95,10 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         };
     }
     match last {
-        Some(last) if waits_for_retry(last) && asks_for_these(last, situation) => {
+        Some(last) if waits_for_retry(last) && asks_for_these(last, situation) && !is_outdated(last, situation) => {
             return retry_of(last, situation.now);
         }
-        // A newer commit gets in instead of the retry: nothing is lost, git wants the newer one.
+        // A newer commit, or what a person has changed of the policy, gets in instead of the retry.
         Some(last) if waits_for_retry(last) => {}
         Some(last) if last.phase == OperationPhase::Running && asks_for_these(last, situation) => {
             return start(last.operation.clone(), Trigger::Resume, retries(last));
@@ -110,17 +114,16 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
     if situation.status != SyncStatus::OutOfSync || (situation.only_prunes && !automated.prune) {
         return Decision::Rest;
     }
+    if let Some(what) = situation.waits_for {
+        return Decision::Blocked(what.to_owned());
+    }
     let revision = situation.revisions.join(", ");
     if automated.prune && !automated.allow_empty && situation.would_empty {
         return Decision::Blocked(format!(
             "Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources"
         ));
     }
-    let mut sync = SyncOperation {
-        prune: automated.prune,
-        sync_options: spec.sync_policy.as_ref().map(|policy| policy.sync_options.clone()).unwrap_or_default(),
-        ..SyncOperation::default()
-    };
+    let mut sync = automated_sync(situation.application, automated);
     match situation.revisions {
         [revision] if !spec.has_several_sources() => sync.revision = revision.clone(),
         revisions => sync.revisions = revisions.to_vec(),
@@ -128,17 +131,21 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
     let mut trigger = Trigger::Commit;
     if let Some(last) = last.filter(|last| last.phase.is_completed() && asks_for_these(last, situation)) {
         if last.phase != OperationPhase::Succeeded {
-            return Decision::Blocked(format!("Failed last sync attempt to [{revision}]: {}", last.message));
+            // Other options than those that have failed, `CreateNamespace=true` for instance, are worth an attempt.
+            if last.operation.sync.as_ref().is_some_and(|before| asks_alike(before, &sync)) {
+                return Decision::Blocked(format!("Failed last sync attempt to [{revision}]: {}", last.message));
+            }
+        } else {
+            if !automated.self_heal || situation.is_noop {
+                return Decision::Rest;
+            }
+            match self_heal_wait(last, situation.now) {
+                Some(wait) => return Decision::Later(wait),
+                None => trigger = Trigger::SelfHeal,
+            }
+            sync.resources = situation.out_of_sync.to_vec();
+            sync.auto_heal_attempts_count = Some(attempts(last, situation.now) + 1);
         }
-        if !automated.self_heal {
-            return Decision::Rest;
-        }
-        match self_heal_wait(last, situation.now) {
-            Some(wait) => return Decision::Later(wait),
-            None => trigger = Trigger::SelfHeal,
-        }
-        sync.resources = situation.out_of_sync.to_vec();
-        sync.auto_heal_attempts_count = Some(attempts(last, situation.now) + 1);
     }
     let operation = Operation {
         sync: Some(sync),
@@ -147,6 +154,23 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
         ..Operation::default()
     };
     start(operation, trigger, 0)
+}
+
+fn automated_sync(application: &Application, automated: &Automated) -> SyncOperation {
+    let policy = application.spec.sync_policy.as_ref();
+    SyncOperation {
+        prune: automated.prune,
+        sync_options: policy.map(|policy| policy.sync_options.clone()).unwrap_or_default(),
+        ..SyncOperation::default()
+    }
+}
+
+/// True when an automated sync would be done otherwise by now.
+fn is_outdated(last: &OperationState, situation: &Situation<'_>) -> bool {
+    let Some(automated) = situation.application.spec.automated() else { return false };
+    let now = automated_sync(situation.application, automated);
+    let was = last.operation.sync.as_ref();
+    last.operation.initiated_by.automated && was.is_some_and(|was| !asks_alike(was, &now))
 }
 
 fn start(operation: Operation, trigger: Trigger, retry: u32) -> Decision {
@@ -169,6 +193,11 @@ fn retry_of(last: &OperationState, now: Timestamp) -> Decision {
         Some(wait) => Decision::Later(wait),
         None => start(last.operation.clone(), Trigger::Retry, tried),
     }
+}
+
+/// True when one sync is done as the other is.
+fn asks_alike(one: &SyncOperation, other: &SyncOperation) -> bool {
+    one.prune == other.prune && one.sync_options == other.sync_options
 }
 
 /// True when the operation was about the commits and sources that are wanted now.
@@ -254,6 +283,8 @@ mod tests {
             status,
             only_prunes: false,
             would_empty: false,
+            waits_for: None,
+            is_noop: false,
             out_of_sync: &[],
             now: at(0),
         };

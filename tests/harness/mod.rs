@@ -7,9 +7,11 @@
 // Each test binary compiles this module and uses its own part of it.
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "shared by several test binaries")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
+#![allow(clippy::needless_pass_by_value, reason = "a callback takes what it is given")]
 
 mod cluster;
 mod daemon;
+mod proxy;
 mod repo;
 mod world;
 
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions};
+pub use proxy::{Answer, Proxy, Seen};
 pub use repo::Repo;
 pub use world::{A_WHILE, World, install_crds};
 

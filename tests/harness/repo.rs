@@ -17,6 +17,8 @@ impl Repo {
     pub fn new() -> Repo {
         let repo = Repo { folder: tempfile::tempdir().unwrap() };
         repo.git_in(repo.folder.path(), &["init", "--quiet", "--bare", "--initial-branch=main", "origin.git"]);
+        // Servers let the default branch be deleted too.
+        repo.git_in(&repo.bare(), &["config", "receive.denyDeleteCurrent", "ignore"]);
         repo.git_in(repo.folder.path(), &["clone", "--quiet", "origin.git", "clone"]);
         repo
     }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::{names, scope};
+use super::{names, place, scope};
 use crate::api::argo::{AppProject, Application, Destination, Source};
 use crate::api::leeboard::{Environment, EnvironmentSpec};
 use crate::api::{self, ARGO_GROUP};
 use crate::error::{Diagnostic, Origin};
-use crate::object::{Object, ObjectKey};
-use crate::plan::{Owner, Project, Refusal, desired};
+use crate::object::{Object, ObjectKey, annotation};
+use crate::plan::{Owner, Project, Refusal, Wave, desired};
 use crate::render::{self, ClusterDirectory, Limits, Request};
 use crate::server::webhook::is_same_repository;
 use crate::source::local::LocalFiles;
@@ -213,12 +213,19 @@ impl Walk<'_> {
         let is_told = |refusal: &&Refusal| is_written || !matches!(refusal, Refusal::NoNamespace { .. });
         let told = desired.refusals.iter().filter(is_told);
         self.checked.problems.extend(told.map(|told| refusal(told, &places)));
-        self.checked.problems.extend(desired.warnings);
+        let mut warnings = desired.warnings;
         for wanted in &desired.objects {
             let object = &wanted.object;
             let origin = object.origin.as_ref();
-            let mistakes = names::mistakes(&object.key);
-            self.checked.problems.extend(mistakes.into_iter().map(|mistake| at(Diagnostic::new(mistake), origin)));
+            for (field, mistake) in names::mistakes(&object.key) {
+                let place = place::of_field(self.files, object, &["metadata", field]);
+                self.checked.problems.push(at(Diagnostic::new(mistake), place.as_ref()));
+            }
+            if let (_, Some(warning)) = Wave::of(object)
+                && let Some(found) = warnings.iter_mut().find(|found| **found == warning)
+            {
+                found.origin = place::of_field(self.files, object, &["metadata", "annotations", annotation::SYNC_WAVE]);
+            }
             if let Some(Err(denial)) =
                 project.map(|project| project.permit(object.clone(), wanted.scope, &owner.destination))
             {
@@ -229,8 +236,8 @@ impl Walk<'_> {
                 continue;
             }
             let cluster = Destination { namespace: None, ..owner.destination.clone() };
-            let place = (application.to_owned(), object.origin.clone());
-            if let Some((other, first)) = self.seen.insert((cluster, object.key.clone()), place) {
+            let whose = (application.to_owned(), object.origin.clone());
+            if let Some((other, first)) = self.seen.insert((cluster, object.key.clone()), whose) {
                 let mut problem = Diagnostic::new(format!("two Applications have the object `{}`", object.key))
                     .with_note(format!("in: applications {other} and {application}"));
                 if let Some(first) = first {
@@ -239,6 +246,7 @@ impl Walk<'_> {
                 self.checked.problems.push(at(problem, origin));
             }
         }
+        self.checked.problems.extend(warnings);
     }
 
     fn queue_applications(&mut self, objects: &[Object]) {

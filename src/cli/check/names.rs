@@ -4,16 +4,18 @@
 
 use crate::object::ObjectKey;
 
-/// What is wrong with the name and the namespace of an object; empty when nothing is.
-pub(super) fn mistakes(key: &ObjectKey) -> Vec<String> {
-    let rule = rule_of(key);
+/// What is wrong with the name and the namespace of an object, by the field of `metadata`; empty when nothing is.
+pub(super) fn mistakes(key: &ObjectKey) -> Vec<(&'static str, String)> {
     // A name that is missing here is generated.
-    let name = (!key.name.is_empty()).then(|| rule.broken_by(&key.name).map(|expected| (key.name.as_str(), expected)));
-    let namespace = key.namespace.as_deref().map(|name| Rule::Label.broken_by(name).map(|expected| (name, expected)));
-    let sentence =
-        |what: &str, (name, expected): (&str, String)| format!("the {what} `{name}` is no valid one: {expected}");
-    let name = name.flatten().map(|mistake| sentence("name", mistake));
-    name.into_iter().chain(namespace.flatten().map(|mistake| sentence("namespace", mistake))).collect()
+    let name = Some(key.name.as_str()).filter(|name| !name.is_empty()).map(|name| ("name", name, rule_of(key)));
+    let namespace = key.namespace.as_deref().map(|namespace| ("namespace", namespace, Rule::Label));
+    name.into_iter()
+        .chain(namespace)
+        .filter_map(|(field, text, rule)| {
+            let expected = rule.broken_by(text)?;
+            Some((field, format!("the {field} `{text}` is no valid one: {expected}")))
+        })
+        .collect()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +104,7 @@ mod tests {
             };
             let found = mistakes(&key);
             assert_eq!(found.len(), expected.len(), "{key}: {found:?}");
-            for (mistake, word) in found.iter().zip(expected) {
+            for ((_, mistake), word) in found.iter().zip(expected) {
                 assert!(mistake.contains(word), "{key}: {mistake}");
             }
         }

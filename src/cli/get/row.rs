@@ -154,13 +154,13 @@ fn waits_for(status: &ApplicationStatus) -> String {
     status.health.message.clone()
 }
 
-pub(super) fn is_unhealthy(resource: &ResourceStatus) -> bool {
+pub(in crate::cli) fn is_unhealthy(resource: &ResourceStatus) -> bool {
     let health = resource.health.as_ref().and_then(|health| health.status.as_deref());
     health.is_some_and(|health| health != "Healthy")
 }
 
 /// `Deployment/web: 1 of 2 pods ready`.
-pub(super) fn reason(resource: &ResourceStatus) -> String {
+pub(in crate::cli) fn reason(resource: &ResourceStatus) -> String {
     let health = resource.health.clone().unwrap_or_default();
     let why = match health.message.as_str() {
         "" => health.status.unwrap_or_default().to_lowercase(),

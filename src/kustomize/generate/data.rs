@@ -83,7 +83,7 @@ fn file(entry: &Text) -> Result<(SmolStr, Text), Error> {
             Ok((name.into(), entry.clone()))
         }
         [key, path] if !key.is_empty() && !path.is_empty() => {
-            Ok(((*key).into(), Text { value: (*path).into(), node: entry.node.clone() }))
+            Ok(((*key).into(), Text { value: (*path).into(), ..entry.clone() }))
         }
         [_, _] => Err(Error::at(&entry.node, Problem::NotAPair { pair: entry.value.to_string() })),
         _ => Err(Error::at(&entry.node, Problem::ManyEquals { pair: entry.value.to_string() })),

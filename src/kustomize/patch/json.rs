@@ -6,6 +6,7 @@
 use smol_str::SmolStr;
 
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::resource::{count, depth};
 use crate::yaml::{self, Entry, Node, Plain, Resolve};
 
 /// One operation.
@@ -84,6 +85,12 @@ pub(in crate::kustomize) fn apply(object: &mut Node, operations: &[Operation]) -
     Ok(())
 }
 
+/// How deep an object may get by operations.
+const MAX_DEPTH: usize = 500;
+
+/// How many values one `copy` may copy: each can double an object.
+const MAX_COPIED: usize = 10_000;
+
 /// Why an operation fails.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 enum Failure {
@@ -97,6 +104,10 @@ enum Failure {
     Whole,
     #[error("the value is another one")]
     Differs,
+    #[error("what it makes is nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
+    #[error("it copies more than {MAX_COPIED} values")]
+    TooMuch,
 }
 
 impl Operation {
@@ -110,7 +121,11 @@ impl Operation {
                 add(object, &self.path, value)
             }
             What::Copy(from) => {
-                let value = get(object, from)?.cloned().unwrap_or_else(Node::null);
+                let value = get(object, from)?;
+                if value.is_some_and(|value| count(value) > MAX_COPIED) {
+                    return Err(Failure::TooMuch);
+                }
+                let value = value.cloned().unwrap_or_else(Node::null);
                 add(object, &self.path, value)
             }
             What::Test(expected) => {
@@ -172,6 +187,7 @@ fn get<'a>(object: &'a mut Node, path: &str) -> Result<Option<&'a Node>, Failure
 }
 
 fn add(object: &mut Node, path: &str, value: Node) -> Result<(), Failure> {
+    check_depth(path, &value)?;
     let (parent, last) = parent(object, path)?;
     match parent.as_sequence_mut() {
         Some(items) if last == "-" => items.push(value),
@@ -184,7 +200,13 @@ fn add(object: &mut Node, path: &str, value: Node) -> Result<(), Failure> {
     Ok(())
 }
 
+fn check_depth(path: &str, value: &Node) -> Result<(), Failure> {
+    let above = path.split('/').count();
+    if above + depth(value) > MAX_DEPTH { Err(Failure::TooDeep) } else { Ok(()) }
+}
+
 fn replace(object: &mut Node, path: &str, value: Node) -> Result<(), Failure> {
+    check_depth(path, &value)?;
     let (parent, last) = parent(object, path)?;
     if parent.is_sequence() {
         let place = child(parent, &last).ok_or_else(|| Failure::NoIndex(last.to_string()))?;

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::{Make, Place, write_mark};
+use super::{Make, Place, Written, write_mark};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::file::FieldSpec;
 use crate::kustomize::set::Set;
@@ -22,6 +22,7 @@ pub(in crate::kustomize) fn apply(
     let places = Place::all(specs);
     for resource in set.bodies_mut() {
         let gvk = resource.gvk();
+        let mut made: Vec<Vec<Vec<SmolStr>>> = vec![Vec::new(); pairs.len()];
         for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
             place.visit(&mut resource.node, Make::Mapping, &mut |node| {
                 if node.is_null() {
@@ -36,11 +37,22 @@ pub(in crate::kustomize) fn apply(
                     };
                     return Err(Error::at(node, problem));
                 }
-                for (key, value) in pairs {
-                    write_mark(node, key, value);
+                for ((key, value), made) in pairs.iter().zip(&mut made) {
+                    if write_mark(node, key, value) == Written::Made {
+                        made.push(place.parts().iter().chain([key]).cloned().collect());
+                    }
                 }
                 Ok(())
             })?;
+        }
+        for mut places in made {
+            // Places inside of lists have no such path.
+            places.retain(|path| path.iter().try_fold(&resource.node, |node, part| node.get(part)).is_some());
+            places.sort();
+            places.dedup();
+            if places.len() > 1 {
+                resource.shared.push(places);
+            }
         }
     }
     Ok(())

@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::file::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
-use crate::kustomize::resource::{Gvk, Id, Resource};
+use crate::kustomize::resource::{Gvk, Id, Resource, count, depth};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
@@ -14,6 +14,12 @@ use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
 /// Where a value comes from, and where it goes when no field is given.
 const DEFAULT_FIELD: &str = "metadata.name";
 
+/// How large a copied value may be.
+const MAX_VALUES: usize = 10_000;
+
+/// How deep an object may get by copying.
+const MAX_DEPTH: usize = 500;
+
 /// Copies all values, one replacement after the other.
 ///
 /// # Errors
@@ -21,6 +27,10 @@ const DEFAULT_FIELD: &str = "metadata.name";
 pub(in crate::kustomize) fn apply(set: &mut Set, replacements: &[Replacement]) -> Result<(), Error> {
     for replacement in replacements {
         let value = value(set, replacement)?;
+        // Each could double the object that it copies from and into.
+        if count(&value) > MAX_VALUES {
+            return Err(Error::at(&replacement.at, Problem::TooManyValues { limit: MAX_VALUES }));
+        }
         for target in &replacement.targets {
             copy(set, &value, target)?;
         }
@@ -139,31 +149,47 @@ fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), E
         .collect();
     for at in selected {
         let Some(resource) = set.list_mut().get_mut(at) else { continue };
-        for (text, steps, written) in &paths {
-            if structured::write(&mut resource.node, steps, value, &target.options) {
-                continue;
+        resource.change_shared(None, |resource| copy_into(resource, value, target, &paths).map(|()| true))?;
+    }
+    Ok(())
+}
+
+/// Fields as they were written, in parts, and where they were written.
+type Paths<'a> = [(SmolStr, Vec<SmolStr>, &'a Node)];
+
+fn copy_into(
+    resource: &mut Resource,
+    value: &Node,
+    target: &ReplacementTarget,
+    paths: &Paths<'_>,
+) -> Result<(), Error> {
+    for (text, steps, written) in paths {
+        if steps.len() + depth(value) > MAX_DEPTH {
+            return Err(Error::at(written, Problem::TooNested { limit: MAX_DEPTH }));
+        }
+        if structured::write(&mut resource.node, steps, value, &target.options) {
+            continue;
+        }
+        let missing = |resource: &Resource| {
+            Error::at(written, Problem::NoField { path: text.to_string(), of: resource.id().to_string() })
+        };
+        let create = if target.options.create { path::Create::Like(value) } else { path::Create::Nothing };
+        let steps: Option<Vec<Step>> = steps.iter().map(|step| Step::new(step)).collect();
+        let Some(steps) = steps else {
+            return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
+        };
+        let mut failure = None;
+        let mut change = |node: &mut Node| {
+            if failure.is_none() {
+                failure = write(node, value, &target.options, written).err();
             }
-            let missing = |resource: &Resource| {
-                Error::at(written, Problem::NoField { path: text.to_string(), of: resource.id().to_string() })
-            };
-            let create = if target.options.create { path::Create::Like(value) } else { path::Create::Nothing };
-            let steps: Option<Vec<Step>> = steps.iter().map(|step| Step::new(step)).collect();
-            let Some(steps) = steps else {
-                return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
-            };
-            let mut failure = None;
-            let mut change = |node: &mut Node| {
-                if failure.is_none() {
-                    failure = write(node, value, &target.options, written).err();
-                }
-            };
-            let found = path::visit(&mut resource.node, &steps, create, &mut change);
-            if let Some(error) = failure {
-                return Err(error);
-            }
-            if found != Lookup::Found {
-                return Err(missing(resource));
-            }
+        };
+        let found = path::visit(&mut resource.node, &steps, create, &mut change);
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if found != Lookup::Found {
+            return Err(missing(resource));
         }
     }
     Ok(())

@@ -25,7 +25,7 @@ pub(in crate::kustomize) fn define(set: &mut Set, known: &mut Variables, incomin
         let wanted = Id { gvk: var.gvk.clone(), name: var.object.clone(), namespace: var.namespace.clone() };
         let exact = !wanted.namespace.is_empty() || wanted.is_cluster_scoped();
         let is_meant = |id: &Id| {
-            if exact { *id == wanted } else { id.name == wanted.name && id.gvk.is_selected_by(&wanted.gvk) }
+            if exact { *id == wanted } else { id.name == wanted.name && id.gvk == wanted.gvk }
         };
         let found: Vec<usize> = set
             .iter()
