@@ -7,6 +7,7 @@
 //! halves), then [`watching`] and [`repositories`], which fill the queue.
 
 pub mod claims;
+pub mod data_dir;
 pub mod deletion;
 pub mod environment;
 pub mod lease;
@@ -37,6 +38,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use self::claims::Claims;
+use self::data_dir::DataDir;
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
@@ -131,6 +133,8 @@ pub struct Daemon {
     pub renders: RenderPool,
     /// The key of plans' hashes.
     pub plan_key: PlanKey,
+    /// Its directory, and who it is.
+    pub data_dir: DataDir,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -188,8 +192,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::new(Readiness::default());
     let data = |source| Error::Data { path: options.data_dir.clone(), source };
-    std::fs::create_dir_all(&options.data_dir).map_err(data)?;
-    let plan_key = PlanKey::new(installation_key(&options).map_err(data)?);
+    let data_dir = DataDir::open(&options.data_dir).map_err(data)?;
+    let plan_key = PlanKey::new(data_dir.plan_key);
 
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
@@ -222,6 +226,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         claims,
         renders: RenderPool::new(),
         plan_key,
+        data_dir,
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         memories: Mutex::default(),
@@ -441,21 +446,6 @@ pub(crate) fn application_key(application: &Application) -> ObjectKey {
         namespace: Some(application.namespace().into()),
         name: application.name().into(),
     }
-}
-
-/// The key of plans' hashes: made at the first start, kept with the caches. Losing it costs confirmations, no more.
-fn installation_key(options: &Options) -> std::io::Result<[u8; 32]> {
-    let path = options.data_dir.join("plan.key");
-    if let Ok(bytes) = std::fs::read(&path)
-        && let Ok(key) = <[u8; 32]>::try_from(bytes)
-    {
-        return Ok(key);
-    }
-    let mut key = [0; 32];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut key).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    std::fs::write(&path, key)?;
-    Ok(key)
 }
 
 /// Turns the first signal into a shutdown.
