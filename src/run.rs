@@ -7,7 +7,7 @@
 //! halves), then [`watching`] and [`repositories`], which fill the queue.
 
 pub mod claims;
-pub mod data_dir;
+pub mod data;
 pub mod deletion;
 pub mod environment;
 pub mod lease;
@@ -38,7 +38,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use self::claims::Claims;
-use self::data_dir::DataDir;
+use self::data::DataDir;
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
@@ -49,7 +49,6 @@ use crate::health::Health;
 use crate::live::client::{self, Cluster, Part};
 use crate::live::watch::LiveStore;
 use crate::object::{Object, ObjectKey, annotation, tracking};
-use crate::plan::PlanKey;
 use crate::server::{self, Readiness};
 use crate::sync::event::{self, About, Reason};
 use crate::telemetry::Metrics;
@@ -131,9 +130,7 @@ pub struct Daemon {
     pub claims: Claims,
     /// Renders run here.
     pub renders: RenderPool,
-    /// The key of plans' hashes.
-    pub plan_key: PlanKey,
-    /// Its directory, and who it is.
+    /// The key of plans' hashes, and under which name it leads.
     pub data_dir: DataDir,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
@@ -193,7 +190,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let readiness = Arc::new(Readiness::default());
     let data = |source| Error::Data { path: options.data_dir.clone(), source };
     let data_dir = DataDir::open(&options.data_dir).map_err(data)?;
-    let plan_key = PlanKey::new(data_dir.plan_key);
 
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
@@ -225,7 +221,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
         metrics,
         claims,
         renders: RenderPool::new(),
-        plan_key,
         data_dir,
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),

@@ -47,7 +47,7 @@ pub enum Turn {
 }
 
 impl Candidate {
-    /// A daemon with a name of its own.
+    /// A daemon under the name that its data directory keeps.
     pub fn new(identity: impl Into<String>) -> Self {
         Candidate { identity: identity.into(), seen: None }
     }

@@ -112,7 +112,7 @@ impl Look {
             project: &self.project,
             policy: &policy,
             run,
-            key: &daemon.plan_key,
+            key: &daemon.data_dir.plan_key,
         })
     }
 
