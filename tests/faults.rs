@@ -568,7 +568,10 @@ async fn make_room(cluster: &Cluster) {
     let now = ask("/v3/kv/range", json!({"key": "AA=="})).await["header"]["revision"].clone();
     ask("/v3/kv/compaction", json!({"revision": now, "physical": true})).await;
     ask("/v3/maintenance/defragment", json!({})).await;
-    ask("/v3/maintenance/alarm", json!({"action": "DEACTIVATE", "alarm": "NOSPACE"})).await;
+    let alarm = ask("/v3/maintenance/alarm", json!({"action": "GET"})).await["alarms"][0].clone();
+    assert_eq!(alarm["alarm"], "NOSPACE", "{alarm}");
+    let disarm = json!({"action": "DEACTIVATE", "memberID": alarm["memberID"], "alarm": "NOSPACE"});
+    ask("/v3/maintenance/alarm", disarm).await;
 }
 
 #[tokio::test]
