@@ -841,6 +841,29 @@ async fn objects_have_a_say_in_their_deletion() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_pruned_last_goes_after_all_else() {
+    let world = World::new().await;
+    let last = annotated("last", "1", "argocd.argoproj.io/sync-options: PruneLast=true");
+    let wave = "argocd.argoproj.io/sync-wave: \"3\"";
+    let files = [
+        ("app/first.yaml", &*config("first", "1")),
+        ("app/last.yaml", &*last),
+        ("app/late.yaml", &*annotated("late", "1", wave)),
+    ];
+    let head = world.repo.commit("main", &files);
+    world.application("ordered", "app", &json!({})).await;
+    world.synced("ordered", &head).await;
+    std::fs::write(world.repo.clone_path().join("app/late.yaml"), annotated("late", "2", wave)).unwrap();
+    let head = world.repo.remove("main", &["app/first.yaml", "app/last.yaml"]);
+    let status = world.synced("ordered", &head).await;
+    let results = status["operationState"]["syncResult"]["resources"].as_array().unwrap();
+    let order: Vec<_> =
+        results.iter().map(|r| format!("{} {}", r["status"].as_str().unwrap(), r["name"].as_str().unwrap()));
+    assert_eq!(order.collect::<Vec<_>>(), ["Pruned first", "Synced late", "Pruned last"]);
+    world.gone("configmap/last").await;
+}
+
+#[tokio::test]
 async fn an_object_that_moves_to_another_application_is_never_deleted() {
     let world = World::new().await;
     let moved = config("moved", "1");
