@@ -857,9 +857,9 @@ async fn what_is_to_be_pruned_last_goes_after_all_else() {
     let head = world.repo.remove("main", &["app/first.yaml", "app/last.yaml"]);
     let status = world.synced("ordered", &head).await;
     let results = status["operationState"]["syncResult"]["resources"].as_array().unwrap();
-    let order: Vec<_> =
-        results.iter().map(|r| format!("{} {}", r["status"].as_str().unwrap(), r["name"].as_str().unwrap()));
-    assert_eq!(order.collect::<Vec<_>>(), ["Pruned first", "Synced late", "Pruned last"]);
+    let result = |r: &Value| format!("{} {}", r["status"].as_str().unwrap(), r["name"].as_str().unwrap());
+    let order: Vec<_> = results.iter().map(result).collect();
+    assert_eq!(order, ["Pruned first", "Synced late", "Pruned last"]);
     world.gone("configmap/last").await;
 }
 
