@@ -19,6 +19,7 @@ mod nearest;
 pub mod report;
 mod run;
 mod subject;
+mod sync;
 pub mod terminal;
 mod tree;
 
@@ -47,6 +48,7 @@ enum Command {
     Check(check::Check),
     Get(get::Get),
     Diff(diff::Diff),
+    Sync(sync::Sync),
     Crds(crds::Crds),
     Demo(demo::Demo),
     Health(health::HealthOf),
@@ -98,6 +100,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&mut terminal),
         Command::Get(command) => command.run(&mut terminal),
         Command::Diff(command) => command.run(&mut terminal),
+        Command::Sync(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),

@@ -102,6 +102,11 @@ fn render(build: &mut Build<'_>, root: &TreePath) -> Result<Vec<Object>, Vec<Err
     transform::references::apply(&mut layer.set, &layer.specs)?;
     transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
     let mut resources = layer.set.into_vec();
+    // A patch may have taken away what every object needs.
+    let nameless: Vec<Error> = resources.iter().filter_map(|resource| load::check(&resource.node).err()).collect();
+    if !nameless.is_empty() {
+        return Err(nameless);
+    }
     resources.retain(|resource| {
         resource.annotation("config.kubernetes.io/local-config").is_none_or(|value| value == "false")
     });

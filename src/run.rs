@@ -7,6 +7,7 @@
 //! halves), then [`watching`] and [`repositories`], which fill the queue.
 
 pub mod claims;
+pub mod data;
 pub mod deletion;
 pub mod environment;
 pub mod lease;
@@ -37,6 +38,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use self::claims::Claims;
+use self::data::DataDir;
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
@@ -47,7 +49,6 @@ use crate::health::Health;
 use crate::live::client::{self, Cluster, Part};
 use crate::live::watch::LiveStore;
 use crate::object::{Object, ObjectKey, annotation, tracking};
-use crate::plan::PlanKey;
 use crate::server::{self, Readiness};
 use crate::sync::event::{self, About, Reason};
 use crate::telemetry::Metrics;
@@ -129,8 +130,8 @@ pub struct Daemon {
     pub claims: Claims,
     /// Renders run here.
     pub renders: RenderPool,
-    /// The key of plans' hashes.
-    pub plan_key: PlanKey,
+    /// The key of plans' hashes, and under which name it leads.
+    pub data_dir: DataDir,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -188,8 +189,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let metrics = Arc::new(Metrics::default());
     let readiness = Arc::new(Readiness::default());
     let data = |source| Error::Data { path: options.data_dir.clone(), source };
-    std::fs::create_dir_all(&options.data_dir).map_err(data)?;
-    let plan_key = PlanKey::new(installation_key(&options).map_err(data)?);
+    let data_dir = DataDir::open(&options.data_dir).map_err(data)?;
 
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
@@ -208,7 +208,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
     cluster.count_in(Arc::clone(&metrics));
     let queue = Queue::default();
     let mirrors = Mirrors::new(options.data_dir.clone(), options.local_repositories);
-    let repositories = Repositories::new(mirrors, queue.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
+    let claims = Claims::default();
+    let repositories =
+        Repositories::new(mirrors, queue.clone(), claims.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
     let daemon = Arc::new(Daemon {
         live: LiveStore::new(cluster.clone()),
         cluster,
@@ -217,9 +219,9 @@ pub async fn run(options: Options) -> Result<(), Error> {
         queue,
         environments: Queue::default(),
         metrics,
-        claims: Claims::default(),
+        claims,
         renders: RenderPool::new(),
-        plan_key,
+        data_dir,
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         memories: Mutex::default(),
@@ -332,16 +334,16 @@ impl Daemon {
     /// # Errors
     /// A sentence when no such cluster is known.
     pub fn destination(&self, destination: &Destination) -> Result<Target, String> {
+        if destination.name.is_some() && destination.server.is_some() {
+            return Err("spec.destination: write either `name` or `server`, not both".into());
+        }
         let is_ours = destination.is_in_cluster() || destination.server.as_deref() == Some(self.cluster.server());
         if is_ours {
             return Ok(Target { cluster: self.cluster.clone(), store: self.live.clone() });
         }
         match (&destination.name, &destination.server) {
             (None, None) => Err("spec.destination: write either `name` or `server`".into()),
-            (Some(_), Some(_)) => Err("spec.destination: write either `name` or `server`, not both".into()),
-            (Some(cluster), None) | (None, Some(cluster)) => {
-                Err(format!("destination cluster `{cluster}` is not known"))
-            }
+            (Some(cluster), _) | (None, Some(cluster)) => Err(format!("destination cluster `{cluster}` is not known")),
         }
     }
 
@@ -381,6 +383,7 @@ impl Daemon {
         self.memories.lock().remove(name);
         self.repositories.forget(name);
         self.claims.set(&SmolStr::new(name), std::iter::empty());
+        self.claims.looked(name, self.claims.now());
         self.parts.write().retain(|_, application| application != name);
     }
 
@@ -438,21 +441,6 @@ pub(crate) fn application_key(application: &Application) -> ObjectKey {
         namespace: Some(application.namespace().into()),
         name: application.name().into(),
     }
-}
-
-/// The key of plans' hashes: made at the first start, kept with the caches. Losing it costs confirmations, no more.
-fn installation_key(options: &Options) -> std::io::Result<[u8; 32]> {
-    let path = options.data_dir.join("plan.key");
-    if let Ok(bytes) = std::fs::read(&path)
-        && let Ok(key) = <[u8; 32]>::try_from(bytes)
-    {
-        return Ok(key);
-    }
-    let mut key = [0; 32];
-    let random = rustls::crypto::ring::default_provider().secure_random;
-    random.fill(&mut key).map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-    std::fs::write(&path, key)?;
-    Ok(key)
 }
 
 /// Turns the first signal into a shutdown.

@@ -367,7 +367,7 @@ async fn a_malformed_application_disturbs_no_other() {
     let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
     for (name, spec) in [
         ("no-source", json!({"source": null})),
-        ("both", json!({"destination": {"server": "https://kubernetes.default.svc"}})),
+        ("both", json!({"destination": {"server": "https://elsewhere.example.com"}})),
         ("nobody", json!({"project": "nobody"})),
         ("far", json!({"destination": {"name": "elsewhere"}})),
     ] {

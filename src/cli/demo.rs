@@ -24,12 +24,12 @@ pub use commands::commands;
 pub use shop::{ENVIRONMENTS, branch, contents};
 
 use self::follow::Follower;
-use self::screen::{Screen, took_text};
+use self::screen::Screen;
 use self::show::Events;
 use self::stage::{Afterwards, NAMESPACE, Stage, eventually};
 use super::terminal::Terminal;
 use super::{Exit, Failure};
-use crate::sandbox::{Binaries, Progress};
+use crate::sandbox::Binaries;
 
 /// Try Leeboard on a Kubernetes cluster of its own
 ///
@@ -74,7 +74,7 @@ impl Demo {
                 if self.tour {
                     tour::tour(screen, &mut stage, world).await
                 } else {
-                    screen.terminal.print(&format!("\n{}\n", self.explanation()))?;
+                    screen.terminal.print(&format!("\n{}\n", self.explanation(stage.afterwards())))?;
                     show::show(screen, &mut stage, world).await
                 }
             } => Some(played),
@@ -150,10 +150,10 @@ impl Demo {
         Ok(if self.keep || was_kept { Afterwards::Keep } else { Afterwards::Remove })
     }
 
-    fn explanation(&self) -> String {
-        let end = match self.keep {
-            true => "Ctrl-C ends it and keeps the directory.",
-            false => "Ctrl-C ends it and leaves nothing behind.",
+    fn explanation(&self, afterwards: Afterwards) -> String {
+        let end = match afterwards {
+            Afterwards::Keep => "Ctrl-C ends it and keeps the directory.",
+            Afterwards::Remove => "Ctrl-C ends it and leaves nothing behind.",
         };
         format!("{}\nThis window shows what happens. {end}\n", commands(&self.dir))
     }
@@ -180,33 +180,17 @@ impl Demo {
     }
 }
 
+/// The control plane's programs; a first build takes minutes.
 async fn find_or_build(screen: &mut Screen<'_>) -> anyhow::Result<Binaries> {
     let latest = Arc::new(Mutex::new(None));
     let told = latest.clone();
-    let is_watched = screen.terminal.is_watched();
-    let work = tokio::task::spawn_blocking(move || {
-        Binaries::find_or_build(|progress| {
-            if !is_watched && worth_a_line(&progress) {
-                // Nobody looks at a painting: one line per change.
-                eprintln!("{progress}");
-            }
-            *told.lock() = Some(progress);
-        })
-    });
-    let doing = || vec![latest.lock().as_ref().map(ToString::to_string).unwrap_or_default()];
+    let work = tokio::task::spawn_blocking(move || Binaries::find_or_build(|progress| *told.lock() = Some(progress)));
+    let doing = || latest.lock().iter().map(ToString::to_string).collect();
     let done = screen.during("control plane", doing, async { anyhow::Ok(work.await??) }).await?;
     if latest.lock().is_some() {
-        screen.good("servers", &format!("built once, in {}", took_text(done.took)), None)?;
+        screen.good("servers", "built, once for all", Some(done.took))?;
     }
     Ok(done.value)
-}
-
-fn worth_a_line(progress: &Progress) -> bool {
-    match progress {
-        Progress::Waiting => true,
-        Progress::Downloading { modules } => modules % 50 == 1,
-        Progress::Compiling { done, total } => done % 100 == 0 || done == total,
-    }
 }
 
 /// What ends the demo from outside.

@@ -1,7 +1,7 @@
 //! `diff`: what a sync would change, and in which order, before it does.
 
 mod files;
-mod show;
+pub(super) mod show;
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use self::show::{Report, Shown};
 use super::cluster::Connection;
-use super::subject::change::{self, Foretold};
+use super::subject::change;
 use super::subject::{View, application, directory, random};
 use super::terminal::Terminal;
 use super::{Exit, Failure, Format, report, tree};
@@ -107,11 +107,22 @@ impl Diff {
             Some(Format::Json) => terminal.print(&format!("{}\n", report.to_value(self.unified)))?,
             Some(Format::Yaml) => terminal.print(&tree::to_yaml(&report.to_value(self.unified))?)?,
             None => {
-                let text = report.draw(self.unified, self.what.as_deref().unwrap_or_default(), terminal);
+                let text = report.draw(self.unified, &self.next(), terminal);
                 terminal.print(&text)?;
             }
         }
         Ok(report.exit())
+    }
+}
+
+impl Diff {
+    /// The command that does what was shown.
+    fn next(&self) -> String {
+        let mut words = vec!["leeboard sync".to_owned(), self.what.clone().unwrap_or_default()];
+        let valued = [("-n", &self.namespace), ("--revision", &self.revision)];
+        words.extend(valued.iter().filter_map(|(flag, value)| Some(format!("{flag} {}", value.as_ref()?))));
+        words.extend(self.manner.words());
+        words.join(" ")
     }
 }
 
@@ -128,21 +139,20 @@ pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 ///
 /// # Errors
 /// When the system has no randomness to hide secrets with.
-pub(super) async fn shown(view: &View, plan: &Plan) -> anyhow::Result<Vec<Shown>> {
+async fn shown(view: &View, plan: &Plan) -> anyhow::Result<Vec<Shown>> {
     const AT_ONCE: usize = 16;
     let mask = MaskKey::new(random()?);
-    let asked = plan.steps().filter(|(_, _, step)| step.action != Action::Keep).map(|(phase, wave, step)| {
+    let asked = Shown::all(plan).into_iter().map(|mut shown| {
         let mask = mask.clone();
         async move {
-            let (foretold, change): (Option<Foretold>, _) = match &step.action {
-                Action::Prune(victim) => (None, change::deleted(view, victim.key(), victim.version(), &mask).await),
-                Action::Hook(hook) => (Some(change::applied(view, &hook.object, &mask).await), None),
-                Action::ClearHook(_) | Action::Keep => (None, None),
-                Action::Create(object) | Action::Apply(object) | Action::Replace(object) | Action::Recreate(object) => {
-                    (Some(change::applied(view, object, &mask).await), None)
+            match (&shown.step.action, shown.step.action.object()) {
+                (Action::Prune(victim), _) => {
+                    shown.gone = change::deleted(view, victim.key(), victim.version(), &mask).await;
                 }
-            };
-            Shown { phase, wave, step: step.clone(), foretold, gone: change }
+                (_, Some(object)) => shown.foretold = Some(change::applied(view, object, &mask).await),
+                (_, None) => {}
+            }
+            shown
         }
     });
     Ok(futures::stream::iter(asked).buffered(AT_ONCE).collect().await)

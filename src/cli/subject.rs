@@ -56,6 +56,8 @@ pub(super) struct Subject {
     /// Kinds that were applied before; what git wants now comes to them.
     pub(super) kinds_before: BTreeSet<KindVersion>,
     pub(super) warnings: Vec<Diagnostic>,
+    /// The files on this machine that it was rendered from.
+    pub(super) files: BTreeSet<std::path::PathBuf>,
     /// How the files' paths are shown.
     pub(super) paths: Paths,
 }

@@ -185,6 +185,7 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
             }
             continue;
         }
+        drop_quoted_merges(&mut node);
         match check(&node) {
             Ok(()) => resources.push(Resource::new(node)),
             Err(error) => errors.push(error),
@@ -193,7 +194,19 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
     if errors.is_empty() { Ok(resources) } else { Err(errors) }
 }
 
-fn check(node: &Node) -> Result<(), Error> {
+/// Takes out the keys `<<` that are left once merges are expanded: those in quotes, which kustomize loses.
+fn drop_quoted_merges(node: &mut Node) {
+    if let Some(items) = node.as_sequence_mut() {
+        items.iter_mut().for_each(drop_quoted_merges);
+    } else if let Some(entries) = node.as_mapping_mut() {
+        entries.retain(|entry| !entry.is_under("<<"));
+        entries.iter_mut().for_each(|entry| drop_quoted_merges(&mut entry.value));
+    }
+}
+
+/// # Errors
+/// When the node is no object, or has no kind or name.
+pub(super) fn check(node: &Node) -> Result<(), Error> {
     if !node.is_mapping() {
         return Err(Error::at(node, Problem::NotAnObject { found: node.describe() }));
     }

@@ -2,6 +2,7 @@
 
 use super::resource::Resource;
 use crate::source::TreePath;
+use crate::yaml;
 
 /// Where an object was written, or what made or changed it.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,12 +50,12 @@ impl BuildOrigin {
 
     fn lines(&self) -> Vec<String> {
         match self {
-            BuildOrigin::File(path) => vec![format!("path: {path}")],
+            BuildOrigin::File(path) => vec![format!("path: {}", scalar(path))],
             BuildOrigin::Configured { file, api_version, kind, name, namespace } => {
-                let mut lines = vec![format!("configuredIn: {file}"), "configuredBy:".into()];
+                let mut lines = vec![format!("configuredIn: {}", scalar(file)), "configuredBy:".into()];
                 let fields = [("apiVersion", api_version), ("kind", kind), ("name", name), ("namespace", namespace)];
                 let filled = fields.into_iter().filter(|(_, value)| !value.is_empty());
-                lines.extend(filled.map(|(field, value)| format!("  {field}: {value}")));
+                lines.extend(filled.map(|(field, value)| format!("  {field}: {}", scalar(value))));
                 lines
             }
         }
@@ -64,6 +65,11 @@ impl BuildOrigin {
     pub(super) fn text(&self) -> String {
         self.lines().iter().flat_map(|line| [line.as_str(), "\n"]).collect()
     }
+}
+
+/// Text as YAML writes it, in quotes where it needs them.
+fn scalar(text: &str) -> String {
+    yaml::emit::to_string(&text.into()).trim_end().to_owned()
 }
 
 /// A list of transformers, as the annotation says it.

@@ -8,7 +8,7 @@ use super::error::{Error, Problem};
 use super::field::Text;
 use super::file::Patch;
 use super::load::{Loader, objects};
-use super::resource::Resource;
+use super::resource::{Resource, written_text};
 use super::selector::Matcher;
 use super::set::Set;
 use crate::source::TreePath;
@@ -398,11 +398,7 @@ fn settle_marks(node: &mut Node) {
     for field in ["labels", "annotations"] {
         let Some(marks) = metadata.get_mut(field) else { continue };
         for entry in marks.as_mapping_mut().into_iter().flatten() {
-            if let Some(scalar) = entry.value.as_scalar() {
-                let unwritten = entry.value.is_null() && !strategic::is_written(&entry.value);
-                let text = if unwritten { "".into() } else { scalar.text.clone() };
-                entry.value = Node::string(text).at_place_of(&entry.value);
-            }
+            entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
         }
         if marks.as_mapping().is_none_or(|entries| entries.is_empty()) {
             metadata.remove(field);

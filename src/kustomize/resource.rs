@@ -360,9 +360,7 @@ impl Resource {
         let empty = match annotations.as_mapping_mut() {
             Some(entries) => {
                 for entry in entries.iter_mut() {
-                    if let Some(scalar) = entry.value.as_scalar() {
-                        entry.value = Node::string(scalar.text.clone()).at_place_of(&entry.value);
-                    }
+                    entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
                 }
                 entries.is_empty()
             }
@@ -396,6 +394,15 @@ pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut 
         *found = Node::mapping();
     }
     found.is_mapping().then_some(found)
+}
+
+/// The text of a scalar as its file has it: empty for a null that is not written. Empty for what is no scalar, too.
+pub(super) fn written_text(node: &Node) -> SmolStr {
+    let unwritten = node.is_null() && node.text().is_some_and(|text| text.slice(node.span()).trim().is_empty());
+    match node.as_scalar() {
+        Some(scalar) if !unwritten => scalar.text.clone(),
+        _ => SmolStr::default(),
+    }
 }
 
 /// How many values a tree holds, itself included.

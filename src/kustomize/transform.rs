@@ -205,7 +205,9 @@ pub(super) fn write_text(node: &mut Node, text: impl Into<SmolStr>) {
 
 /// Writes a string into a scalar, whatever was there.
 pub(super) fn write_string(node: &mut Node, text: impl Into<SmolStr>) {
-    *node = Node::string(text).at_place_of(node);
+    let style = node.as_scalar().map_or(ScalarStyle::Plain, |scalar| scalar.style);
+    *node = Node::scalar(text, style).at_place_of(node);
+    node.set_tag(Some(SmolStr::new_static("!!str")));
 }
 
 /// Sets an entry of labels or annotations. A key that is not there yet is written without quotes: one that reads as

@@ -47,7 +47,7 @@ pub enum Turn {
 }
 
 impl Candidate {
-    /// A daemon with a name of its own: pod name, or host and process.
+    /// A daemon under the name that its data directory keeps.
     pub fn new(identity: impl Into<String>) -> Self {
         Candidate { identity: identity.into(), seen: None }
     }
@@ -109,7 +109,7 @@ const NAME: &str = "leeboard";
 /// Waits until we lead, and goes on renewing; false when a shutdown came first. `lost` is told who leads when it is
 /// not us any more.
 pub(super) async fn acquire(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) -> bool {
-    let mut candidate = Candidate::new(identity());
+    let mut candidate = Candidate::new(&daemon.data_dir.identity);
     let mut told: Option<String> = None;
     loop {
         let turn = tokio::select! {
@@ -190,7 +190,7 @@ async fn turn(daemon: &Daemon, candidate: &mut Candidate) -> Result<Option<Strin
 
 /// Gives the lease away at a clean shutdown, so that the next daemon need not wait for it to expire.
 pub(super) async fn release(daemon: &Daemon) {
-    let candidate = Candidate::new(identity());
+    let candidate = Candidate::new(&daemon.data_dir.identity);
     let Ok(Some(body)) = daemon.cluster.find(&key(daemon), "v1").await else { return };
     let Ok(lease) = serde_json::from_value::<Lease>(body) else { return };
     let Some(spec) = lease.spec.as_ref().and_then(|spec| candidate.released(spec)) else { return };
@@ -217,12 +217,6 @@ fn object(daemon: &Daemon, resource_version: Option<String>, spec: &LeaseSpec) -
     }
     let body = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec});
     Object { key: key(daemon), version: "v1".into(), body, origin: None }
-}
-
-/// The pod's name, else host and process: unique among daemons of one cluster.
-fn identity() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    format!("{}_{}", host.trim(), std::process::id())
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ impl Look {
             project: &self.project,
             policy: &policy,
             run,
-            key: &daemon.plan_key,
+            key: &daemon.data_dir.plan_key,
         })
     }
 
@@ -189,6 +189,18 @@ async fn proof(cluster: Cluster, object: Arc<Object>, desired: u64, now: Option<
 /// # Errors
 /// What stands in the way, as a condition.
 pub async fn look(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    asked: &Asked,
+) -> Result<Look, Trouble> {
+    let began = daemon.claims.now();
+    let look = look_at(daemon, application, memory, asked).await;
+    daemon.claims.looked(application.name(), began);
+    look
+}
+
+async fn look_at(
     daemon: &Daemon,
     application: &Arc<Application>,
     memory: &mut Memory,

@@ -31,10 +31,12 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
     };
     // A person's word: hands off, not even the status is written.
     if application.is_skipped() {
+        daemon.claims.looked(name, daemon.claims.now());
         return;
     }
     let mut memory = daemon.take_memory(&application);
     if application.is_deleting() {
+        daemon.claims.looked(name, daemon.claims.now());
         super::deletion::delete(daemon, &application, &mut memory).await;
     } else {
         let again = Reconciliation { daemon, application, memory: &mut memory, job }.run().await;
@@ -44,6 +46,9 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
     }
     daemon.put_memory(name, memory);
 }
+
+/// How long a sync that prunes waits for others to be looked at, before it asks again whether they were.
+const CLAIMS_SETTLE: Duration = Duration::from_millis(50);
 
 struct Reconciliation<'a> {
     daemon: &'a Arc<Daemon>,
@@ -67,6 +72,10 @@ impl Reconciliation<'_> {
         let decision = self.decide(&plan, &revisions);
         debug!(application = self.application.name(), ?decision, "Decided");
         match decision {
+            // Another application may want by now what this one would prune: a moment later it is known.
+            Decision::Start(_) if plan.counts().prune > 0 && !self.daemon.claims.are_known(self.application.name()) => {
+                Some(CLAIMS_SETTLE)
+            }
             Decision::Start(start) => {
                 let again = operate::run(self.daemon, &self.application, self.memory, look, *start, self.job).await;
                 self.application = self.daemon.written.application(self.application.name())?;

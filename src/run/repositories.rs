@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
+use super::claims::Claims;
 use super::queue::{Priority, Queue};
 use crate::git::{Change, Commit, Error, Mirrors, RepoUrl, Watch};
 use crate::telemetry::{Metrics, Outcome};
@@ -35,6 +36,7 @@ pub struct Repositories(Arc<Shared>);
 struct Shared {
     mirrors: Mirrors,
     queue: Queue,
+    claims: Claims,
     metrics: Arc<Metrics>,
     tasks: TaskTracker,
     shutdown: CancellationToken,
@@ -73,6 +75,7 @@ impl Repositories {
     pub fn new(
         mirrors: Mirrors,
         queue: Queue,
+        claims: Claims,
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
         shutdown: CancellationToken,
@@ -80,6 +83,7 @@ impl Repositories {
         Repositories(Arc::new(Shared {
             mirrors,
             queue,
+            claims,
             metrics,
             tasks,
             shutdown,
@@ -127,7 +131,7 @@ impl Repositories {
         if let Some(answer) = repository.answer(revision) {
             return answer;
         }
-        self.refresh(&repository, &[revision.to_owned()]).await;
+        self.refresh(&repository, &[revision.to_owned()], Priority::Push).await;
         repository.answer(revision).unwrap_or_else(|| {
             // Nobody follows it: an operation that names a revision of its own.
             self.0.mirrors.mirror(url).resolve(revision)
@@ -142,7 +146,7 @@ impl Repositories {
     /// Asks the server now, whatever was known; for a person who wants a refresh.
     pub async fn refresh_now(&self, url: &RepoUrl, revisions: &[String]) {
         let repository = self.repository(url);
-        self.refresh(&repository, revisions).await;
+        self.refresh(&repository, revisions, Priority::Push).await;
     }
 
     /// Something was pushed to a repository that somebody calls by one of these addresses. True when it is in use.
@@ -209,11 +213,8 @@ impl Repositories {
             };
             let revisions: Vec<String> = repository.state.lock().revisions.keys().cloned().collect();
             if !revisions.is_empty() {
-                let moved = self.refresh(repository, &revisions).await;
                 let priority = if hinted { Priority::Push } else { Priority::Timer };
-                for application in moved {
-                    self.0.queue.push(&application, priority);
-                }
+                self.refresh(repository, &revisions, priority).await;
             }
             due = Instant::now() + self.wait(repository);
         }
@@ -231,8 +232,8 @@ impl Repositories {
         wait.mul_f64(1.0 + f64::from(u32::try_from(spread).unwrap_or(0)) / 1000.0)
     }
 
-    /// Asks the server; the applications whose answer is another one than before.
-    async fn refresh(&self, repository: &Repository, revisions: &[String]) -> BTreeSet<SmolStr> {
+    /// Asks the server; the applications whose answer is another one than before are looked at.
+    async fn refresh(&self, repository: &Repository, revisions: &[String], priority: Priority) {
         let started = Instant::now();
         let answer = self.0.mirrors.mirror(&repository.url).refresh(revisions).await;
         self.0.metrics.fetched(if answer.is_ok() { Outcome::Ok } else { Outcome::Error }, started.elapsed());
@@ -267,7 +268,12 @@ impl Repositories {
                 }
             }
         }
-        moved
+        // Before anybody can act on the new answers.
+        self.0.claims.moved(&moved);
+        drop(state);
+        for application in &moved {
+            self.0.queue.push(application, priority);
+        }
     }
 }
 
@@ -297,6 +303,8 @@ impl State {
         let same = match (&followed.answer, &answer) {
             (Some(Ok(before)), Ok(now)) => before.id == now.id,
             (Some(Err(before)), Err(now)) => before.to_string() == now.to_string(),
+            // Whoever follows it first asks for it, and is waiting for the answer.
+            (None, _) => true,
             _ => false,
         };
         if !same {

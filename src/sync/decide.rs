@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use crate::api::argo::{
-    Application, Condition, Initiator, Operation, OperationPhase, OperationState, SelectedResource, Source,
+    Application, Automated, Condition, Initiator, Operation, OperationPhase, OperationState, SelectedResource, Source,
     SyncOperation, SyncStatus,
 };
 
@@ -95,10 +95,10 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
         };
     }
     match last {
-        Some(last) if waits_for_retry(last) && asks_for_these(last, situation) => {
+        Some(last) if waits_for_retry(last) && asks_for_these(last, situation) && !is_outdated(last, situation) => {
             return retry_of(last, situation.now);
         }
-        // A newer commit gets in instead of the retry: nothing is lost, git wants the newer one.
+        // A newer commit, or what a person has changed of the policy, gets in instead of the retry.
         Some(last) if waits_for_retry(last) => {}
         Some(last) if last.phase == OperationPhase::Running && asks_for_these(last, situation) => {
             return start(last.operation.clone(), Trigger::Resume, retries(last));
@@ -123,11 +123,7 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
             "Skipping sync attempt to [{revision}]: auto-sync will wipe out all resources"
         ));
     }
-    let mut sync = SyncOperation {
-        prune: automated.prune,
-        sync_options: spec.sync_policy.as_ref().map(|policy| policy.sync_options.clone()).unwrap_or_default(),
-        ..SyncOperation::default()
-    };
+    let mut sync = automated_sync(situation.application, automated);
     match situation.revisions {
         [revision] if !spec.has_several_sources() => sync.revision = revision.clone(),
         revisions => sync.revisions = revisions.to_vec(),
@@ -158,6 +154,23 @@ fn automatic(situation: &Situation<'_>, last: Option<&OperationState>) -> Decisi
         ..Operation::default()
     };
     start(operation, trigger, 0)
+}
+
+fn automated_sync(application: &Application, automated: &Automated) -> SyncOperation {
+    let policy = application.spec.sync_policy.as_ref();
+    SyncOperation {
+        prune: automated.prune,
+        sync_options: policy.map(|policy| policy.sync_options.clone()).unwrap_or_default(),
+        ..SyncOperation::default()
+    }
+}
+
+/// True when an automated sync would be done otherwise by now.
+fn is_outdated(last: &OperationState, situation: &Situation<'_>) -> bool {
+    let Some(automated) = situation.application.spec.automated() else { return false };
+    let now = automated_sync(situation.application, automated);
+    let was = last.operation.sync.as_ref();
+    last.operation.initiated_by.automated && was.is_some_and(|was| !asks_alike(was, &now))
 }
 
 fn start(operation: Operation, trigger: Trigger, retry: u32) -> Decision {

@@ -94,22 +94,37 @@ async fn write(cluster: &Cluster, object: &Object, step: &Step, manner: &Manner,
     };
     let answer = apply::apply(cluster, object, &options).await;
     let done = match answer {
-        Err(Error::Invalid { .. } | Error::Conflict(_)) if manner.force || step.options.force => {
+        // Only what cannot be changed: after any other mistake there would be nothing in the old one's place.
+        Err(Error::Invalid { immutable: true, .. }) if manner.force || step.options.force => {
             return recreate(cluster, object, manner).await;
         }
         other => other?,
     };
-    let live = done.applied.body.as_ref();
-    let Some(patch) = live.and_then(|live| apply::migration(live, &object.api_version())) else { return Ok(done) };
-    if step.options.client_side_apply_migration == Some(false) {
+    let is_theirs = |live: &Value| apply::migration(live, &object.api_version()).is_some();
+    if step.options.client_side_apply_migration == Some(false) || !done.applied.body.as_ref().is_some_and(is_theirs) {
         return Ok(done);
     }
     // Its fields were client-side apply's. Once they are ours, what git does not have goes with the next apply.
-    match cluster.json_patch(&object.key, &object.version, Part::Whole, &patch).await {
-        Ok(_) | Err(Error::Invalid { .. } | Error::Conflict(_)) => {}
-        Err(error) => return Err(error),
-    }
+    migrate(cluster, object, done.applied.body).await?;
     apply::apply(cluster, object, &ApplyOptions { want_body: false, ..options }).await
+}
+
+/// How often a migration begins anew because somebody else was faster: controllers write to what was just applied.
+const MIGRATIONS: usize = 8;
+
+async fn migrate(cluster: &Cluster, object: &Object, mut live: Option<Value>) -> Result<(), Error> {
+    for attempt in 1.. {
+        let patch = live.as_ref().and_then(|live| apply::migration(live, &object.api_version()));
+        let Some(patch) = patch else { break };
+        match cluster.json_patch(&object.key, &object.version, Part::Whole, &patch).await {
+            Ok(_) => break,
+            Err(Error::Invalid { .. } | Error::Conflict(_)) if attempt < MIGRATIONS => {
+                live = cluster.find(&object.key, &object.version).await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// PUT, then apply: what git does not have goes, and what it has is ours.

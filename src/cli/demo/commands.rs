@@ -29,11 +29,7 @@ fn edit_in_place(script: &str, file: &str) -> String {
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |character: char| character.is_alphanumeric() || "/._-+@%,".contains(character);
-    match text.chars().all(plain) {
-        // `.leeboard-demo/kubectl` is a path already, `kubectl` would be a command.
-        true => text,
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

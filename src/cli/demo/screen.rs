@@ -8,6 +8,8 @@ use super::super::terminal::{Symbol, Terminal, bold, dim};
 /// How often what is watched is drawn anew.
 const FRAME: Duration = Duration::from_millis(100);
 
+/// How often a line is written where nobody watches.
+const NOW_AND_THEN: Duration = Duration::from_secs(5);
 /// The title's column.
 const TITLE: usize = 22;
 
@@ -23,7 +25,8 @@ pub(super) struct Done<T> {
 }
 
 impl Screen<'_> {
-    /// Waits for work. Meanwhile a person sees its title, what `doing` says, and since when.
+    /// Waits for work. Meanwhile a person sees its title, what `doing` says, and since when; where nobody watches, a
+    /// line is written now and then.
     pub(super) async fn during<T, E>(
         &mut self,
         title: &str,
@@ -33,15 +36,22 @@ impl Screen<'_> {
         let start = Instant::now();
         let mut frames = tokio::time::interval(FRAME);
         let mut work = std::pin::pin!(work);
+        let (mut said, mut said_at) = (String::new(), start);
         let result = loop {
             tokio::select! {
                 result = &mut work => break result,
                 _ = frames.tick() => {
-                    let mut lines = doing();
-                    let first = if lines.is_empty() { String::new() } else { lines.remove(0) };
-                    let mut painted = vec![self.line(Symbol::Going, title, &first, Some(start.elapsed()))];
-                    painted.extend(lines.iter().map(|line| format!("    {}", dim(line))));
-                    self.terminal.paint(&painted);
+                    let lines = doing();
+                    let (first, rest) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+                    let line = self.line(Symbol::Going, title, first, Some(start.elapsed()));
+                    if self.terminal.is_watched() {
+                        let rest = rest.iter().map(|line| format!("    {}", dim(line)));
+                        let painted: Vec<String> = [line].into_iter().chain(rest).collect();
+                        self.terminal.paint(&painted);
+                    } else if said != first && said_at.elapsed() >= NOW_AND_THEN {
+                        self.terminal.say(&(line + "\n"));
+                        (said, said_at) = (first.to_owned(), Instant::now());
+                    }
                 }
             }
         };
@@ -79,15 +89,9 @@ impl Screen<'_> {
             detail.to_owned()
         };
         let gap = if time.is_empty() { 0 } else { room.saturating_sub(detail_width) + 2 };
-        let line = format!(
-            "  {} {}{}{detail}{}{}",
-            self.terminal.symbol(symbol),
-            bold(title),
-            " ".repeat(TITLE.saturating_sub(title.chars().count()).max(1)),
-            " ".repeat(gap),
-            dim(time)
-        );
-        line
+        let title_gap = " ".repeat(TITLE.saturating_sub(title.chars().count()).max(1));
+        let (symbol, gap) = (self.terminal.symbol(symbol), " ".repeat(gap));
+        format!("  {symbol} {}{title_gap}{detail}{gap}{}", bold(title), dim(time))
     }
 }
 

@@ -193,7 +193,11 @@ impl World {
                 let names: BTreeSet<String> = all.iter().map(|one| one.name().to_owned()).collect();
                 self.applications.retain(|name, _| names.contains(name));
                 for one in all {
-                    self.application_is(one, now);
+                    match self.applications.contains_key(one.name()) {
+                        true => self.application_is(one, now),
+                        // It has become what it is before anybody looked.
+                        false => drop(self.applications.insert(one.name().into(), one)),
+                    }
                 }
             }
             Change::Now(one) => self.application_is(one, now),
@@ -419,4 +423,177 @@ fn first_line(message: &str) -> &str {
 /// A commit as people read it.
 pub(super) fn short(commit: &str) -> &str {
     commit.get(..7).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::api;
+
+    const OLD: &str = "1111111111";
+    const NEW: &str = "2222222222";
+
+    /// Milliseconds after the push.
+    fn at(milliseconds: i64) -> Timestamp {
+        Timestamp::from_millisecond(milliseconds).unwrap()
+    }
+
+    fn head(commit: &str) -> Head {
+        Head { commit: commit.into(), subject: "A change".into(), pushed: SystemTime::UNIX_EPOCH }
+    }
+
+    fn application(name: &str, status: &Value) -> Change<Application> {
+        let object = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": name},
+            "spec": {"destination": {}, "project": "default"}, "status": status,
+        });
+        Change::Now(api::decode(&object).unwrap())
+    }
+
+    fn status(commit: &str, sync: &str, health: &str, operation: &Value) -> Value {
+        json!({
+            "sync": {"status": sync, "revision": commit},
+            "health": {"status": health},
+            "operationState": operation,
+            "resources": [{"kind": "Deployment", "name": "web", "status": sync, "health": {"status": health}}],
+        })
+    }
+
+    fn operation(commit: &str, phase: &str, start: &str, selected: &Value) -> Value {
+        json!({
+            "phase": phase, "message": "the words", "startedAt": start,
+            "operation": {"sync": {"revision": commit, "resources": selected}},
+            "syncResult": {"revision": commit, "resources": [
+                {"kind": "Deployment", "name": "web", "status": "Synced", "message": "serverside-applied"},
+                {"kind": "Service", "name": "web", "status": "Synced", "message": "in sync"},
+                {"kind": "Job", "name": "smoke-test", "status": "Synced", "hookType": "PostSync"},
+                {"kind": "ConfigMap", "name": "old", "status": "Pruned"},
+            ]},
+        })
+    }
+
+    /// An environment `dev` whose one application `web` is at an old commit, where all is well.
+    fn settled() -> World {
+        let mut world = World::default();
+        world.pushed("dev", head(OLD));
+        let done = operation(OLD, "Succeeded", "2026-01-01T00:00:00Z", &json!([]));
+        let mut root = status(OLD, "Synced", "Healthy", &done);
+        root["resources"] = json!([{"kind": "Application", "name": "web", "status": "Synced"}]);
+        world.application(application("dev", &root), at(0));
+        world.application(application("web", &status(OLD, "Synced", "Healthy", &done)), at(0));
+        assert_eq!(world.waits_for("dev", OLD), None);
+        world.news.clear();
+        world
+    }
+
+    fn told(world: &World) -> Vec<String> {
+        let text = |news: &News| match news.after {
+            Some((after, cause)) => format!("{}: {} ({} ms, {cause:?})", news.about, news.what, after.as_millis()),
+            None => format!("{}: {}", news.about, news.what),
+        };
+        world.news.iter().map(text).collect()
+    }
+
+    #[test]
+    fn a_push_is_followed_to_its_end() {
+        let mut world = settled();
+        let (running, done) = ("2026-01-01T00:01:00Z", json!([]));
+        let steps = [
+            (40, status(NEW, "OutOfSync", "Healthy", &operation(OLD, "Succeeded", "2026-01-01T00:00:00Z", &done))),
+            (50, status(NEW, "OutOfSync", "Healthy", &operation(NEW, "Running", running, &done))),
+            (90, status(NEW, "Synced", "Progressing", &operation(NEW, "Running", running, &done))),
+            (400, status(NEW, "Synced", "Progressing", &operation(NEW, "Succeeded", running, &done))),
+            (500, status(NEW, "Synced", "Healthy", &operation(NEW, "Succeeded", running, &done))),
+        ];
+        world.pushed("dev", head(NEW));
+        let mut root = status(NEW, "Synced", "Healthy", &operation(OLD, "Succeeded", "2026-01-01T00:00:00Z", &done));
+        root["resources"] = json!([{"kind": "Application", "name": "web", "status": "Synced"}]);
+        world.application(application("dev", &root), at(30));
+        for (milliseconds, status) in steps {
+            world.application(application("web", &status), at(milliseconds));
+        }
+        assert_eq!(
+            told(&world),
+            [
+                "dev: pushed 2222222 A change",
+                "web: syncing 2222222 (50 ms, Push)",
+                "web: synced: 1 applied, 1 pruned, 1 hook (400 ms, Push)",
+                "web: healthy (500 ms, Push)",
+                "dev: all of it is at 2222222 and healthy (500 ms, Push)",
+            ]
+        );
+    }
+
+    #[test]
+    fn drift_is_followed_until_it_is_put_back() {
+        let mut world = settled();
+        let selected = json!([{"kind": "Deployment", "name": "web"}]);
+        let start = "2026-01-01T00:02:00Z";
+        let before = operation(OLD, "Succeeded", "2026-01-01T00:00:00Z", &json!([]));
+        world.application(application("web", &status(OLD, "OutOfSync", "Missing", &before)), at(100));
+        let heals = status(OLD, "OutOfSync", "Missing", &operation(OLD, "Running", start, &selected));
+        world.application(application("web", &heals), at(110));
+        let healed = status(OLD, "Synced", "Healthy", &operation(OLD, "Succeeded", start, &selected));
+        world.application(application("web", &healed), at(160));
+        let expected = [
+            "web: Deployment/web is not in the cluster",
+            "web: put back Deployment/web (60 ms, Drift)",
+            "web: healthy",
+        ];
+        assert_eq!(told(&world), expected);
+    }
+
+    #[test]
+    fn an_error_is_told_once_and_so_is_its_end() {
+        let mut world = settled();
+        let failed = operation(OLD, "Failed", "2026-01-01T00:03:00Z", &json!([]));
+        let mut bad = status(OLD, "OutOfSync", "Healthy", &failed);
+        world.application(application("web", &bad), at(10));
+        bad["conditions"] = json!([{"type": "SyncError", "message": "Failed last sync attempt to [x]: the words"}]);
+        world.application(application("web", &bad), at(20));
+        bad["conditions"] = json!([{"type": "ComparisonError", "message": "no such file\nand more"}]);
+        world.application(application("web", &bad), at(30));
+        world.application(application("web", &bad), at(40));
+        bad["conditions"] = json!([]);
+        world.application(application("web", &bad), at(50));
+        let expected = [
+            "web: Deployment/web differs from git",
+            "web: sync failed: the words",
+            "web: no such file",
+            "web: the error is gone",
+        ];
+        assert_eq!(told(&world), expected);
+    }
+
+    #[test]
+    fn what_an_application_waits_for_is_one_sentence() {
+        let none = json!([]);
+        let (done, now) = ("2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z");
+        let cases = [
+            // status                                                                            sentence
+            (status(NEW, "Synced", "Healthy", &operation(NEW, "Succeeded", done, &none)), None),
+            (status(NEW, "Synced", "Healthy", &operation(OLD, "Failed", done, &none)), None),
+            (status(NEW, "Synced", "Healthy", &operation(NEW, "Failed", done, &none)), Some("the words")),
+            (status(NEW, "Synced", "Healthy", &operation(NEW, "Running", now, &none)), Some("the words")),
+            (status(OLD, "Synced", "Healthy", &operation(OLD, "Succeeded", done, &none)), Some("it is at 1111111")),
+            (status(NEW, "Synced", "Healthy", &Value::Null), Some("its first sync")),
+            (
+                status(NEW, "OutOfSync", "Healthy", &operation(NEW, "Succeeded", done, &none)),
+                Some("Deployment/web differs from git"),
+            ),
+            (
+                status(NEW, "Synced", "Degraded", &operation(NEW, "Succeeded", done, &none)),
+                Some("Deployment/web: degraded"),
+            ),
+        ];
+        for (status, expected) in cases {
+            let Change::Now(application) = application("web", &status) else { unreachable!() };
+            let found = unsettled(&application.status.unwrap(), NEW);
+            assert_eq!(found.as_deref(), expected, "{status}");
+        }
+    }
 }

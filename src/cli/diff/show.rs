@@ -25,6 +25,12 @@ pub(in super::super) struct Shown {
 }
 
 impl Shown {
+    /// The steps of a plan that do something; nobody was asked about them yet.
+    pub(in super::super) fn all(plan: &Plan) -> Vec<Self> {
+        let steps = plan.steps().filter(|(_, _, step)| step.action != Action::Keep);
+        steps.map(|(phase, wave, step)| Shown { phase, wave, step: step.clone(), foretold: None, gone: None }).collect()
+    }
+
     fn change(&self) -> Option<&Change> {
         self.gone.as_ref().or(self.foretold.as_ref().map(|foretold| &foretold.change))
     }
@@ -52,10 +58,12 @@ impl Shown {
                 "is there already and becomes ours".to_owned()
             }
             (_, Why::Differs | Why::Drifted | Why::ManifestChanged) => {
-                match self.foretold.as_ref().and_then(|foretold| foretold.by.as_ref()) {
-                    Some(hand) => format!("changed in the cluster by {}, will be put back", named(hand, now)),
-                    None if view.subject.revision.is_empty() => "changed in the directory".to_owned(),
-                    None => "changed in git".to_owned(),
+                match self.foretold.as_ref().map(|foretold| foretold.by.as_ref()) {
+                    // Nobody was asked what exactly.
+                    None => "differs".to_owned(),
+                    Some(Some(hand)) => format!("changed in the cluster by {}, will be put back", named(hand, now)),
+                    Some(None) if view.subject.revision.is_empty() => "changed in the directory".to_owned(),
+                    Some(None) => "changed in git".to_owned(),
                 }
             }
             (_, Why::NotDesired) if view.subject.revision.is_empty() => "no longer in the directory".to_owned(),
@@ -133,17 +141,16 @@ impl Report<'_> {
         }
     }
 
-    /// For a person; `written` is how the subject was named.
-    pub(in super::super) fn draw(&self, context: usize, written: &str, terminal: &Terminal) -> String {
+    /// For a person; `next` is the command that does it.
+    pub(in super::super) fn draw(&self, context: usize, next: &str, terminal: &Terminal) -> String {
         let mut text = self.headline();
         text.push_str(&self.steps(terminal));
         text.push_str(&self.refusals(terminal));
         for shown in self.shown.iter().filter(|shown| shown.change().is_some_and(|change| !change.is_empty())) {
             text.push('\n');
-            text.push_str(&self.difference(shown, context, terminal));
+            text.push_str(&self.difference(shown, context));
         }
         if self.exit() == Exit::Found {
-            let next = format!("leeboard sync {written}");
             text.push_str(&format!("\n{} {} · {next}\n", dim("plan"), self.plan.hash.short()));
         }
         text
@@ -213,13 +220,12 @@ impl Report<'_> {
         text
     }
 
-    fn difference(&self, shown: &Shown, context: usize, terminal: &Terminal) -> String {
+    fn difference(&self, shown: &Shown, context: usize) -> String {
         let Some(change) = shown.change() else { return String::new() };
         let key = &change.key;
         let place = key.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         let origin = self.origin(&shown.step.key).map(|origin| format!("   {}", dim(origin))).unwrap_or_default();
         let mut text = format!("{}{origin}\n", bold(format!("{} {place}{}", key.kind, key.name)));
-        let _ = terminal;
         for line in change.unified(context).lines() {
             let style = match line.as_bytes().first() {
                 Some(b'+') => Style::new().green(),
@@ -291,7 +297,7 @@ fn stays(reason: &Stays) -> String {
     match reason {
         Stays::NotRequested => "no longer wanted; stays without --prune".into(),
         Stays::Guarded(alarm) => {
-            format!("{} of {} objects would be pruned: a person has to confirm it", alarm.prunes, alarm.of)
+            format!("{} of {} objects would be pruned: confirm it with --yes", alarm.prunes, alarm.of)
         }
         reason => reason.to_string(),
     }

@@ -168,6 +168,7 @@ pub(in super::super) async fn subject(
         claims: claims(cluster).await,
         kinds_before,
         warnings,
+        files: BTreeSet::new(),
         paths: Paths::default(),
     })
 }

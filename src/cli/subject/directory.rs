@@ -45,6 +45,20 @@ pub(in super::super) struct Manner {
     recursive: bool,
 }
 
+impl Manner {
+    /// The flags again, as they would be written.
+    pub(in super::super) fn words(&self) -> Vec<String> {
+        let set = [
+            ("--prune", self.prune),
+            ("--create-namespace", self.create_namespace),
+            ("--take-over", self.take_over),
+            ("-R", self.recursive),
+        ];
+        let name = self.name.iter().map(|name| format!("--name {name}"));
+        name.chain(set.iter().filter(|(_, given)| *given).map(|(flag, _)| (*flag).to_owned())).collect()
+    }
+}
+
 /// A directory, opened and named, whether or not a cluster was asked yet.
 pub(in super::super) struct Local {
     opened: tree::Opened,
@@ -78,16 +92,6 @@ impl Local {
         Ok(Local { opened, written: directory.to_owned(), name, manner: manner.clone() })
     }
 
-    /// What is watched for changes: the tree that its files may lie in.
-    pub(in super::super) fn root(&self) -> PathBuf {
-        self.opened.files.root().to_owned()
-    }
-
-    /// The directory itself.
-    pub(in super::super) fn path(&self) -> &Path {
-        &self.written
-    }
-
     /// Renders it and looks up what was applied from it before.
     ///
     /// # Errors
@@ -102,6 +106,8 @@ impl Local {
         let owner = owner(&self.name, namespace);
         let desired = Subject::desired(cluster, &manifest.objects, &owner).await?;
         let record = Record::read(cluster, &self.name, namespace).await?;
+        let root = self.opened.files.root();
+        let files = manifest.read_set.paths().map(|path| root.join(path.as_str())).collect();
         let mut warnings = manifest.warnings;
         warnings.extend(record.damaged.map(|why| {
             Diagnostic::new(format!("the record of what was applied is not used: {why}"))
@@ -130,6 +136,7 @@ impl Local {
             claims: super::application::claims(cluster).await,
             kinds_before: record.kinds,
             warnings,
+            files,
             paths: self.opened.paths.clone(),
         })
     }

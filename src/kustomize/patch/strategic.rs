@@ -11,7 +11,8 @@ use smol_str::SmolStr;
 
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
-use crate::yaml::{Entry, Node};
+use crate::kustomize::resource::written_text;
+use crate::yaml::{Entry, Node, ScalarStyle};
 
 /// Merging by key compares each element with each.
 const MAX_ELEMENTS: usize = 4_000;
@@ -70,7 +71,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
         (Some(dest), Patch::Says(patch)) if dest.is_null() => add(patch, schema),
         // A null that was written stays; a field with nothing behind it goes.
         (Some(dest), Patch::Silent) if dest.is_null() => {
-            Ok(if is_written(dest) { Outcome::Keep } else { Outcome::Clear })
+            Ok(if written_text(dest).is_empty() { Outcome::Clear } else { Outcome::Keep })
         }
         (Some(dest), Patch::Same) if dest.is_null() => Ok(Outcome::Clear),
         (Some(_), Patch::Says(patch)) if patch.is_null() => Ok(Outcome::Clear),
@@ -90,7 +91,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                 merge_sequence(dest, patch, keys, schema)
             } else {
                 Ok(match patch {
-                    Patch::Says(patch) => Outcome::Set(patch.clone()),
+                    Patch::Says(patch) => Outcome::Set(in_style_of(dest, patch)),
                     Patch::Silent | Patch::Same => Outcome::Keep,
                 })
             }
@@ -98,11 +99,15 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
     }
 }
 
-/// True for `null` and `~`, false for nothing.
-pub(super) fn is_written(null: &Node) -> bool {
-    match null.text() {
-        Some(text) => !text.slice(null.span()).trim().is_empty(),
-        None => null.as_str().is_some_and(|text| !text.is_empty()),
+/// The patch's value as it is written in the place of the object's: in quotes where that is in quotes, which makes a
+/// string of any number or bool.
+fn in_style_of(dest: &Node, patch: &Node) -> Node {
+    match (dest.as_scalar(), patch.as_scalar()) {
+        // What no file says has been made by a transformer, which does not quote.
+        (Some(old), Some(new)) if dest.text().is_some() && old.style != ScalarStyle::Plain => {
+            Node::scalar(new.text.clone(), old.style).at_place_of(patch)
+        }
+        _ => patch.clone(),
     }
 }
 
@@ -248,6 +253,8 @@ enum ElementsOf {
 enum Item {
     /// The element of the object with this number.
     Of(usize),
+    /// The same while its list is renumbered: with its new number.
+    Kept(usize),
     /// An element of the patch.
     New(Node),
 }
@@ -313,7 +320,7 @@ fn merge_elements(
             }
         };
         let node = match &mut item {
-            Item::Of(at) => elements.get_mut(*at),
+            Item::Of(at) | Item::Kept(at) => elements.get_mut(*at),
             Item::New(node) => Some(node),
         };
         let Some(node) = node else { continue };
@@ -336,7 +343,7 @@ fn merge_elements(
     *elements = items
         .into_iter()
         .filter_map(|item| match item {
-            Item::Of(at) => taken.get_mut(at)?.take(),
+            Item::Of(at) | Item::Kept(at) => taken.get_mut(at)?.take(),
             Item::New(node) => Some(node),
         })
         .collect();
@@ -420,29 +427,39 @@ fn is_empty(node: &Node) -> bool {
     node.is_null() || node.as_mapping().is_some_and(|entries| entries.is_empty())
 }
 
-/// Takes the elements with these keys out of the object's list; those already merged are renumbered.
+/// Takes the elements with these keys out of the object's list. Those that are merged already live on in `items`.
 fn remove_matching(elements: &mut Vec<Node>, items: &mut [Item], keys: &[&SmolStr], values: &[&SmolStr]) {
     let wants_mapping = values.first().is_some_and(|value| !value.is_empty());
-    let mut renumbered = Vec::with_capacity(elements.len());
-    let mut kept = 0;
-    elements.retain(|element| {
-        let keep = !is_empty(element)
+    let stays = |element: &Node| {
+        !is_empty(element)
             && ((!element.is_mapping() && wants_mapping)
-                || !keys.iter().zip(values).all(|(key, value)| matches(element, key, value)));
-        renumbered.push(if keep { kept } else { usize::MAX });
-        kept += usize::from(keep);
-        keep
-    });
-    for item in items {
-        if let Item::Of(at) = item {
-            *at = renumbered.get(*at).copied().unwrap_or(usize::MAX);
+                || !keys.iter().zip(values).all(|(key, value)| matches(element, key, value)))
+    };
+    let mut kept = Vec::with_capacity(elements.len());
+    for (at, element) in std::mem::take(elements).into_iter().enumerate() {
+        let of_this = items.iter_mut().find(|item| matches!(item, Item::Of(known) if *known == at));
+        match (stays(&element), of_this) {
+            (true, item) => {
+                if let Some(item) = item {
+                    *item = Item::Kept(kept.len());
+                }
+                kept.push(element);
+            }
+            (false, Some(item)) => *item = Item::New(element),
+            (false, None) => {}
         }
     }
+    for item in items {
+        if let Item::Kept(at) = item {
+            *item = Item::Of(*at);
+        }
+    }
+    *elements = kept;
 }
 
 fn node_of<'a>(item: &'a Item, elements: &'a [Node]) -> Option<&'a Node> {
     match item {
-        Item::Of(at) => elements.get(*at),
+        Item::Of(at) | Item::Kept(at) => elements.get(*at),
         Item::New(node) => Some(node),
     }
 }

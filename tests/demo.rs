@@ -1,0 +1,85 @@
+//! What the demo puts into git and tells people to type; the tour itself is run by CI.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use leeboard::cli::demo::{ENVIRONMENTS, branch, commands, contents};
+
+const URL: &str = "file:///srv/shop.git";
+
+/// The commands among what is printed, in order.
+fn printed(directory: &Path) -> Vec<String> {
+    commands(directory).lines().filter_map(|line| line.strip_prefix("  ")).map(str::to_owned).collect()
+}
+
+/// Runs a script, with nothing of the person's own settings of git.
+fn sh(directory: &Path, script: &str) -> String {
+    let mut command = Command::new("sh");
+    command.args(["-ec", script]).current_dir(directory);
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    for role in ["AUTHOR", "COMMITTER"] {
+        command.env(format!("GIT_{role}_NAME"), "Tess Tester").env(format!("GIT_{role}_EMAIL"), "tess@example.com");
+    }
+    for inherited in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        command.env_remove(inherited);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{script}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_address_is_that_of_the_demos_own_repository() {
+    let files = contents(URL);
+    for (path, bytes) in &files {
+        let text = String::from_utf8_lossy(bytes);
+        assert!(!text.contains("git.example.com"), "{}", path.display());
+    }
+    for environment in ENVIRONMENTS {
+        let directory = Path::new("clusters").join(environment);
+        let applications = String::from_utf8(files[&directory.join("kustomization.yaml")].clone()).unwrap();
+        assert!(applications.contains(&format!("repoURL: {URL}")), "{environment}");
+        assert!(applications.contains(&format!("targetRevision: {}", branch(environment))), "{environment}");
+        let projects = String::from_utf8(files[&directory.join("projects.yaml")].clone()).unwrap();
+        assert_eq!(projects.matches(URL).count(), 3, "{environment}");
+    }
+}
+
+#[test]
+fn the_commands_do_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let (demo, seed) = (folder.path().join("the demo"), folder.path().join("seed"));
+    for (path, bytes) in contents(URL) {
+        let path = seed.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    fs::create_dir(&demo).unwrap();
+    let bare = demo.join("shop.git");
+    let bare = bare.display();
+    sh(folder.path(), &format!("git init -q --bare '{bare}'"));
+    sh(&seed, &format!("git init -q -b env/dev; git add -A; git commit -qm first; git push -q '{bare}' env/dev"));
+
+    let commands = printed(Path::new("the demo"));
+    let push = commands.iter().take_while(|command| !command.contains("/kubectl"));
+    let script: Vec<&str> = push.map(String::as_str).collect();
+    assert_eq!(script.len(), 3, "{script:?}");
+    sh(folder.path(), &script.join("\n"));
+
+    let show = format!("git --git-dir '{bare}' show env/dev:apps/web/overlays/dev/kustomization.yaml");
+    assert!(sh(folder.path(), &show).contains("newTag: 1.5.0"));
+    let subjects = sh(folder.path(), &format!("git --git-dir '{bare}' log --format=%s env/dev"));
+    assert_eq!(subjects, "Raise web to 1.5.0\nfirst\n");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_document_tells_the_same_commands() {
+    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/getting-started.md")).unwrap();
+    for command in printed(Path::new(".leeboard-demo")) {
+        assert!(document.lines().any(|line| line == command), "docs/getting-started.md does not say: {command}");
+    }
+}
