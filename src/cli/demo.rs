@@ -27,15 +27,19 @@ use self::follow::Follower;
 use self::screen::Screen;
 use self::show::Events;
 use self::stage::{Afterwards, NAMESPACE, Stage, eventually};
+use super::report::{Paths, Problems};
 use super::terminal::Terminal;
 use super::{Exit, Failure};
-use crate::sandbox::Binaries;
+use crate::error::Diagnostic;
+use crate::sandbox::{self, Binaries};
 
 /// Try Leeboard on a Kubernetes cluster of its own
 ///
 /// Starts a real control plane on loopback, a git repository with three environments of a small shop, and the daemon.
 /// Then it is your turn: push to the repository, break something in the cluster, and watch what happens. Your own
 /// kubeconfig is neither read nor changed. The first start builds the control plane, which takes Go and some minutes.
+///
+/// Example: leeboard demo --tour
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Play all of it alone, check each step, and end
@@ -55,7 +59,10 @@ impl Demo {
         let done = runtime.block_on(self.play(&mut Screen { terminal }));
         // A build of the control plane may still be under way: it ends with us.
         runtime.shutdown_background();
-        Ok(done.map(|()| Exit::Ok)?)
+        match done {
+            Ok(()) => Ok(Exit::Ok),
+            Err(error) => Err(with_advice(error)),
+        }
     }
 
     async fn play(&self, screen: &mut Screen<'_>) -> anyhow::Result<()> {
@@ -177,6 +184,19 @@ impl Demo {
         })
         .await?;
         screen.good("ended", "no process and no file is left", Some(done.took))
+    }
+}
+
+/// What a person can do about an error of the control plane stands with it.
+fn with_advice(error: anyhow::Error) -> Failure {
+    let advice =
+        error.chain().filter_map(|cause| cause.downcast_ref::<sandbox::Error>()).find_map(sandbox::Error::hint);
+    match advice {
+        Some(advice) => {
+            let problem = Diagnostic::new(format!("{error:#}")).with_hint(advice);
+            Failure::Problems(Problems { found: vec![problem], paths: Paths::default() })
+        }
+        None => Failure::Other(error),
     }
 }
 
