@@ -132,7 +132,7 @@ impl Sync {
         let progress = Progress::new(&plan, view.subject.owner.namespace());
         let deadline = started + self.timeout;
         let mut drive = Drive::new(view, plan, progress, self.dry_run, deadline);
-        let done = drive.to_the_end(terminal).await;
+        let done = drive.run(terminal).await;
         terminal.wipe();
         let name = bold(&drive.view.subject.name);
         let (good, bad) = (terminal.symbol(Symbol::Good), terminal.symbol(Symbol::Bad));
@@ -183,7 +183,11 @@ impl Sync {
         let mut changes = Changes::new(path).context("cannot watch files")?;
         let mut round = Round::First;
         loop {
-            match self.apply_directory(cluster.clone(), &local, round, terminal).await {
+            let applied = tokio::select! {
+                applied = self.apply_directory(cluster.clone(), &local, round, terminal) => applied,
+                _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+            };
+            match applied {
                 Ok(applied) => changes.also(&applied.files),
                 // It may be right after the next change.
                 Err(Failure::Problems(problems)) => terminal.say(&problems.draw(terminal)),
