@@ -370,10 +370,10 @@ async fn no_way_shows_a_secret() {
     person.write("env", "=hunter2-file\n1 x=hunter2-file\nhunter2 file: hunter2-plain\n");
     all(&person.shop("diff", &shop, &[]).await);
     let literals =
-        "resources: [a.yaml]\nsecretGenerator:\n- name: generated\n  literals:\n  - password=hunter2-plain\n   - x\n";
+        "resources: [a.yaml]\nsecretGenerator:\n- name: generated\n  literals:\n  - password=hunter2-plain\n bad: {\n";
     person.write("kustomization.yaml", literals);
     all(person.shop("diff", &shop, &[]).await.is(2, &["kustomization.yaml"]));
-    person.write("kustomization.yaml", &literals.replace("   - x", "  nonsense: hunter2-file"));
+    person.write("kustomization.yaml", &literals.replace(" bad: {", "  nonsense: hunter2-file"));
     all(person.shop("diff", &shop, &[]).await.is(2, &["kustomization.yaml"]));
 }
 
