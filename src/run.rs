@@ -9,6 +9,7 @@
 pub mod claims;
 pub mod data;
 pub mod deletion;
+pub mod destinations;
 pub mod environment;
 pub mod lease;
 pub mod look;
@@ -39,15 +40,15 @@ use tracing::{debug, error, info, warn};
 
 use self::claims::Claims;
 use self::data::DataDir;
+use self::destinations::{Connected, Destinations, Target};
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
 use self::written::Written;
-use crate::api::argo::{Application, Destination, SyncStatus};
+use crate::api::argo::{Application, SyncStatus};
 use crate::git::{LocalRepositories, Mirrors};
 use crate::health::Health;
 use crate::live::client::{self, Cluster, Part};
-use crate::live::watch::LiveStore;
 use crate::object::{Object, ObjectKey, annotation, tracking};
 use crate::server::{self, Readiness};
 use crate::sync::event::{self, About, Reason};
@@ -114,8 +115,8 @@ pub struct Daemon {
     pub options: Options,
     /// The cluster that holds what users wrote; also the destination `in-cluster`.
     pub cluster: Cluster,
-    /// What that cluster holds of what we manage.
-    pub live: LiveStore,
+    /// Where Applications may go.
+    pub destinations: Destinations,
     /// What users wrote.
     pub written: Written,
     /// The repositories in use.
@@ -138,15 +139,6 @@ pub struct Daemon {
     memories: Mutex<HashMap<SmolStr, Memory>>,
     /// The application behind each `part-of` label.
     parts: RwLock<HashMap<SmolStr, SmolStr>>,
-}
-
-/// A destination: its API server and what is known of it.
-#[derive(Clone)]
-pub struct Target {
-    /// How requests reach it.
-    pub cluster: Cluster,
-    /// What it holds of what we manage.
-    pub store: LiveStore,
 }
 
 /// How the work has come to its end.
@@ -211,9 +203,10 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let claims = Claims::default();
     let repositories =
         Repositories::new(mirrors, queue.clone(), claims.clone(), metrics.clone(), tasks.clone(), shutdown.clone());
+    let (destinations, connected) = Destinations::new(cluster.clone(), Arc::clone(&metrics));
     let daemon = Arc::new(Daemon {
-        live: LiveStore::new(cluster.clone()),
         cluster,
+        destinations,
         written: Written::default(),
         repositories,
         queue,
@@ -234,19 +227,17 @@ pub async fn run(options: Options) -> Result<(), Error> {
             daemon.observe(metrics);
         }
     });
-    let ended = daemon.lead(&readiness, secrets, hinted).await;
+    let ended = daemon.lead(&readiness, secrets, hinted, connected).await;
     shutdown.cancel();
-    if ended.is_err() {
-        // Another daemon leads: whatever is still under way here must not be waited for.
-        return ended;
-    }
+    // Another daemon leads: whatever is still under way here must not be waited for.
+    ended?;
     tasks.close();
-    let tidy_up = async { tokio::join!(tasks.wait(), daemon.live.shutdown()) };
+    let tidy_up = async { tokio::join!(tasks.wait(), daemon.destinations.shutdown()) };
     if tokio::time::timeout(TIDY_UP, tidy_up).await.is_err() {
         warn!("Some work did not end in time; it is found again at the next start");
     }
     info!("Stopped");
-    ended
+    Ok(())
 }
 
 impl Daemon {
@@ -256,6 +247,7 @@ impl Daemon {
         readiness: &Arc<Readiness>,
         secrets: Arc<RwLock<server::Secrets>>,
         hints: mpsc::Receiver<server::PushHint>,
+        connected: mpsc::UnboundedReceiver<Connected>,
     ) -> Result<(), Error> {
         let (lost, mut is_lost) = mpsc::channel(1);
         readiness.waits_for("the lease");
@@ -263,7 +255,7 @@ impl Daemon {
             return Ok(());
         }
         readiness.waits_for("the first lists of what users wrote");
-        watching::start(self, readiness, secrets, hints).await;
+        watching::start(self, readiness, secrets, hints, connected).await;
         if !self.shutdown.is_cancelled() {
             readiness.ready();
             info!(applications = self.written.applications().len(), "Ready");
@@ -329,21 +321,28 @@ impl Daemon {
         }));
     }
 
-    /// The destination of an application.
+    /// The cluster that an application's objects are on; `groups` are their API groups.
+    ///
+    /// Applications and projects of a cluster directory are the control plane's, whichever cluster they lead to.
     ///
     /// # Errors
-    /// A sentence when no such cluster is known.
-    pub fn destination(&self, destination: &Destination) -> Result<Target, String> {
-        if destination.name.is_some() && destination.server.is_some() {
-            return Err("spec.destination: write either `name` or `server`, not both".into());
+    /// A sentence when there is no such cluster, or no one cluster.
+    pub fn target<'a>(
+        &self,
+        application: &Application,
+        groups: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Target, destinations::Error> {
+        let target = self.destinations.target(&application.spec.destination)?;
+        let is_elsewhere = target.cluster.server() != self.cluster.server();
+        if application.annotation(annotation::ENVIRONMENT).is_none() || !is_elsewhere {
+            return Ok(target);
         }
-        let is_ours = destination.is_in_cluster() || destination.server.as_deref() == Some(self.cluster.server());
-        if is_ours {
-            return Ok(Target { cluster: self.cluster.clone(), store: self.live.clone() });
-        }
-        match (&destination.name, &destination.server) {
-            (None, None) => Err("spec.destination: write either `name` or `server`".into()),
-            (Some(cluster), _) | (None, Some(cluster)) => Err(format!("destination cluster `{cluster}` is not known")),
+        let is_ours = |group: &&str| matches!(*group, crate::api::ARGO_GROUP | crate::api::LEEBOARD_GROUP);
+        let (ours, others): (Vec<&str>, Vec<&str>) = groups.into_iter().partition(is_ours);
+        match (ours.is_empty(), others.is_empty()) {
+            (true, _) => Ok(target),
+            (false, true) => Ok(self.destinations.own().clone()),
+            (false, false) => Err(destinations::Error::Mixed),
         }
     }
 
@@ -382,8 +381,7 @@ impl Daemon {
     fn forget(&self, name: &str) {
         self.memories.lock().remove(name);
         self.repositories.forget(name);
-        self.claims.set(&SmolStr::new(name), std::iter::empty());
-        self.claims.looked(name, self.claims.now());
+        self.claims.forget(name);
         self.parts.write().retain(|_, application| application != name);
     }
 

@@ -11,14 +11,14 @@ use smol_str::SmolStr;
 
 use crate::object::ObjectKey;
 
-/// By object, the tracking names of the applications whose last render has it.
+/// By cluster and object, the tracking names of the applications whose last render has it.
 #[derive(Clone, Default)]
 pub struct Claims(Arc<RwLock<State>>);
 
 #[derive(Default)]
 struct State {
-    by_object: HashMap<ObjectKey, BTreeSet<SmolStr>>,
-    by_application: BTreeMap<SmolStr, BTreeSet<ObjectKey>>,
+    by_object: HashMap<SmolStr, HashMap<ObjectKey, BTreeSet<SmolStr>>>,
+    by_application: BTreeMap<SmolStr, (SmolStr, BTreeSet<ObjectKey>)>,
     /// Names of applications whose sources have moved since they were looked at, and when that was noticed.
     moved: BTreeMap<SmolStr, u64>,
     /// Counts what was noticed.
@@ -26,25 +26,26 @@ struct State {
 }
 
 impl Claims {
-    /// Notes all that an application wants now.
-    pub fn set(&self, application: &SmolStr, keys: impl Iterator<Item = ObjectKey>) {
-        let wanted: BTreeSet<_> = keys.collect();
+    /// Notes all that an application wants now, and on which cluster.
+    pub fn set(&self, application: &SmolStr, cluster: &str, keys: impl Iterator<Item = ObjectKey>) {
+        let wanted = (SmolStr::new(cluster), keys.collect::<BTreeSet<_>>());
         let mut state = self.0.write();
         if state.by_application.get(application) == Some(&wanted) {
             return;
         }
-        let before = state.by_application.insert(application.clone(), wanted.clone()).unwrap_or_default();
-        for key in before.difference(&wanted) {
-            if let Some(claims) = state.by_object.get_mut(key) {
-                claims.remove(application);
-                if claims.is_empty() {
-                    state.by_object.remove(key);
-                }
-            }
+        state.unclaim(application);
+        let claims = state.by_object.entry(wanted.0.clone()).or_default();
+        for key in &wanted.1 {
+            claims.entry(key.clone()).or_default().insert(application.clone());
         }
-        for key in wanted {
-            state.by_object.entry(key).or_default().insert(application.clone());
-        }
+        state.by_application.insert(application.clone(), wanted);
+    }
+
+    /// An application is gone.
+    pub fn forget(&self, application: &str) {
+        let mut state = self.0.write();
+        state.unclaim(application);
+        state.moved.remove(application);
     }
 
     /// Sources of these applications have moved: what they want is not known any more.
@@ -73,9 +74,27 @@ impl Claims {
         self.0.read().moved.keys().all(|other| other == application)
     }
 
-    /// Another application that wants an object.
-    pub fn others(&self, key: &ObjectKey, application: &SmolStr) -> Option<SmolStr> {
-        self.0.read().by_object.get(key)?.iter().find(|other| *other != application).cloned()
+    /// Another application that wants an object of a cluster.
+    pub fn others(&self, cluster: &str, key: &ObjectKey, application: &SmolStr) -> Option<SmolStr> {
+        self.0.read().by_object.get(cluster)?.get(key)?.iter().find(|other| *other != application).cloned()
+    }
+}
+
+impl State {
+    fn unclaim(&mut self, application: &str) {
+        let Some((cluster, before)) = self.by_application.remove(application) else { return };
+        let Some(claims) = self.by_object.get_mut(&cluster) else { return };
+        for key in before {
+            if let Some(applications) = claims.get_mut(&key) {
+                applications.remove(application);
+                if applications.is_empty() {
+                    claims.remove(&key);
+                }
+            }
+        }
+        if claims.is_empty() {
+            self.by_object.remove(&cluster);
+        }
     }
 }
 
@@ -103,11 +122,26 @@ mod tests {
             |name: &str| ObjectKey { group: "".into(), kind: "ConfigMap".into(), namespace: None, name: name.into() };
         let (a, b) = (SmolStr::new("a"), SmolStr::new("b"));
         let claims = Claims::default();
-        claims.set(&a, [key("x"), key("y")].into_iter());
-        claims.set(&b, [key("y")].into_iter());
-        assert_eq!(claims.others(&key("y"), &a), Some(b.clone()));
-        assert_eq!(claims.others(&key("x"), &a), None);
-        claims.set(&b, std::iter::empty());
-        assert_eq!(claims.others(&key("y"), &a), None);
+        claims.set(&a, "here", [key("x"), key("y")].into_iter());
+        claims.set(&b, "here", [key("y")].into_iter());
+        assert_eq!(claims.others("here", &key("y"), &a), Some(b.clone()));
+        assert_eq!(claims.others("here", &key("x"), &a), None);
+        claims.set(&b, "here", std::iter::empty());
+        assert_eq!(claims.others("here", &key("y"), &a), None);
+        claims.forget("a");
+        assert_eq!(claims.others("here", &key("x"), &b), None);
+    }
+
+    #[test]
+    fn the_same_key_on_another_cluster_is_another_object() {
+        let key = ObjectKey { group: "".into(), kind: "ConfigMap".into(), namespace: None, name: "x".into() };
+        let (a, b) = (SmolStr::new("a"), SmolStr::new("b"));
+        let claims = Claims::default();
+        claims.set(&a, "here", [key.clone()].into_iter());
+        claims.set(&b, "there", [key.clone()].into_iter());
+        assert_eq!(claims.others("here", &key, &a), None);
+        claims.set(&b, "here", [key.clone()].into_iter());
+        assert_eq!(claims.others("here", &key, &a), Some(b.clone()), "it has moved");
+        assert_eq!(claims.others("there", &key, &a), None);
     }
 }

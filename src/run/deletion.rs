@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::look::now;
 use super::memory::Memory;
 use super::queue::Priority;
-use super::{Daemon, reconcile};
+use super::{Daemon, destinations, reconcile};
 use crate::api::argo::{AppProject, Application, Condition};
 use crate::live::client::{self, DeleteOptions, Propagation};
 use crate::live::record::KindVersion;
@@ -58,13 +58,18 @@ enum Step {
 }
 
 async fn step(daemon: &Daemon, application: &Application, memory: &mut Memory) -> Result<Step, String> {
-    // A destination that nobody knows can't be cleaned up: the finalizers go, the objects stay.
-    let Ok(target) = daemon.destination(&application.spec.destination) else { return Ok(Step::Done) };
+    let resources = || application.status.iter().flat_map(|status| &status.resources);
+    let target = match daemon.target(application, resources().map(|resource| &*resource.group)) {
+        Ok(target) => target,
+        // A destination that nobody knows can't be cleaned up: the finalizers go, the objects stay.
+        Err(destinations::Error::Unknown(_) | destinations::Error::Missing) => return Ok(Step::Done),
+        Err(error) => return Err(error.to_string()),
+    };
     let owner = Owner::new(
         application.name(),
         application.namespace(),
         &application.tracking_name(&daemon.options.namespace),
-        application.spec.destination.clone(),
+        target.destination(&application.spec.destination),
     );
     let project = match daemon.written.project(application.spec.project()) {
         Some(Ok(project)) => Project::new(&project),
@@ -73,8 +78,8 @@ async fn step(daemon: &Daemon, application: &Application, memory: &mut Memory) -
         }
         _ => return Err(format!("project `{}` does not exist", application.spec.project())),
     };
-    let resources = application.status.iter().flat_map(|status| &status.resources);
-    let kinds: BTreeSet<KindVersion> = resources
+    let project = project.with_clusters(daemon.destinations.of_project(application.spec.project()));
+    let kinds: BTreeSet<KindVersion> = resources()
         .filter(|resource| !resource.kind.is_empty())
         .map(|resource| KindVersion::new(GroupKind::new(&*resource.group, &*resource.kind), &*resource.version))
         .collect();

@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 use super::Daemon;
 use super::memory::Memory;
 use crate::api::argo::application::Refresh;
-use crate::api::argo::{AppProject, Application, Condition, Source};
+use crate::api::argo::{AppProject, Application, Condition, Destination, Source};
 use crate::error::Diagnostic;
 use crate::git::{Commit, RepoUrl};
 use crate::live::LiveView;
@@ -148,7 +148,7 @@ impl Look {
         for key in keys {
             let held_by = live.records.get(key).and_then(|record| record.tracking.as_ref());
             let holder = held_by.filter(|t| t.is_of(key) && t.application != self.owner.application);
-            let wanted_by = daemon.claims.others(key, &self.owner.application);
+            let wanted_by = daemon.claims.others(self.cluster.server(), key, &self.owner.application);
             if let Some(application) = wanted_by.clone().or_else(|| holder.map(|t| t.application.clone())) {
                 let holds = holder.is_some_and(|holder| holder.application == application);
                 others.insert(key.clone(), Other { application, wants: wanted_by.is_some(), holds });
@@ -212,14 +212,8 @@ async fn look_at(
     if sources.is_empty() {
         return Err(Trouble::spec("spec.source.repoURL and either spec.source.path or spec.source.chart are required"));
     }
-    let project = project(daemon, application, &sources)?;
-    let destination = daemon.destination(&spec.destination).map_err(Trouble::spec)?;
-    let owner = Owner::new(
-        application.name(),
-        application.namespace(),
-        &application.tracking_name(&daemon.options.namespace),
-        spec.destination.clone(),
-    );
+    let named = daemon.target(application, []).map_err(|error| Trouble::spec(error.to_string()))?;
+    let project = project(daemon, application, &sources, &named.destination(&spec.destination))?;
 
     let commits = resolve(daemon, application, &sources, asked).await?;
     if asked.refresh == Some(Refresh::Hard) {
@@ -227,9 +221,18 @@ async fn look_at(
     }
     let (objects, source_types, mut warnings) = rendered(daemon, application, memory, &sources, &commits).await?;
 
+    let groups = objects.iter().map(|object| &*object.key.group);
+    let target = daemon.target(application, groups).map_err(|error| Trouble::spec(error.to_string()))?;
+    let owner = Owner::new(
+        application.name(),
+        application.namespace(),
+        &application.tracking_name(&daemon.options.namespace),
+        target.destination(&spec.destination),
+    );
+
     // What the API server would refuse and client-side apply took is made acceptable before anything compares it.
     let objects: Vec<Object> = objects.iter().map(repair::acceptable).collect();
-    let discovery = known_kinds(&destination.cluster, &objects).await?;
+    let discovery = known_kinds(&target.cluster, &objects).await?;
     let scope = |kind: &GroupKind| {
         discovery.is_namespaced(kind).map(|namespaced| if namespaced { Scope::Namespaced } else { Scope::Cluster })
     };
@@ -237,11 +240,12 @@ async fn look_at(
     warnings.extend(desired.warnings.iter().map(|warning| condition("RenderWarning", warning)));
 
     let kinds = kinds(application, &desired);
-    destination.store.watch(&kinds);
+    target.store.watch(&kinds);
     // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
-    destination.store.settled(&kinds, FIRST_LIST).await;
-    daemon.claims.set(&owner.application, desired.objects.iter().map(|wanted| wanted.object.key.clone()));
-    let namespace = namespace_state(&destination.cluster, application, &asked.creates_namespace(spec)).await;
+    target.store.settled(&kinds, FIRST_LIST).await;
+    let wanted = desired.objects.iter().map(|wanted| wanted.object.key.clone());
+    daemon.claims.set(&owner.application, target.cluster.server(), wanted);
+    let namespace = namespace_state(&target.cluster, application, &asked.creates_namespace(spec)).await;
     Ok(Look {
         application: application.clone(),
         commits,
@@ -250,8 +254,8 @@ async fn look_at(
         desired,
         source_types,
         warnings,
-        cluster: destination.cluster.clone(),
-        store: destination.store.clone(),
+        cluster: target.cluster,
+        store: target.store,
         kinds,
         namespace,
     })
@@ -276,7 +280,12 @@ impl Asked {
     }
 }
 
-fn project(daemon: &Daemon, application: &Application, sources: &[Source]) -> Result<Project, Trouble> {
+fn project(
+    daemon: &Daemon,
+    application: &Application,
+    sources: &[Source],
+    destination: &Destination,
+) -> Result<Project, Trouble> {
     let name = application.spec.project();
     let project = match daemon.written.project(name) {
         Some(Ok(project)) => Project::new(&project),
@@ -285,19 +294,14 @@ fn project(daemon: &Daemon, application: &Application, sources: &[Source]) -> Re
         None if name == "default" => Project::new(&AppProject::permissive(&daemon.options.namespace)),
         None => return Err(Trouble::spec(format!("Application referencing project {name} which does not exist"))),
     };
+    let project = project.with_clusters(daemon.destinations.of_project(name));
     let repositories = sources.iter().map(|source| source.repo_url.as_str());
-    let owner = Owner::new(
-        application.name(),
-        application.namespace(),
-        application.name(),
-        application.spec.destination.clone(),
-    );
     let denials = project.denials(
         application.name(),
         application.namespace(),
         &daemon.options.namespace,
         repositories,
-        &owner.destination,
+        destination,
     );
     match denials.as_slice() {
         [] => Ok(project),

@@ -30,7 +30,7 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
         return;
     };
     // A person's word: hands off, not even the status is written.
-    if application.is_skipped() {
+    if application.is_skipped() || daemon.destinations.is_paused(&application.spec.destination) {
         daemon.claims.looked(name, daemon.claims.now());
         return;
     }

@@ -16,17 +16,19 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::destinations::Connected;
+use super::destinations::secret::ClusterSecret;
 use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
 use super::{Daemon, environment};
-use crate::api::argo::{AppProject, Application, Condition};
+use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 use crate::git::{CredentialStore, RepoUrl};
 use crate::live::client::{ListOptions, Part};
 use crate::live::record::KindVersion;
-use crate::live::watch::{Collection, Item, Target, typed};
+use crate::live::watch::{Changes, Collection, Item, LiveStore, Target, typed};
 use crate::object::{GroupKind, ObjectKey};
 use crate::server::{PushHint, Readiness, Secrets};
 
@@ -39,6 +41,7 @@ pub(super) async fn start(
     readiness: &Readiness,
     secrets: Arc<RwLock<Secrets>>,
     hints: mpsc::Receiver<PushHint>,
+    connected: mpsc::UnboundedReceiver<Connected>,
 ) {
     let projects: Collection<Value> = watch(daemon, GroupKind::new(ARGO_GROUP, "AppProject"), VERSION, None, None);
     let environments: Collection<Value> =
@@ -46,6 +49,8 @@ pub(super) async fn start(
     let applications: Collection<Value> = watch(daemon, GroupKind::new(ARGO_GROUP, "Application"), VERSION, None, None);
     let repositories = "argocd.argoproj.io/secret-type in (repository,repo-creds)";
     let repositories: Collection<SecretData> = watch(daemon, secret(), "v1", Some(repositories), None);
+    let clusters = "argocd.argoproj.io/secret-type=cluster";
+    let clusters: Collection<SecretData> = watch(daemon, secret(), "v1", Some(clusters), None);
     let webhooks: Collection<SecretData> = watch(daemon, secret(), "v1", None, Some("argocd-secret"));
     let config_map = || GroupKind::new("", "ConfigMap");
     let known_hosts: Collection<ConfigData> =
@@ -57,6 +62,7 @@ pub(super) async fn start(
     first_list(daemon, readiness, &known_hosts).await;
     first_list(daemon, readiness, &certificates).await;
     first_list(daemon, readiness, &webhooks).await;
+    first_list(daemon, readiness, &clusters).await;
     first_list(daemon, readiness, &projects).await;
     first_list(daemon, readiness, &environments).await;
     first_list(daemon, readiness, &applications).await;
@@ -64,11 +70,18 @@ pub(super) async fn start(
     *secrets.write() = webhook_secrets(&webhooks);
     let credentials = Credentials { repositories, known_hosts, certificates };
     credentials.take_in(daemon);
+    see_clusters(daemon, &clusters, clusters.changed().await);
     see_projects(daemon, &projects, projects.changed().await);
     see_environments(daemon, &environments, environments.changed().await);
     see_applications(daemon, &applications, applications.changed().await);
     watch_managed_kinds(daemon).await;
 
+    let this = daemon.clone();
+    spawn(daemon, async move {
+        loop {
+            see_clusters(&this, &clusters, clusters.changed().await);
+        }
+    });
     let this = daemon.clone();
     spawn(daemon, async move {
         loop {
@@ -104,7 +117,7 @@ pub(super) async fn start(
             *secrets.write() = webhook_secrets(&webhooks);
         }
     });
-    spawn(daemon, heed_drift(daemon.clone()));
+    spawn(daemon, heed_destinations(daemon.clone(), connected));
     spawn(daemon, heed_hints(daemon.clone(), hints));
     spawn(daemon, environment::work(daemon.clone()));
 }
@@ -165,21 +178,24 @@ async fn first_list<T: DeserializeOwned + Send + Sync + 'static>(
 
 /// Watches the kinds that Applications report, so that a daemon that just started knows what they have.
 async fn watch_managed_kinds(daemon: &Daemon) {
-    let mut kinds = BTreeSet::new();
+    let mut destinations: BTreeMap<String, (LiveStore, BTreeSet<KindVersion>)> = BTreeMap::new();
     for application in daemon.written.applications() {
-        if daemon
-            .destination(&application.spec.destination)
-            .is_ok_and(|target| target.cluster.server() == daemon.cluster.server())
-        {
-            for resource in application.status.iter().flat_map(|status| &status.resources) {
-                let kind = GroupKind::new(&*resource.group, &*resource.kind);
-                kinds.insert(KindVersion::new(kind, &*resource.version));
-            }
-        }
+        let resources = || application.status.iter().flat_map(|status| &status.resources);
+        let Ok(target) = daemon.target(&application, resources().map(|resource| &*resource.group)) else { continue };
+        let server = target.cluster.server().to_owned();
+        let (_, kinds) = destinations.entry(server).or_insert_with(|| (target.store, BTreeSet::new()));
+        let known = resources().filter(|resource| !resource.kind.is_empty() && !resource.version.is_empty());
+        kinds.extend(
+            known.map(|resource| {
+                KindVersion::new(GroupKind::new(&*resource.group, &*resource.kind), &*resource.version)
+            }),
+        );
     }
-    kinds.retain(|kind| !kind.kind.kind.is_empty() && !kind.version.is_empty());
-    daemon.live.watch(&kinds);
-    daemon.live.settled(&kinds, FIRST_LISTS).await;
+    let lists = destinations.values().map(|(store, kinds)| async move {
+        store.watch(kinds);
+        store.settled(kinds, FIRST_LISTS).await;
+    });
+    futures::future::join_all(lists).await;
 }
 
 fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: BTreeSet<ObjectKey>) {
@@ -272,9 +288,47 @@ fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: 
     }
 }
 
+fn see_clusters(daemon: &Daemon, clusters: &Collection<SecretData>, changed: BTreeSet<ObjectKey>) {
+    let mut news = false;
+    for key in changed {
+        news |= match clusters.get(&key) {
+            Some(Item::Decoded(secret)) => {
+                let read = ClusterSecret::read(&secret.decoded(), &secret.metadata.annotations);
+                daemon.destinations.see(&key.name, read)
+            }
+            Some(Item::Undecodable { .. }) => {
+                warn!(secret = %key, "Cluster Secret cannot be read");
+                false
+            }
+            None => daemon.destinations.forget(&key.name),
+        };
+    }
+    if !news {
+        return;
+    }
+    // Who goes elsewhere may go somewhere else now, or nowhere.
+    for application in daemon.written.applications() {
+        if application.spec.destination.name.as_deref() != Some(Destination::IN_CLUSTER_NAME) {
+            daemon.queue.push(application.name(), Priority::Person);
+        }
+    }
+}
+
+/// Each destination, for as long as it is known.
+async fn heed_destinations(daemon: Arc<Daemon>, mut connected: mpsc::UnboundedReceiver<Connected>) {
+    while let Some(Connected { changes, ended }) = connected.recv().await {
+        let this = daemon.clone();
+        spawn(&daemon, async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = heed_drift(&this, &changes) => {}
+            }
+        });
+    }
+}
+
 /// What changed of what we manage: its applications are looked at.
-async fn heed_drift(daemon: Arc<Daemon>) {
-    let changes = daemon.live.changes();
+async fn heed_drift(daemon: &Daemon, changes: &Changes) {
     loop {
         let change = changes.next().await;
         for part_of in &change.applications {
@@ -310,6 +364,8 @@ struct SecretData {
 struct Metadata {
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]

@@ -94,6 +94,11 @@ impl Cluster {
         namespace
     }
 
+    /// A namespace that something else has made, or will make.
+    pub fn existing_namespace(&self, name: &str) -> Namespace<'_> {
+        Namespace { cluster: self, name: name.into() }
+    }
+
     fn kubectl_command<A: AsRef<OsStr>>(&self, kubeconfig: &Path, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut command = Command::new(&self.control_plane.binaries().kubectl);
         command.arg("--kubeconfig").arg(kubeconfig).args(arguments);

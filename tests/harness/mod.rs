@@ -20,7 +20,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Namespace};
-pub use daemon::{Daemon, DaemonOptions};
+pub use daemon::{Daemon, DaemonOptions, leeboard};
 pub use proxy::{Answer, Proxy, Seen};
 pub use repo::Repo;
 pub use world::{A_WHILE, World, install_crds};
