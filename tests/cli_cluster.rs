@@ -465,7 +465,7 @@ async fn names_namespaces_and_subdirectories() {
 
     let fresh = format!("{}-fresh", shop.name());
     let said = person.runs(&["sync", "shop", "-n", &fresh]).await;
-    said.is(1, &["namespace", &fresh]);
+    said.is(1, &["namespace", &fresh, "next: the same with `--create-namespace`"]);
     let said = person.runs(&["diff", "shop", "-n", &fresh, "--create-namespace"]).await;
     said.is(1, &["Namespace/", "the destination namespace"]);
     person.runs(&["sync", "shop", "-n", &fresh, "--create-namespace"]).await.is(0, &[]);

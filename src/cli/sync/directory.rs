@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::super::diff::show::{Report, Shown, object_name};
 use super::super::report::Paths;
-use super::super::subject::View;
 use super::super::subject::directory::{Local, Record};
+use super::super::subject::{View, namespace_key};
 use super::super::terminal::{Symbol, Terminal, bold, counted, dim};
 use super::super::{Exit, Failure, report};
 use super::Sync;
@@ -167,6 +167,9 @@ impl Sync {
                 if !left.is_empty() {
                     terminal.print(&format!("  {} {}\n", dim("not tried:"), left.join(", ")))?;
                 }
+                if lacks_namespace(&drive.view).await {
+                    terminal.print("  next: the same with `--create-namespace`\n")?;
+                }
                 Ok(Exit::Trouble)
             }
         }
@@ -206,6 +209,13 @@ impl Sync {
 enum Go {
     On,
     Not(Exit),
+}
+
+/// True when the namespace of a directory is not there, and was not asked for.
+async fn lacks_namespace(view: &View) -> bool {
+    let asked = view.subject.policy.options.create_namespace;
+    let Some(namespace) = view.subject.owner.namespace().filter(|_| !asked) else { return false };
+    matches!(view.cluster.find(&namespace_key(namespace), "v1").await, Ok(None))
 }
 
 /// Writes down what is applied by now; a namespace that is not there yet gets its record later.
