@@ -65,6 +65,7 @@ pub struct Options {
 pub struct Cluster {
     shared: Arc<Shared>,
     impersonated: Arc<[(HeaderName, HeaderValue)]>,
+    patience: Duration,
 }
 
 struct Shared {
@@ -289,7 +290,7 @@ impl Cluster {
             streams_lists: AtomicBool::new(true),
             watches: stack::Watches::new(config),
         };
-        Ok(Cluster { shared: Arc::new(shared), impersonated: Arc::new([]) })
+        Ok(Cluster { shared: Arc::new(shared), impersonated: Arc::new([]), patience: PATIENCE })
     }
 
     /// The same cluster, asked in the name of another user: RBAC decides what that one may do.
@@ -302,7 +303,12 @@ impl Cluster {
         for group in groups {
             headers.push((HeaderName::from_static("impersonate-group"), value(group)?));
         }
-        Ok(Cluster { shared: Arc::clone(&self.shared), impersonated: headers.into() })
+        Ok(Cluster { impersonated: headers.into(), ..self.clone() })
+    }
+
+    /// The same cluster, for one who would rather hear soon that it is away.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Cluster { patience, ..self.clone() }
     }
 
     /// The API server's address.
@@ -676,7 +682,7 @@ impl Cluster {
             _ => Queue::Single,
         };
         let repeat = if call.verb == Verb::Create { Repeat::Unsafe } else { Repeat::Safe };
-        self.shared.pace.run(queue, repeat, PATIENCE, || self.attempt(call)).await
+        self.shared.pace.run(queue, repeat, self.patience, || self.attempt(call)).await
     }
 
     async fn attempt(&self, call: &Call) -> Result<RawAnswer, Error> {

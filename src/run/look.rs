@@ -232,6 +232,8 @@ async fn look_at(
 
     // What the API server would refuse and client-side apply took is made acceptable before anything compares it.
     let objects: Vec<Object> = objects.iter().map(repair::acceptable).collect();
+    let silent = |why| Trouble::comparison(format!("the destination cluster: {why}"), Some(SOON));
+    target.answers().await.map_err(silent)?;
     let discovery = known_kinds(&target.cluster, &objects).await?;
     let scope = |kind: &GroupKind| {
         discovery.is_namespaced(kind).map(|namespaced| if namespaced { Scope::Namespaced } else { Scope::Cluster })
