@@ -229,17 +229,15 @@ pub async fn run(options: Options) -> Result<(), Error> {
     });
     let ended = daemon.lead(&readiness, secrets, hinted, connected).await;
     shutdown.cancel();
-    if ended.is_err() {
-        // Another daemon leads: whatever is still under way here must not be waited for.
-        return ended;
-    }
+    // Another daemon leads: whatever is still under way here must not be waited for.
+    ended?;
     tasks.close();
     let tidy_up = async { tokio::join!(tasks.wait(), daemon.destinations.shutdown()) };
     if tokio::time::timeout(TIDY_UP, tidy_up).await.is_err() {
         warn!("Some work did not end in time; it is found again at the next start");
     }
     info!("Stopped");
-    ended
+    Ok(())
 }
 
 impl Daemon {

@@ -186,7 +186,9 @@ pub struct Metrics {
 
 /// Reads what is counted elsewhere, or is a state and no count: asked at each scrape, so that it costs nothing between.
 #[derive(Default)]
-struct Observer(OnceLock<Box<dyn Fn(&Metrics) + Send + Sync>>);
+struct Observer(OnceLock<Box<Observe>>);
+
+type Observe = dyn Fn(&Metrics) + Send + Sync;
 
 impl std::fmt::Debug for Observer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -8,8 +8,9 @@ mod harness;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use harness::{A_WHILE, Answer, Daemon, DaemonOptions, Proxy, SOON, World, eventually, random_suffix};
+use harness::{A_WHILE, Answer, Cluster, Daemon, DaemonOptions, Proxy, Repo, SOON, World, eventually, random_suffix};
 use http::Method;
+use leeboard::sandbox::{Controllers, Options, Pods};
 use serde_json::{Value, json};
 
 fn config(name: &str, value: &str) -> String {
@@ -279,7 +280,8 @@ async fn a_namespace_that_is_missing_or_going_is_named() {
     let arguments = ["--namespace", &nowhere, "patch", "configmap", "held", "--type=merge", "-p", release];
     world.cluster.kubectl(arguments).await.unwrap();
     eventually("the namespace is there again with its content", SOON, async || {
-        world.cluster.kubectl(["--namespace", &nowhere, "get", "configmap", "b"]).await
+        let found = world.cluster.kubectl(["--namespace", &nowhere, "get", "configmap", "b"]).await;
+        found.map_err(|error| format!("{error}\n{}", world.tail()))
     })
     .await;
 }
@@ -459,6 +461,117 @@ async fn an_outage_of_the_api_server_is_outlived() {
     world.field("configmap/a", "{.data.value}", "2").await;
     world.there("configmap/b").await;
     assert_eq!(world.daemon.get("/readyz").await.unwrap().0, 200);
+}
+
+/// A control plane, and a daemon, of the test's own.
+struct OwnWorld {
+    cluster: Cluster,
+    daemon: Daemon,
+    repo: Repo,
+}
+
+impl OwnWorld {
+    /// With a synced Application `own` in the namespace `default`.
+    async fn start(etcd_flags: Vec<String>) -> OwnWorld {
+        let options =
+            Options { pods: Pods::Pending, controllers: Controllers::Absent, etcd_flags, ..Options::default() };
+        let cluster = Cluster::start(options).await;
+        cluster.kubectl(["apply", "--server-side", "-f", "deploy/crds"]).await.unwrap();
+        cluster.kubectl(["wait", "crd", "--all", "--for=condition=Established", "--timeout=20s"]).await.unwrap();
+        let daemon = Daemon::start(&cluster, "default", DaemonOptions::default()).await;
+        daemon.ready().await;
+        let world = OwnWorld { cluster, daemon, repo: Repo::new() };
+        world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+        let application = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
+            "metadata": {"name": "own", "namespace": "default"},
+            "spec": {
+                "project": "default", "source": {"repoURL": world.repo.url(), "path": "app", "targetRevision": "main"},
+                "destination": {"name": "in-cluster", "namespace": "default"},
+                "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
+            },
+        });
+        world.cluster.apply(&application.to_string(), [""; 0]).await;
+        world.value("1").await;
+        world
+    }
+
+    /// Waits until the cluster holds this value, and the Application says that all is well.
+    async fn value(&self, expected: &str) {
+        eventually("the value is there", SOON, async || {
+            let value = self.cluster.kubectl(["get", "configmap", "a", "-o", "jsonpath={.data.value}"]).await?;
+            let path = "jsonpath={.status.sync.status} {.status.operationState.phase}";
+            let state = self.cluster.kubectl(["get", "application.argoproj.io", "own", "-o", path]).await?;
+            match (value.as_str(), state.as_str()) {
+                (value, "Synced Succeeded") if value == expected => Ok(()),
+                _ => Err(format!("{value}: {state}\n{}", self.daemon.log())),
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_api_server_that_restarts_is_outlived() {
+    let mut world = OwnWorld::start(Vec::new()).await;
+    world.cluster.control_plane_mut().stop_api_server().unwrap();
+    world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    tokio::time::sleep(A_WHILE).await;
+    world.cluster.control_plane_mut().start_api_server().await.unwrap();
+    world.value("2").await;
+}
+
+#[tokio::test]
+async fn a_full_etcd_is_waited_for() {
+    let world = OwnWorld::start(vec!["--quota-backend-bytes=16777216".into()]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let ballast = folder.path().join("ballast");
+    std::fs::write(&ballast, "x".repeat(900_000)).unwrap();
+    let from = format!("--from-file={}", ballast.display());
+    let mut full = String::new();
+    for n in 0..40 {
+        if let Err(error) = world.cluster.kubectl(["create", "configmap", &format!("ballast-{n}"), &from]).await {
+            full = error;
+            break;
+        }
+    }
+    assert!(full.contains("database space exceeded"), "{full}");
+    world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    eventually("the log says so", SOON, async || {
+        let log = world.daemon.log();
+        if log.contains("the storage of the API server fails") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    let ballast: Vec<String> = (0..40).map(|n| format!("ballast-{n}")).collect();
+    let delete = ["delete", "configmap", "--ignore-not-found"].into_iter().map(str::to_owned);
+    world.cluster.kubectl(delete.chain(ballast)).await.unwrap();
+    make_room(&world.cluster).await;
+    world.value("2").await;
+}
+
+/// Compacts and defragments etcd, and takes its alarm back, as an administrator does.
+async fn make_room(cluster: &Cluster) {
+    let directory = cluster.control_plane().directory().display().to_string();
+    let commands = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let command = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&command).replace('\0', " "))
+    });
+    let etcd =
+        commands.into_iter().find(|command| command.contains(&directory) && command.contains("--listen-client-urls="));
+    let etcd = etcd.unwrap();
+    let url = etcd.split("--listen-client-urls=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |path: &str, body: Value| -> Value {
+        let request = client.post(format!("{url}{path}")).body(body.to_string());
+        serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap()
+    };
+    let now = ask("/v3/kv/range", json!({"key": "AA=="})).await["header"]["revision"].clone();
+    ask("/v3/kv/compaction", json!({"revision": now, "physical": true})).await;
+    ask("/v3/maintenance/defragment", json!({})).await;
+    let alarm = ask("/v3/maintenance/alarm", json!({"action": "GET"})).await["alarms"][0].clone();
+    assert_eq!(alarm["alarm"], "NOSPACE", "{alarm}");
+    let disarm = json!({"action": "DEACTIVATE", "memberID": alarm["memberID"], "alarm": "NOSPACE"});
+    ask("/v3/maintenance/alarm", disarm).await;
 }
 
 #[tokio::test]
@@ -721,20 +834,33 @@ async fn objects_have_a_say_in_their_deletion() {
     world.repo.remove("main", &["app/asked.yaml"]);
     says(&world, "choosy", &["waiting for pruning confirmation of", "asked"]).await;
     world.there("configmap/asked").await;
-    let now = world.cluster.kubectl([
-        "get",
-        "lease",
-        "-n",
-        world.control.name(),
-        "leeboard",
-        "-o",
-        "jsonpath={.spec.renewTime}",
-    ]);
-    let _ = now.await;
     let time = k8s_openapi::jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     annotate(&world, "choosy", &format!("argocd.argoproj.io/deletion-approved={time}")).await;
     world.gone("configmap/asked").await;
     world.there("configmap/stays").await;
+}
+
+#[tokio::test]
+async fn what_is_to_be_pruned_last_goes_after_all_else() {
+    let world = World::new().await;
+    let last = annotated("last", "1", "argocd.argoproj.io/sync-options: PruneLast=true");
+    let wave = "argocd.argoproj.io/sync-wave: \"3\"";
+    let files = [
+        ("app/first.yaml", &*config("first", "1")),
+        ("app/last.yaml", &*last),
+        ("app/late.yaml", &*annotated("late", "1", wave)),
+    ];
+    let head = world.repo.commit("main", &files);
+    world.application("ordered", "app", &json!({})).await;
+    world.synced("ordered", &head).await;
+    std::fs::write(world.repo.clone_path().join("app/late.yaml"), annotated("late", "2", wave)).unwrap();
+    let head = world.repo.remove("main", &["app/first.yaml", "app/last.yaml"]);
+    let status = world.synced("ordered", &head).await;
+    let results = status["operationState"]["syncResult"]["resources"].as_array().unwrap();
+    let result = |r: &Value| format!("{} {}", r["status"].as_str().unwrap(), r["name"].as_str().unwrap());
+    let order: Vec<_> = results.iter().map(result).collect();
+    assert_eq!(order, ["Pruned first", "Synced late", "Pruned last"]);
+    world.gone("configmap/last").await;
 }
 
 #[tokio::test]
@@ -859,6 +985,23 @@ async fn after_a_failed_hook_those_for_failures_run() {
     assert!(world.shop.object("configmap/a").await.is_err(), "what came after was not begun");
     let head = world.repo.commit("main", &[("app/failing.yaml", &failing.replace("outcome: fail", "outcome: fine"))]);
     world.synced("failing", &head).await;
+}
+
+#[tokio::test]
+async fn killed_after_a_failure_it_does_not_call_it_a_success() {
+    let mut world = World::new().await;
+    let failing = job("failing", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: fail");
+    let cleanup = job("cleanup", "argocd.argoproj.io/hook: SyncFail", "leeboard.test/delay: 2500ms");
+    let files = [("app/a.yaml", &*config("a", "1")), ("app/failing.yaml", &*failing), ("app/cleanup.yaml", &*cleanup)];
+    world.repo.commit("main", &files);
+    world.application("failed", "app", &no_retry()).await;
+    let before = world.there("job/cleanup").await["metadata"]["uid"].clone();
+    world.daemon.kill();
+    world.daemon.restart().await;
+    ended(&world, "failed", "Failed", &["one or more synchronization tasks completed unsuccessfully"]).await;
+    let after = world.there("job/cleanup").await;
+    assert_eq!((&after["metadata"]["uid"], &after["status"]["succeeded"]), (&before, &json!(1)), "it ran once");
+    assert!(world.shop.object("configmap/a").await.is_err(), "what came after was not begun");
 }
 
 #[tokio::test]

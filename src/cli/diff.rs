@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use self::show::{Report, Shown};
 use super::cluster::Connection;
+use super::report::Paths;
 use super::subject::change;
 use super::subject::{View, application, directory, random};
 use super::terminal::Terminal;
@@ -100,7 +101,7 @@ impl Diff {
         let shown = shown(&view, &plan).await?;
         let report = Report { view: &view, plan: &plan, shown: &shown, now: Timestamp::now() };
         for warning in view.subject.warnings.iter().chain(&plan.warnings) {
-            let text = report::warning(warning, &view.subject.paths, terminal);
+            let text = report::warning(warning, &Paths::default(), terminal);
             terminal.say(&text);
         }
         match self.output {

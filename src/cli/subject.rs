@@ -58,8 +58,6 @@ pub(super) struct Subject {
     pub(super) warnings: Vec<Diagnostic>,
     /// The files on this machine that it was rendered from.
     pub(super) files: BTreeSet<std::path::PathBuf>,
-    /// How the files' paths are shown.
-    pub(super) paths: Paths,
 }
 
 /// A subject in its cluster.
@@ -257,7 +255,9 @@ impl View {
                 continue;
             };
             let holds = holder.is_some_and(|holder| holder.application == application);
-            others.insert(key.clone(), Other { application, wants: wanted_by.is_some(), holds });
+            // Nobody knows what another directory says by now.
+            let wants = wanted_by.is_some() || directory::is_directory(&application);
+            others.insert(key.clone(), Other { application, wants, holds });
         }
         others
     }

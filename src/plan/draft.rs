@@ -162,8 +162,9 @@ impl<'a> Draft<'a> {
         }
         let object = Arc::new(object);
         let baseline = inputs.baselines.get(&object.key);
-        let is_applied =
-            matches!(baseline, Some(compare::Baseline::Applied { desired, .. }) if *desired == object.content_hash());
+        // It may have been deleted since it was applied: nothing of ours watches it.
+        let is_applied = policy.namespace != NamespaceState::Missing
+            && matches!(baseline, Some(compare::Baseline::Applied { desired, .. }) if *desired == object.content_hash());
         let why = if is_applied { Why::InSync } else { Why::NamespaceWanted };
         let (key, provides) = (object.key.clone(), provision(&object));
         let item = Item::Object { object, scope: Some(Scope::Cluster), why, live: None };

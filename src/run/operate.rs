@@ -188,7 +188,7 @@ pub struct Progress {
 }
 
 /// After the last wave of a sync that has gone well.
-const AFTER_ALL: (Phase, Wave) = (Phase::SyncFail, Wave(i32::MIN));
+const AFTER_ALL: (Phase, Wave) = (Phase::PostSync, Wave(i32::MAX));
 
 impl Progress {
     fn parse(text: &str) -> Option<Self> {

@@ -342,6 +342,47 @@ mod tests {
     }
 
     #[test]
+    fn what_would_only_fail_or_change_nothing_is_not_begun() {
+        let on = json!({"selfHeal": true});
+        let decided = |last: &Value, waits_for: Option<&str>, is_noop: bool| {
+            let application = application(&on, last);
+            let situation = Situation {
+                application: &application,
+                revisions: &["a1".to_owned()],
+                status: SyncStatus::OutOfSync,
+                only_prunes: false,
+                would_empty: false,
+                waits_for,
+                is_noop,
+                out_of_sync: &[],
+                now: at(0),
+            };
+            decide(&situation)
+        };
+        assert_eq!(decided(&Value::Null, Some("no kind X"), false), Decision::Blocked("no kind X".into()));
+        assert!(matches!(decided(&Value::Null, None, true), Decision::Start(_)), "hooks may have to run");
+        assert_eq!(decided(&ended("Succeeded", 1, 0), None, true), Decision::Rest);
+    }
+
+    #[test]
+    fn other_options_than_those_that_failed_are_worth_an_attempt() {
+        let options = json!(["CreateNamespace=true"]);
+        let state = |phase: &str, options: &Value| {
+            json!({"phase": phase, "message": "boom", "finishedAt": at(-1).to_string(), "retryCount": 1,
+                "operation": {"initiatedBy": {"automated": true}, "sync": {"syncOptions": options},
+                    "retry": {"limit": 5, "backoff": {"duration": "10s"}}}})
+        };
+        for (phase, with_same, with_other) in
+            [("Failed", "Failed last sync attempt to [a1]: boom", "Commit 0"), ("Running", "in 9 s", "Commit 0")]
+        {
+            let mut application = application(&json!({}), &state(phase, &options));
+            assert_eq!(decision(&application, "a1", SyncStatus::OutOfSync), with_other, "{phase}");
+            application = self::application(&json!({}), &state(phase, &json!([])));
+            assert_eq!(decision(&application, "a1", SyncStatus::OutOfSync), with_same, "{phase}");
+        }
+    }
+
+    #[test]
     fn what_a_person_wrote_goes_first() {
         let mut application = application(&json!({"enabled": false}), &ended("Failed", 1, 0));
         application.operation = Some(Operation { sync: Some(SyncOperation::default()), ..Operation::default() });

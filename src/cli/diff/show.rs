@@ -240,8 +240,8 @@ impl Report<'_> {
 
     fn origin(&self, key: &ObjectKey) -> Option<String> {
         let origin = self.view.wanted(key)?.object.origin.as_ref()?;
-        let file = self.view.subject.paths.show(&origin.file);
-        Some(if origin.line > 0 { format!("{file}:{}", origin.line) } else { file })
+        let file = &origin.file;
+        Some(if origin.line > 0 { format!("{file}:{}", origin.line) } else { file.to_string() })
     }
 
     /// For programs.

@@ -169,7 +169,6 @@ pub(in super::super) async fn subject(
         kinds_before,
         warnings,
         files: BTreeSet::new(),
-        paths: Paths::default(),
     })
 }
 

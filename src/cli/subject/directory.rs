@@ -16,7 +16,7 @@ use super::super::report::Problems;
 use super::super::{Failure, tree};
 use super::{Subject, told};
 use crate::api::argo::{AppProject, Destination, Directory, Source, SyncOptions};
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, Origin};
 use crate::live::client::{self, ApplyOptions, Cluster};
 use crate::live::record::KindVersion;
 use crate::object::{GroupKind, Object, ObjectKey, tracking};
@@ -102,8 +102,15 @@ impl Local {
         namespace: Option<&str>,
     ) -> Result<Subject, Failure> {
         let namespace = namespace.unwrap_or(cluster.default_namespace());
-        let manifest = self.render(namespace)?;
+        let mut manifest = self.render(namespace)?;
         let owner = owner(&self.name, namespace);
+        let shown = |origin: &mut Option<Origin>| {
+            if let Some(origin) = origin {
+                origin.file = self.opened.paths.show(&origin.file).into();
+            }
+        };
+        manifest.objects.iter_mut().for_each(|object| shown(&mut object.origin));
+        manifest.warnings.iter_mut().for_each(|warning| shown(&mut warning.origin));
         let desired = Subject::desired(cluster, &manifest.objects, &owner).await?;
         let record = Record::read(cluster, &self.name, namespace).await?;
         let root = self.opened.files.root();
@@ -137,7 +144,6 @@ impl Local {
             kinds_before: record.kinds,
             warnings,
             files,
-            paths: self.opened.paths.clone(),
         })
     }
 
@@ -189,10 +195,18 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 50 && name.chars().all(is_inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
+/// How the tracking names of directories begin.
+const TRACKED: &str = "dir_";
+
+/// True when this tracking name is a directory's.
+pub(super) fn is_directory(application: &str) -> bool {
+    application.starts_with(TRACKED) && application.matches('_').count() == 2
+}
+
 /// Tracked as no Application can be: none has two underscores in its tracking name.
 fn owner(name: &str, namespace: &str) -> Owner {
     Owner {
-        application: format_smolstr!("dir_{namespace}_{name}"),
+        application: format_smolstr!("{TRACKED}{namespace}_{name}"),
         part_of: tracking::applyset(&record_name(name), namespace, "ConfigMap", ""),
         destination: Destination {
             server: Some(Destination::IN_CLUSTER_SERVER.into()),

@@ -8,6 +8,7 @@ use anyhow::{Context as _, anyhow};
 use jiff::Timestamp;
 
 use super::super::diff::show::{Report, Shown, object_name};
+use super::super::report::Paths;
 use super::super::subject::View;
 use super::super::subject::directory::{Local, Record};
 use super::super::terminal::{Symbol, Terminal, bold, counted, dim};
@@ -61,7 +62,7 @@ impl Sync {
         let plan = view.proved_plan(&run).await?;
         terminal.wipe();
         for warning in view.subject.warnings.iter().chain(&plan.warnings) {
-            let text = report::warning(warning, &view.subject.paths, terminal);
+            let text = report::warning(warning, &Paths::default(), terminal);
             terminal.say(&text);
         }
         let exit = match self.checked(&view, &plan, round, terminal)? {

@@ -1,6 +1,6 @@
 //! One sync of a directory, from its first step to its last: `sync::machine` decides, this has the hands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,9 @@ use super::super::terminal::Terminal;
 use super::directory::remember;
 use super::progress::Progress;
 use crate::health::Health;
+use crate::live::client::{Cluster, Error};
 use crate::live::{LiveView, Record};
-use crate::object::ObjectKey;
+use crate::object::{GroupKind, ObjectKey};
 use crate::plan::{Action, Baseline, Hook, Plan, Step};
 use crate::sync::execute::{self, Executed, Manner};
 use crate::sync::machine::{Chore, End, Event, Next, Operation, Terminator, Waiting};
@@ -48,6 +49,8 @@ pub(super) struct Drive {
     /// When all of it gets too long.
     deadline: Instant,
     is_stopped: bool,
+    /// Kinds whose definition is among what is applied.
+    defined: BTreeSet<GroupKind>,
 }
 
 /// Why waiting ended.
@@ -60,7 +63,9 @@ enum Woken {
 
 impl Drive {
     pub(super) fn new(view: View, plan: Plan, progress: Progress, dry_run: bool, deadline: Instant) -> Self {
+        let defined = plan.steps().filter_map(|(_, _, step)| defined_kind(step)).collect();
         Drive {
+            defined,
             view,
             progress,
             machine: Operation::new(plan),
@@ -139,7 +144,11 @@ impl Drive {
             {
                 self.progress.begins(&step);
                 let (cluster, manner) = (self.view.cluster.clone(), self.manner.clone());
+                let is_new = self.defined.contains(&step.key.group_kind()) && !manner.dry_run;
                 running.spawn(async move {
+                    if is_new {
+                        served(&cluster, &step).await;
+                    }
                     let executed = execute::execute(&cluster, &step, &manner).await;
                     (step, executed)
                 });
@@ -276,7 +285,7 @@ impl Drive {
             return;
         }
         match remember(&self.view).await {
-            Ok(()) | Err(crate::live::client::Error::NamespaceMissing { .. }) => {}
+            Ok(()) | Err(Error::NamespaceMissing { .. }) => {}
             Err(error) => self.progress.note(format!("what was applied is not on record: {error}")),
         }
     }
@@ -307,5 +316,21 @@ impl Drive {
                 return waiting.iter().map(|record| self.progress.unhealthy(record)).collect();
             }
         }
+    }
+}
+
+/// The kind that a step's object defines.
+fn defined_kind(step: &Step) -> Option<GroupKind> {
+    let object = step.action.object().filter(|_| step.key.kind == "CustomResourceDefinition")?;
+    let text = |pointer| object.body.pointer(pointer).and_then(serde_json::Value::as_str);
+    Some(GroupKind::new(text("/spec/group")?, text("/spec/names/kind")?))
+}
+
+/// Waits until a kind is served that was defined a moment ago: a little later than its definition says.
+async fn served(cluster: &Cluster, step: &Step) {
+    const AGAIN: Duration = Duration::from_millis(200);
+    let began = Instant::now();
+    while began.elapsed() < ESTABLISHED && cluster.resource(&step.key.group_kind(), &step.version).await.is_err() {
+        tokio::time::sleep(AGAIN).await;
     }
 }

@@ -210,6 +210,8 @@ impl Walk {
     fn goes(&self, live: &Value, owned: &Owned<'_>) -> bool {
         let below = owned.our_fields();
         match live {
+            // An empty mapping says what no mapping says.
+            Value::Object(map) if map.is_empty() => false,
             Value::Object(map) if !below.is_empty() => {
                 below.into_iter().any(|name| map.get(name).is_some_and(|live| self.goes(live, &owned.field(name))))
             }
