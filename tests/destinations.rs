@@ -114,7 +114,12 @@ async fn what_a_secret_cannot_mean_is_said() {
     world.complains("remote", "InvalidSpecError", "`execProviderConfig` would run a program").await;
     describe(&world, second, &json!({"bearerToken": "hunter2"})).await;
     // Its authority is not known: a clear condition, and no token for a server that proves nothing.
-    world.complains("remote", "ComparisonError", "the destination cluster").await;
+    world.complains("remote", "ComparisonError", "the destination cluster: cannot reach the API server: ").await;
+    world.complains("remote", "ComparisonError", "certificate").await;
+    // Who goes elsewhere does not wait for it.
+    let head = world.repo.head("main");
+    world.application("local", "app", &json!({})).await;
+    world.synced("local", &head).await;
     assert!(!world.daemon.log().contains("hunter2"));
 }
 

@@ -65,6 +65,7 @@ pub struct Options {
 pub struct Cluster {
     shared: Arc<Shared>,
     impersonated: Arc<[(HeaderName, HeaderValue)]>,
+    patience: Duration,
 }
 
 struct Shared {
@@ -292,7 +293,7 @@ impl Cluster {
             holds_writes: AtomicBool::new(false),
             watches: stack::Watches::new(config),
         };
-        Ok(Cluster { shared: Arc::new(shared), impersonated: Arc::new([]) })
+        Ok(Cluster { shared: Arc::new(shared), impersonated: Arc::new([]), patience: PATIENCE })
     }
 
     /// The same cluster, asked in the name of another user: RBAC decides what that one may do.
@@ -305,7 +306,12 @@ impl Cluster {
         for group in groups {
             headers.push((HeaderName::from_static("impersonate-group"), value(group)?));
         }
-        Ok(Cluster { shared: Arc::clone(&self.shared), impersonated: headers.into() })
+        Ok(Cluster { impersonated: headers.into(), ..self.clone() })
+    }
+
+    /// The same cluster, for one who would rather hear soon that it is away.
+    pub fn with_patience(&self, patience: Duration) -> Self {
+        Cluster { patience, ..self.clone() }
     }
 
     /// The API server's address.
@@ -679,7 +685,7 @@ impl Cluster {
             _ => Queue::Single,
         };
         let repeat = if call.verb == Verb::Create { Repeat::Unsafe } else { Repeat::Safe };
-        self.shared.pace.run(queue, repeat, PATIENCE, || self.attempt(call)).await
+        self.shared.pace.run(queue, repeat, self.patience, || self.attempt(call)).await
     }
 
     /// Lets no write leave, but to the lease itself, until it is told otherwise: who can't renew its lease must not

@@ -11,10 +11,12 @@ pub mod secret;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{info, warn};
 
@@ -33,13 +35,74 @@ pub struct Target {
     pub store: LiveStore,
     /// Its server and its name, by both of which a project's rules may call it. Without a namespace.
     pub place: Destination,
+    silence: Arc<Silence>,
 }
 
+/// What is known of a cluster that has not answered yet.
+#[derive(Default)]
+struct Silence {
+    /// One asks at a time; the others have better things to do.
+    asking: tokio::sync::Mutex<()>,
+    last: Mutex<Option<(Instant, String)>>,
+}
+
+/// How long a cluster that has never answered is asked.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// Of that, how long it is asked again.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long its silence is taken for granted.
+const SILENT: Duration = Duration::from_secs(10);
+
 impl Target {
+    fn new(cluster: Cluster, place: Destination) -> Self {
+        Target { store: LiveStore::new(cluster.clone()), cluster, place, silence: Arc::default() }
+    }
+
+    /// Waits until the cluster has answered once, which is then for good. However many Applications go to a cluster
+    /// that is away, one of them asks and the others are told: those of other clusters must not wait for it.
+    ///
+    /// # Errors
+    /// With the reason why it does not answer.
+    pub async fn answers(&self) -> Result<(), String> {
+        let silent = |for_granted| {
+            let last = self.silence.last.lock();
+            last.as_ref().filter(|(when, _)| for_granted || when.elapsed() < SILENT).map(|(_, why)| why.clone())
+        };
+        let _one = match (self.silence.asking.try_lock(), silent(true)) {
+            (Ok(one), _) => one,
+            (Err(_), Some(why)) => return Err(why),
+            (Err(_), None) => self.silence.asking.lock().await,
+        };
+        if let Some(why) = silent(false) {
+            return Err(why);
+        }
+        let patient = self.cluster.with_patience(PATIENCE);
+        let why = match tokio::time::timeout(FIRST_ANSWER, patient.discovery()).await {
+            Ok(Ok(_)) => {
+                *self.silence.last.lock() = None;
+                return Ok(());
+            }
+            Ok(Err(error)) => reason(&error),
+            Err(_) => format!("no answer from the API server within {} s", FIRST_ANSWER.as_secs()),
+        };
+        *self.silence.last.lock() = Some((Instant::now(), why.clone()));
+        Err(why)
+    }
+
     /// The same place with the namespace that an Application wants.
     pub fn destination(&self, wanted: &Destination) -> Destination {
         Destination { namespace: wanted.namespace.clone(), ..self.place.clone() }
     }
+}
+
+/// An error with its innermost cause, which alone says what to do about a connection that fails.
+fn reason(error: &client::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let (outer, inner) = (error.to_string(), cause.to_string());
+    if outer == inner { outer } else { format!("{outer}: {inner}") }
 }
 
 /// Why a destination leads nowhere.
@@ -124,7 +187,7 @@ impl Destinations {
             name: Some(Destination::IN_CLUSTER_NAME.into()),
             namespace: None,
         };
-        let own = Target { store: LiveStore::new(own.clone()), cluster: own, place };
+        let own = Target::new(own, place);
         let (connected, receiver) = mpsc::unbounded_channel();
         // At a shutdown nobody listens any more.
         let _ = connected.send(Connected { changes: own.store.changes(), ended: CancellationToken::new() });
@@ -199,7 +262,7 @@ impl Destinations {
             source,
         })?;
         cluster.count_in(Arc::clone(&self.metrics));
-        let target = Target { store: LiveStore::new(cluster.clone()), cluster, place };
+        let target = Target::new(cluster, place);
         let ended = CancellationToken::new();
         // At a shutdown nobody listens any more.
         let _ = self.connected.send(Connected { changes: target.store.changes(), ended: ended.clone() });

@@ -134,6 +134,7 @@ async fn place<'a>(
         &application.tracking_name(&daemon.options.namespace),
         target.destination(&application.spec.destination),
     );
+    target.answers().await.map_err(|why| Trouble::passing(format!("the destination cluster: {why}")))?;
     let unreachable = |error: client::Error| Trouble::passing(format!("the destination cluster: {error}"));
     if let Some(object) = unknown {
         match target.cluster.resource(&object.key.group_kind(), &object.version).await {
