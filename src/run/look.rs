@@ -132,6 +132,19 @@ impl Look {
         plan
     }
 
+    /// Takes into the inventory what is wanted, is tracked as this application's, and has fields that were applied under
+    /// our name: a daemon that died in a sync has applied it and could not say so.
+    pub fn take_stock(&self, memory: &mut Memory) {
+        let live = self.live();
+        for wanted in &self.content.desired.objects {
+            let key = &wanted.object.key;
+            let Some(record) = live.records.get(key).filter(|record| !record.is_hook) else { continue };
+            if record.projection.is_some() && self.owner.owns(record.tracking.as_ref(), key) {
+                memory.inventory.insert(key, &record.uid);
+            }
+        }
+    }
+
     async fn prove(&self, memory: &mut Memory, live: &LiveView, plan: &Plan) {
         let wanted: BTreeMap<_, _> =
             self.content.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();

@@ -96,6 +96,7 @@ pub async fn run(
         state: &mut state,
         plan: &plan,
         plan_hash,
+        is_repeatable: is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal),
         recorded: None,
         live: LiveView::default(),
         steps: JoinSet::new(),
@@ -107,6 +108,12 @@ pub async fn run(
     // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
     let end = sync.drive().await?;
     finish(daemon, application, memory, &look, &policy, state, end, &start).await
+}
+
+/// True when a sync leaves nothing to be remembered but what the objects themselves show.
+fn is_repeatable(plan: &Plan) -> bool {
+    let is_apply = |step: &Step| matches!(step.action, Action::Create(_) | Action::Apply(_) | Action::Keep);
+    plan.stages.len() <= 1 && plan.steps().all(|(_, _, step)| is_apply(step))
 }
 
 /// The look that the operation asks for: the one at hand, unless it names revisions or sources of its own.
@@ -226,6 +233,8 @@ struct Sync<'a> {
     state: &'a mut OperationState,
     plan: &'a Plan,
     plan_hash: crate::plan::PlanHash,
+    /// Only applies, of one wave, that nobody asked for by hand.
+    is_repeatable: bool,
     /// The wave that the Application's status names.
     recorded: Option<(Phase, Wave)>,
     /// What the machine has been told of the cluster.
@@ -416,6 +425,10 @@ impl Sync<'_> {
         if !is_new_wave && self.state.message == message {
             return Some(());
         }
+        // What can simply be done again needs no record before: who finds half of it done does the other half.
+        if self.is_repeatable && said == Said::Begins {
+            return Some(());
+        }
         // A wave's requests are not worth a record each; what it waits for is.
         if !is_new_wave && message.starts_with("waiting for the API server") {
             return Some(());
@@ -577,9 +590,13 @@ async fn finish(
         memory.progress = progress;
         return None;
     }
-    // What was seen of the cluster meanwhile has pushed the queue already; a newer commit goes before it.
-    if end == End::Superseded {
-        daemon.queue.push(application.name(), Priority::Push);
+    // What was seen of the cluster meanwhile has pushed the queue already. A newer commit goes before it; of a failure
+    // the next look says whether there is another attempt.
+    match end {
+        End::Succeeded => {}
+        End::Superseded => daemon.queue.push(application.name(), Priority::Push),
+        _ if again.is_none() => daemon.queue.push(application.name(), Priority::Timer),
+        _ => {}
     }
     again
 }

@@ -67,6 +67,7 @@ impl Reconciliation<'_> {
         };
         let policy = self.automated_policy();
         let run = idle_run(&look);
+        look.take_stock(self.memory);
         let plan = look.proved_plan(self.daemon, self.memory, &policy, &run).await;
         let revisions = look.revisions();
         let decision = self.decide(&plan, &revisions);
