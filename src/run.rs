@@ -19,6 +19,7 @@ pub mod queue;
 pub mod reconcile;
 pub mod rendered;
 pub mod repositories;
+pub mod stamped;
 pub mod watching;
 pub mod written;
 

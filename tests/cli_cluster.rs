@@ -274,7 +274,6 @@ async fn a_person_at_a_terminal_is_asked_before_anything_is_deleted() {
     person.remove("old.yaml");
     let at_terminal = async |answer: &str, more: &str| {
         let line = format!("{} sync shop -n {} --prune {more}", env!("CARGO_BIN_EXE_leeboard"), shop.name());
-        let mut command = person.command(&[]);
         let mut script = Command::new("script");
         script
             .args(["-qec", &line, "/dev/null"])
@@ -283,7 +282,6 @@ async fn a_person_at_a_terminal_is_asked_before_anything_is_deleted() {
             .env("LANG", "C.UTF-8");
         script.env("HOME", person.folder.path()).env("KUBECONFIG", &person.kubeconfig).env("SHELL", "/bin/sh");
         script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        drop(command.stdin(Stdio::null()));
         let mut child = script.spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut input, answer.as_bytes()).await.unwrap();
@@ -371,6 +369,12 @@ async fn no_way_shows_a_secret() {
     person.write("kustomization.yaml", "resources: [a.yaml]\nsecretGenerator:\n- name: generated\n  envs: [env]\n");
     person.write("env", "=hunter2-file\n1 x=hunter2-file\nhunter2 file: hunter2-plain\n");
     all(&person.shop("diff", &shop, &[]).await);
+    let literals =
+        "resources: [a.yaml]\nsecretGenerator:\n- name: generated\n  literals:\n  - password=hunter2-plain\n bad: {\n";
+    person.write("kustomization.yaml", literals);
+    all(person.shop("diff", &shop, &[]).await.is(2, &["kustomization.yaml"]));
+    person.write("kustomization.yaml", &literals.replace(" bad: {", "  nonsense: hunter2-file"));
+    all(person.shop("diff", &shop, &[]).await.is(2, &["kustomization.yaml"]));
 }
 
 #[tokio::test]
@@ -461,7 +465,7 @@ async fn names_namespaces_and_subdirectories() {
 
     let fresh = format!("{}-fresh", shop.name());
     let said = person.runs(&["sync", "shop", "-n", &fresh]).await;
-    said.is(1, &["namespace", &fresh]);
+    said.is(1, &["namespace", &fresh, "next: the same with `--create-namespace`"]);
     let said = person.runs(&["diff", "shop", "-n", &fresh, "--create-namespace"]).await;
     said.is(1, &["Namespace/", "the destination namespace"]);
     person.runs(&["sync", "shop", "-n", &fresh, "--create-namespace"]).await.is(0, &[]);

@@ -477,7 +477,7 @@ impl OwnWorld {
             Options { pods: Pods::Pending, controllers: Controllers::Absent, etcd_flags, ..Options::default() };
         let cluster = Cluster::start(options).await;
         cluster.kubectl(["apply", "--server-side", "-f", "deploy/crds"]).await.unwrap();
-        cluster.kubectl(["wait", "crd", "--all", "--for=condition=Established", "--timeout=20s"]).await.unwrap();
+        harness::established(&cluster).await;
         let daemon = Daemon::start(&cluster, "default", DaemonOptions::default()).await;
         daemon.ready().await;
         let world = OwnWorld { cluster, daemon, repo: Repo::new() };
@@ -664,6 +664,35 @@ async fn one_daemon_leads_and_another_takes_over() {
     let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "3"))]);
     world.synced("led", &head).await;
     world.field("configmap/a", "{.data.value}", "3").await;
+}
+
+#[tokio::test]
+async fn who_is_cut_off_writes_nothing_once_another_leads() {
+    let (mut world, proxy) = world_behind_a_proxy().await;
+    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    world.application("cut", "app", &json!({})).await;
+    world.synced("cut", &head).await;
+    let second = Daemon::start(world.cluster, world.control.name(), DaemonOptions::default()).await;
+    eventually("the second one waits", SOON, async || {
+        let log = second.log();
+        if log.contains("Another daemon leads") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    proxy.set_gone(true);
+    // What it would do once it is back.
+    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    second.ready().await;
+    world.synced("cut", &head).await;
+    proxy.seen();
+    proxy.set_gone(false);
+    eventually("the first one has ended", SOON, async || {
+        let log = world.daemon.log();
+        if log.contains("lost the lease") { Ok(()) } else { Err(log) }
+    })
+    .await;
+    assert_eq!(world.daemon.stop(Duration::from_secs(5)), Some(1));
+    let writes: Vec<_> = proxy.seen().into_iter().filter(|seen| seen.method != Method::GET).collect();
+    assert_eq!(writes, [], "after another has taken over");
 }
 
 #[tokio::test]

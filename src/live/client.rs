@@ -85,6 +85,8 @@ struct Shared {
     kinds_notify: Notify,
     /// False once the API server has refused a streaming list.
     streams_lists: AtomicBool,
+    /// True while nobody knows whether another daemon leads.
+    holds_writes: AtomicBool,
 }
 
 /// What a request asks for, as metrics name it.
@@ -288,6 +290,7 @@ impl Cluster {
             kinds_changed: RwLock::new(None),
             kinds_notify: Notify::new(),
             streams_lists: AtomicBool::new(true),
+            holds_writes: AtomicBool::new(false),
             watches: stack::Watches::new(config),
         };
         Ok(Cluster { shared: Arc::new(shared), impersonated: Arc::new([]), patience: PATIENCE })
@@ -685,7 +688,17 @@ impl Cluster {
         self.shared.pace.run(queue, repeat, self.patience, || self.attempt(call)).await
     }
 
+    /// Lets no write leave, but to the lease itself, until it is told otherwise: who can't renew its lease must not
+    /// write any more by the time another one may.
+    pub(crate) fn hold_writes(&self, holds: bool) {
+        self.shared.holds_writes.store(holds, Ordering::Relaxed);
+    }
+
     async fn attempt(&self, call: &Call) -> Result<RawAnswer, Error> {
+        let changes_something = call.method != Method::GET && call.plural != "leases";
+        if changes_something && self.shared.holds_writes.load(Ordering::Relaxed) {
+            return Err(Error::Transport("the lease is not renewed, another daemon may lead".into()));
+        }
         let request = self.request(call)?;
         let result = match timeout(DEADLINE, exchange(&self.shared.requests, request, &call.plural)).await {
             Ok(result) => result,

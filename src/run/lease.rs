@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
 use super::Daemon;
@@ -23,6 +23,11 @@ use crate::object::{Object, ObjectKey};
 pub const DURATION: Duration = Duration::from_secs(15);
 /// How often the holder renews it: three chances before it expires.
 pub const RENEW_EVERY: Duration = Duration::from_secs(5);
+
+/// How long one try to renew it may take.
+const RENEW_WITHIN: Duration = Duration::from_secs(3);
+/// Without a renewal for this long nothing is written any more: well before another daemon may take the lease.
+const HOLD_AFTER: Duration = Duration::from_secs(9);
 
 /// What one daemon remembers of the lease between two looks.
 #[derive(Debug)]
@@ -138,52 +143,67 @@ pub(super) async fn acquire(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) ->
 
 async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<String>) {
     let mut renewed = Instant::now();
+    let mut pause = RENEW_EVERY;
     loop {
         tokio::select! {
             () = daemon.shutdown.cancelled() => return,
-            () = sleep(RENEW_EVERY) => {}
+            () = sleep(pause) => {}
         }
-        let holder = match turn(daemon, &mut candidate).await {
-            Ok(None) => {
-                renewed = Instant::now();
+        pause = RENEW_EVERY / 5;
+        let holder = match timeout(RENEW_WITHIN, turn(daemon, &mut candidate)).await {
+            Ok(Ok(None)) => {
+                (renewed, pause) = (Instant::now(), RENEW_EVERY);
+                daemon.cluster.hold_writes(false);
                 continue;
             }
-            Ok(Some(holder)) => holder,
-            Err(error) => {
+            Ok(Ok(Some(holder))) => holder,
+            Ok(Err(error)) if !error.is_outage() && renewed.elapsed() >= DURATION => {
                 warn!(%error, "Lease not renewed");
-                // While nobody can write the lease nobody else can take it: an outage of the API server stops all
-                // daemons' writes alike.
-                if renewed.elapsed() < DURATION || error.is_outage() {
-                    continue;
-                }
                 "nobody we know of".into()
             }
+            answer => {
+                match answer {
+                    Ok(Err(error)) => warn!(%error, "Lease not renewed"),
+                    _ => warn!("Lease not renewed: no answer"),
+                }
+                // An outage that concerns everybody lets nobody take the lease; one that concerns only us does.
+                if renewed.elapsed() >= HOLD_AFTER {
+                    daemon.cluster.hold_writes(true);
+                }
+                continue;
+            }
         };
+        daemon.cluster.hold_writes(true);
         // Whoever waits for this ends; when nobody does any more, all is ending anyway.
         let _ = lost.send(holder).await;
         return;
     }
 }
 
-/// One look and one write: `None` when we lead, else who does.
+/// `None` when we lead, else who does.
 async fn turn(daemon: &Daemon, candidate: &mut Candidate) -> Result<Option<String>, Error> {
+    match look_and_write(daemon, candidate).await {
+        // Somebody was faster; maybe ourselves, by a write whose answer never came.
+        Err(Error::Conflict(_) | Error::AlreadyExists(_)) => {}
+        answer => return answer,
+    }
+    match look_and_write(daemon, candidate).await {
+        Err(Error::Conflict(_) | Error::AlreadyExists(_)) => Ok(Some("another daemon".into())),
+        answer => answer,
+    }
+}
+
+/// One look and one write.
+async fn look_and_write(daemon: &Daemon, candidate: &mut Candidate) -> Result<Option<String>, Error> {
     let key = key(daemon);
     let found = daemon.cluster.find(&key, "v1").await?;
     let lease: Option<Lease> = found.as_ref().and_then(|body| serde_json::from_value(body.clone()).ok());
     match candidate.look(lease.as_ref(), Timestamp::now(), Instant::now()) {
         Turn::Follow { holder } => Ok(Some(holder)),
-        Turn::Create(spec) => match daemon.cluster.create(&object(daemon, None, &spec)).await {
-            Ok(_) => Ok(None),
-            Err(Error::AlreadyExists(_)) => Ok(Some("another daemon".into())),
-            Err(error) => Err(error),
-        },
+        Turn::Create(spec) => daemon.cluster.create(&object(daemon, None, &spec)).await.map(|_| None),
         Turn::Update(spec) => {
             let version = lease.and_then(|lease| lease.metadata.resource_version);
-            match daemon.cluster.replace(&object(daemon, version, &spec), Part::Whole).await {
-                Ok(_) => Ok(None),
-                Err(Error::Conflict(_)) => Ok(Some("another daemon".into())),
-                Err(error) => Err(error),
-            }
+            daemon.cluster.replace(&object(daemon, version, &spec), Part::Whole).await.map(|_| None)
         }
     }
 }

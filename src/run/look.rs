@@ -14,18 +14,17 @@ use smol_str::SmolStr;
 
 use super::Daemon;
 use super::memory::Memory;
+use super::stamped::{self, Content};
 use crate::api::argo::application::Refresh;
 use crate::api::argo::{AppProject, Application, Condition, Destination, Source};
-use crate::error::Diagnostic;
 use crate::git::{Commit, RepoUrl};
 use crate::live::LiveView;
-use crate::live::client::{self, ApplyOptions, Cluster};
+use crate::live::client::{ApplyOptions, Cluster};
 use crate::live::record::KindVersion;
 use crate::live::watch::LiveStore;
-use crate::object::{GroupKind, Object, ObjectKey, annotation};
-use crate::plan::{self, Baseline, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run, Scope};
-use crate::render::{self, ClusterDirectory, Limits, Manifest, Request};
-use crate::sync::{apply, repair};
+use crate::object::{GroupKind, Object, ObjectKey};
+use crate::plan::{self, Baseline, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run};
+use crate::sync::apply;
 
 /// What stands in the way of a comparison: a condition, and when to look again although nothing was pushed.
 #[derive(Clone, Debug)]
@@ -39,12 +38,19 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    fn spec(message: impl Into<String>) -> Self {
+    /// The Application can't be right as it is.
+    pub fn spec(message: impl Into<String>) -> Self {
         Trouble { kind: Condition::INVALID_SPEC, message: message.into(), again: None }
     }
 
-    fn comparison(message: impl Into<String>, again: Option<Duration>) -> Self {
-        Trouble { kind: Condition::COMPARISON, message: message.into(), again }
+    /// Git can't be read or rendered; a new answer of git ends it.
+    pub fn comparison(message: impl Into<String>) -> Self {
+        Trouble { kind: Condition::COMPARISON, message: message.into(), again: None }
+    }
+
+    /// The same, of a kind that can pass by itself.
+    pub fn passing(message: impl Into<String>) -> Self {
+        Trouble { kind: Condition::COMPARISON, message: message.into(), again: Some(SOON) }
     }
 
     /// As the Application's condition.
@@ -70,12 +76,8 @@ pub struct Look {
     pub owner: Owner,
     /// Where it may write what.
     pub project: Project,
-    /// The rendered objects, stamped.
-    pub desired: Desired,
-    /// `Kustomize`, `Directory`; one for each source.
-    pub source_types: Vec<String>,
-    /// What a person should know although it rendered.
-    pub warnings: Vec<Condition>,
+    /// The rendered objects as they are applied, and what is known with them.
+    pub content: Arc<Content>,
     /// The destination's API server.
     pub cluster: Cluster,
     /// The destination's live view.
@@ -94,7 +96,7 @@ impl Look {
 
     /// What the cluster holds now.
     pub fn live(&self) -> LiveView {
-        let wanted = self.desired.objects.iter().map(|wanted| &wanted.object.key);
+        let wanted = self.content.desired.objects.iter().map(|wanted| &wanted.object.key);
         self.store.view(&self.owner.part_of, wanted, &self.kinds)
     }
 
@@ -104,7 +106,7 @@ impl Look {
         let policy = Policy { namespace: self.namespace, ..policy.clone() };
         plan::plan(&Inputs {
             owner: &self.owner,
-            desired: &self.desired,
+            desired: &self.content.desired,
             live,
             baselines: &memory.baselines,
             inventory: &memory.inventory,
@@ -131,7 +133,8 @@ impl Look {
     }
 
     async fn prove(&self, memory: &mut Memory, live: &LiveView, plan: &Plan) {
-        let wanted: BTreeMap<_, _> = self.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();
+        let wanted: BTreeMap<_, _> =
+            self.content.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();
         let mut asked = Vec::new();
         for key in &plan.unproven {
             let (Some(wanted), Some(record)) = (wanted.get(key), live.records.get(key)) else { continue };
@@ -144,7 +147,7 @@ impl Look {
     /// What other applications have to do with this one's objects.
     fn others(&self, daemon: &Daemon, live: &LiveView) -> BTreeMap<ObjectKey, Other> {
         let mut others = BTreeMap::new();
-        let keys = self.desired.objects.iter().map(|wanted| &wanted.object.key).chain(live.records.keys());
+        let keys = self.content.desired.objects.iter().map(|wanted| &wanted.object.key).chain(live.records.keys());
         for key in keys {
             let held_by = live.records.get(key).and_then(|record| record.tracking.as_ref());
             let holder = held_by.filter(|t| t.is_of(key) && t.application != self.owner.application);
@@ -155,18 +158,6 @@ impl Look {
             }
         }
         others
-    }
-
-    /// Images of the rendered objects, sorted.
-    pub fn images(&self) -> Vec<String> {
-        let mut images = BTreeSet::new();
-        self.desired.objects.iter().for_each(|wanted| crate::sync::status::images(&wanted.object.body, &mut images));
-        images.into_iter().collect()
-    }
-
-    /// True when Applications are among its objects.
-    pub fn is_app_of_apps(&self) -> bool {
-        self.desired.objects.iter().any(|w| w.object.key.kind == "Application" && w.object.key.group == "argoproj.io")
     }
 }
 
@@ -217,45 +208,21 @@ async fn look_at(
 
     let commits = resolve(daemon, application, &sources, asked).await?;
     if asked.refresh == Some(Refresh::Hard) {
-        memory.forget_renders();
+        memory.stamped = None;
     }
-    let (objects, source_types, mut warnings) = rendered(daemon, application, memory, &sources, &commits).await?;
-
-    let groups = objects.iter().map(|object| &*object.key.group);
-    let target = daemon.target(application, groups).map_err(|error| Trouble::spec(error.to_string()))?;
-    let owner = Owner::new(
-        application.name(),
-        application.namespace(),
-        &application.tracking_name(&daemon.options.namespace),
-        target.destination(&spec.destination),
-    );
-
-    // What the API server would refuse and client-side apply took is made acceptable before anything compares it.
-    let objects: Vec<Object> = objects.iter().map(repair::acceptable).collect();
-    let silent = |why| Trouble::comparison(format!("the destination cluster: {why}"), Some(SOON));
-    target.answers().await.map_err(silent)?;
-    let discovery = known_kinds(&target.cluster, &objects).await?;
-    let scope = |kind: &GroupKind| {
-        discovery.is_namespaced(kind).map(|namespaced| if namespaced { Scope::Namespaced } else { Scope::Cluster })
-    };
-    let desired = plan::desired(objects, &owner, &scope);
-    warnings.extend(desired.warnings.iter().map(|warning| condition("RenderWarning", warning)));
-
-    let kinds = kinds(application, &desired);
+    let (content, place) = stamped::stamped(daemon, application, memory, &sources, &commits).await?;
+    let (target, owner) = (place.target, place.owner);
+    let kinds = kinds(application, &content.desired);
     target.store.watch(&kinds);
     // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
     target.store.settled(&kinds, FIRST_LIST).await;
-    let wanted = desired.objects.iter().map(|wanted| wanted.object.key.clone());
-    daemon.claims.set(&owner.application, target.cluster.server(), wanted);
     let namespace = namespace_state(&target.cluster, application, &asked.creates_namespace(spec)).await;
     Ok(Look {
         application: application.clone(),
         commits,
         owner,
         project,
-        desired,
-        source_types,
-        warnings,
+        content,
         cluster: target.cluster,
         store: target.store,
         kinds,
@@ -343,121 +310,11 @@ async fn resolve(
         let commit = daemon.repositories.commit(url, revision).await.map_err(|error| {
             let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
             // The repository's own loop asks again and pushes the application when the answer changes.
-            Trouble::comparison(format!("{error}{hint}"), None)
+            Trouble::comparison(format!("{error}{hint}"))
         })?;
         commits.push(commit);
     }
     Ok(commits)
-}
-
-type Objects = (Vec<Object>, Vec<String>, Vec<Condition>);
-
-async fn rendered(
-    daemon: &Daemon,
-    application: &Arc<Application>,
-    memory: &mut Memory,
-    sources: &[Source],
-    commits: &[Commit],
-) -> Result<Objects, Trouble> {
-    let environment = application.annotation(annotation::ENVIRONMENT).and_then(|name| daemon.written.environment(name));
-    let cluster_directory = environment.as_deref().map(ClusterDirectory::of);
-    let mut manifests: Vec<Arc<Manifest>> = Vec::new();
-    for (index, (source, commit)) in sources.iter().zip(commits).enumerate() {
-        if source.is_reference_only() {
-            continue;
-        }
-        let url = RepoUrl::parse(&source.repo_url).map_err(|error| Trouble::spec(error.to_string()))?;
-        let snapshot = daemon
-            .repositories
-            .mirrors()
-            .mirror(&url)
-            .snapshot(commit)
-            .map_err(|error| Trouble::comparison(error.to_string(), Some(SOON)))?;
-        let (application, source) = (application.clone(), source.clone());
-        let (cluster_directory, metrics) = (cluster_directory.clone(), daemon.metrics.clone());
-        let id = commit.id.to_string();
-        let mut render = memory.take_render(index);
-        let work = move || {
-            let request = Request {
-                application: application.name(),
-                namespace: application.destination_namespace(),
-                project: application.spec.project(),
-                source: &source,
-                commit: &id,
-                cluster_directory: cluster_directory.as_ref(),
-                limits: Limits::default(),
-            };
-            let manifest = render.at(&snapshot, &request, &metrics);
-            (render, manifest)
-        };
-        let (render, manifest) = daemon.renders.run(work).await;
-        memory.put_render(index, render);
-        manifests.push(manifest.map_err(|problems| problems_of(&problems, &source_name(sources, index), commit))?);
-    }
-    let mut warnings: Vec<Condition> = manifests
-        .iter()
-        .flat_map(|manifest| &manifest.warnings)
-        .map(|warning| condition("RenderWarning", warning))
-        .collect();
-    let types = manifests.iter().map(|manifest| manifest.source_type.as_str().to_owned()).collect();
-    let objects = match manifests.as_slice() {
-        [manifest] => manifest.objects.clone(),
-        manifests => {
-            let all = manifests.iter().map(|manifest| manifest.objects.clone());
-            let (objects, repeated) = render::concatenate(all, application.destination_namespace());
-            warnings.extend(repeated.iter().map(|warning| condition(Condition::REPEATED_RESOURCE, warning)));
-            objects
-        }
-    };
-    let objects = objects.into_iter().map(|object| at_home(object, daemon, cluster_directory.is_some())).collect();
-    Ok((objects, types, warnings))
-}
-
-/// Applications and projects of a cluster directory belong to the control plane's namespace when they name none.
-fn at_home(mut object: Object, daemon: &Daemon, is_cluster_directory: bool) -> Object {
-    let is_ours = object.key.group == "argoproj.io" || object.key.group == "leeboard.dev";
-    if is_cluster_directory && is_ours && object.key.namespace.is_none() {
-        object.set_namespace(&daemon.options.namespace);
-    }
-    object
-}
-
-fn source_name(sources: &[Source], index: usize) -> String {
-    sources.get(index).map(|source| source.repo_url.clone()).unwrap_or_default()
-}
-
-/// All problems of a render in one condition: repository and commit first, then each with its place.
-fn problems_of(problems: &[Diagnostic], repository: &str, commit: &Commit) -> Trouble {
-    let repository = RepoUrl::parse(repository).map(|url| url.to_string()).unwrap_or_default();
-    let told = |problem: &Diagnostic| {
-        let notes = problem.notes.iter().map(|note| format!(", {note}"));
-        std::iter::once(problem.to_string()).chain(notes).collect::<String>()
-    };
-    let listed: Vec<_> = problems.iter().take(20).map(told).collect();
-    let more = problems.len().saturating_sub(listed.len());
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    let message = format!("{repository} at {}: {}{more}", commit.short(), listed.join("; "));
-    Trouble::comparison(message, None)
-}
-
-fn condition(kind: &str, warning: &Diagnostic) -> Condition {
-    Condition { kind: kind.into(), message: warning.to_string(), last_transition_time: None }
-}
-
-/// Discovery that has been asked about every kind of these objects.
-async fn known_kinds(cluster: &Cluster, objects: &[Object]) -> Result<Arc<crate::live::discovery::Discovery>, Trouble> {
-    let unreachable =
-        |error: client::Error| Trouble::comparison(format!("the destination cluster: {error}"), Some(SOON));
-    let mut discovery = cluster.discovery().await.map_err(unreachable)?;
-    let unknown = objects.iter().find(|object| discovery.is_namespaced(&object.key.group_kind()).is_none());
-    if let Some(object) = unknown {
-        match cluster.resource(&object.key.group_kind(), &object.version).await {
-            Ok(_) | Err(client::Error::NoKind { .. } | client::Error::KindUnknown { .. }) => {}
-            Err(error) => return Err(unreachable(error)),
-        }
-        discovery = cluster.discovery().await.map_err(unreachable)?;
-    }
-    Ok(discovery)
 }
 
 /// What has to be watched: the kinds that git wants, and those that were applied before.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::rendered::Rendered;
+use super::stamped::Stamped;
 use crate::api::argo::Application;
 use crate::object::{ObjectKey, annotation};
 use crate::plan::{Baseline, Inventory};
@@ -19,6 +20,8 @@ pub struct Memory {
     pub damaged_inventory: Option<String>,
     /// Where the sync under way stands; durable in an annotation of the Application.
     pub progress: Option<String>,
+    /// The objects as they are applied, until what they depend on changes.
+    pub stamped: Option<Stamped>,
     renders: Vec<Rendered>,
 }
 
@@ -45,6 +48,13 @@ impl Memory {
     /// Takes it back.
     pub fn put_render(&mut self, index: usize, render: Rendered) {
         self.renders[index] = render;
+    }
+
+    /// Renders one source anew next time.
+    pub fn forget_render(&mut self, index: usize) {
+        if let Some(render) = self.renders.get_mut(index) {
+            render.forget();
+        }
     }
 
     /// Renders anew next time.

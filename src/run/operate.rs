@@ -206,6 +206,15 @@ impl std::fmt::Display for Progress {
     }
 }
 
+/// On what occasion a sync is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// Steps are about to be executed.
+    Begins,
+    /// Nothing can be done before something happens in the cluster.
+    Waits,
+}
+
 /// A sync under way: the machine, and the hands that do what it says.
 struct Sync<'a> {
     daemon: &'a Arc<Daemon>,
@@ -244,12 +253,12 @@ impl Sync<'_> {
                 }
                 Next::Run(_) if self.daemon.shutdown.is_cancelled() => return None,
                 Next::Run(steps) => {
-                    self.record().await?;
+                    self.record(Said::Begins).await?;
                     self.ended = self.execute(steps).await;
                     next = self.tell();
                 }
                 Next::Wait(_) => {
-                    self.record().await?;
+                    self.record(Said::Waits).await?;
                     self.await_event().await?;
                     next = self.tell();
                 }
@@ -330,7 +339,7 @@ impl Sync<'_> {
     }
 
     fn desired_hash(&self, key: &ObjectKey) -> Option<u64> {
-        self.look.desired.objects.iter().find(|wanted| wanted.object.key == *key).map(|wanted| wanted.hash)
+        self.look.content.desired.objects.iter().find(|wanted| wanted.object.key == *key).map(|wanted| wanted.hash)
     }
 
     /// Waits until something happened that the machine may care about.
@@ -400,7 +409,7 @@ impl Sync<'_> {
     }
 
     /// Writes where the sync stands, when that is another wave than the one on record.
-    async fn record(&mut self) -> Option<()> {
+    async fn record(&mut self, said: Said) -> Option<()> {
         let at = self.machine.at();
         let is_new_wave = at != self.recorded || self.recorded.is_none();
         let message = self.machine.message().to_owned();
@@ -419,14 +428,17 @@ impl Sync<'_> {
         if let Some(at) = at.filter(|_| !self.manner.dry_run) {
             self.memory.progress = Some(Progress { plan: self.plan_hash, at, is_over: false }.to_string());
         }
-        self.write().await
+        self.write(said).await
     }
 
-    /// Writes the state and the progress.
-    async fn write(&mut self) -> Option<()> {
+    /// Writes the state and the progress; where it waits also how the objects stand, for whoever looks meanwhile.
+    async fn write(&mut self, said: Said) -> Option<()> {
         let newest = self.daemon.written.application(self.application.name());
         let application = newest.as_ref().unwrap_or(self.application);
-        let mut status = found(application, self.look, self.plan, self.memory);
+        let mut status = match said {
+            Said::Begins => application.status.clone().unwrap_or_default(),
+            Said::Waits => found(application, self.look, self.plan, self.memory),
+        };
         status.operation_state = Some(self.state.clone());
         let clear = Clear::refresh(application);
         self.daemon.write_status(application, status, clear, self.memory).await.then_some(())
@@ -444,7 +456,7 @@ impl Sync<'_> {
         let chores = self.machine.chores();
         if *end == End::Succeeded && chores.iter().any(|chore| matches!(chore, Chore::Delete(_))) {
             self.memory.progress = Some(Progress { plan: self.plan_hash, at: AFTER_ALL, is_over: true }.to_string());
-            self.write().await?;
+            self.write(Said::Begins).await?;
         }
         for chore in chores {
             let (hook, deletes) = match &chore {
@@ -470,7 +482,7 @@ impl Sync<'_> {
 }
 
 fn found(application: &Application, look: &Look, plan: &Plan, memory: &Memory) -> ApplicationStatus {
-    let mut conditions = look.warnings.clone();
+    let mut conditions = look.content.warnings.clone();
     conditions.extend(plan_conditions(plan, memory));
     status::compared(
         application,
@@ -478,9 +490,9 @@ fn found(application: &Application, look: &Look, plan: &Plan, memory: &Memory) -
             revisions: &look.revisions(),
             plan: Some(plan),
             conditions,
-            source_types: look.source_types.clone(),
-            images: look.images(),
-            is_app_of_apps: look.is_app_of_apps(),
+            source_types: look.content.source_types.clone(),
+            images: look.content.images.clone(),
+            is_app_of_apps: look.content.is_app_of_apps,
             resolved: true,
             now: now(),
         },
@@ -495,8 +507,12 @@ async fn announce_start(daemon: &Daemon, application: &Application, start: &Star
         Trigger::SelfHeal => format!("repairing {} objects that differ from {commit}", counts.apply + counts.prune),
         _ => format!("sync to {commit}: {} to apply, {} to prune", counts.apply, counts.prune),
     };
-    let reason = if start.trigger == Trigger::SelfHeal { Reason::DriftRepaired } else { Reason::OperationStarted };
-    daemon.event(application, reason, &message).await;
+    // The beginning of a sync that git asked for is told by its end, milliseconds later as a rule.
+    match start.trigger {
+        Trigger::SelfHeal => daemon.event(application, Reason::DriftRepaired, &message).await,
+        Trigger::Person => daemon.event(application, Reason::OperationStarted, &message).await,
+        Trigger::Commit | Trigger::Retry | Trigger::Resume => {}
+    }
 }
 
 /// Records the end, and whether and when there is another try.
@@ -561,9 +577,9 @@ async fn finish(
         memory.progress = progress;
         return None;
     }
-    // What changed while it ran is looked at now: a newer commit, drift, an end of a rollout.
-    if again.is_none() {
-        daemon.queue.push(application.name(), if end == End::Superseded { Priority::Push } else { Priority::Timer });
+    // What was seen of the cluster meanwhile has pushed the queue already; a newer commit goes before it.
+    if end == End::Superseded {
+        daemon.queue.push(application.name(), Priority::Push);
     }
     again
 }

@@ -113,7 +113,7 @@ impl Reconciliation<'_> {
 
     /// Nothing is synced now: says how things stand.
     async fn report(&mut self, look: &Look, plan: &Plan, decision: Decision) -> Option<Duration> {
-        let mut conditions = look.warnings.clone();
+        let mut conditions = look.content.warnings.clone();
         conditions.extend(plan_conditions(plan, self.memory));
         let mut again = None;
         match decision {
@@ -137,9 +137,9 @@ impl Reconciliation<'_> {
                 revisions: &look.revisions(),
                 plan,
                 conditions,
-                source_types: look.source_types.clone(),
-                images: look.images(),
-                is_app_of_apps: look.is_app_of_apps(),
+                source_types: look.content.source_types.clone(),
+                images: look.content.images.clone(),
+                is_app_of_apps: look.content.is_app_of_apps,
                 resolved: self.application.refresh().is_some(),
                 now: now(),
             },

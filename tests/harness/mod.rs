@@ -23,7 +23,7 @@ pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions, leeboard};
 pub use proxy::{Answer, Proxy, Seen};
 pub use repo::Repo;
-pub use world::{A_WHILE, World, install_crds};
+pub use world::{A_WHILE, World, established, install_crds};
 
 /// Long enough for a busy machine; a test that waits this long has failed.
 pub const SOON: Duration = Duration::from_secs(30);

@@ -151,8 +151,16 @@ pub async fn install_crds(cluster: &Cluster) {
     static DONE: OnceCell<()> = OnceCell::const_new();
     DONE.get_or_init(async || {
         cluster.kubectl(["apply", "--server-side", "-f", "deploy/crds"]).await.unwrap();
-        let wait = ["wait", "crd", "--all", "--for=condition=Established", "--timeout=20s"];
-        cluster.kubectl(wait).await.unwrap();
+        established(cluster).await;
+    })
+    .await;
+}
+
+/// Waits until the CRDs are served.
+pub async fn established(cluster: &Cluster) {
+    // kubectl gives up at once on a definition that has no conditions yet.
+    eventually("the CRDs are established", SOON, async || {
+        cluster.kubectl(["wait", "-f", "deploy/crds", "--for=condition=Established", "--timeout=20s"]).await
     })
     .await;
 }

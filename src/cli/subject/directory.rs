@@ -174,16 +174,17 @@ impl Local {
         render::manifest(files, &request).map_err(problems)
     }
 
+    /// Takes away the line of a problem that may be a secret's value: all but those of manifests without Secrets.
     fn hide_secret(&self, problem: &mut Diagnostic) {
         let Some(origin) = &problem.origin else { return };
-        let text = TreePath::new(&origin.file).ok().and_then(|path| self.opened.files.read(&path).ok());
         let is_manifest =
             Path::new(&*origin.file).extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
-        let holds_secrets = text.is_none_or(|text| {
-            let text = String::from_utf8_lossy(&text);
-            !is_manifest || text.contains("Secret") || text.contains("secretGenerator")
+        let text = TreePath::new(&origin.file).ok().and_then(|path| self.opened.files.read(&path).ok());
+        let is_harmless = text.is_some_and(|text| {
+            let text = String::from_utf8_lossy(&text).to_lowercase();
+            is_manifest && !text.contains("secret")
         });
-        if holds_secrets && !origin.file.ends_with("kustomization.yaml") {
+        if !is_harmless {
             problem.line = None;
         }
     }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::super::diff::show::{Report, Shown, object_name};
 use super::super::report::Paths;
-use super::super::subject::View;
 use super::super::subject::directory::{Local, Record};
+use super::super::subject::{View, namespace_key};
 use super::super::terminal::{Symbol, Terminal, bold, counted, dim};
 use super::super::{Exit, Failure, report};
 use super::Sync;
@@ -132,7 +132,7 @@ impl Sync {
         let progress = Progress::new(&plan, view.subject.owner.namespace());
         let deadline = started + self.timeout;
         let mut drive = Drive::new(view, plan, progress, self.dry_run, deadline);
-        let done = drive.to_the_end(terminal).await;
+        let done = drive.run(terminal).await;
         terminal.wipe();
         let name = bold(&drive.view.subject.name);
         let (good, bad) = (terminal.symbol(Symbol::Good), terminal.symbol(Symbol::Bad));
@@ -167,6 +167,9 @@ impl Sync {
                 if !left.is_empty() {
                     terminal.print(&format!("  {} {}\n", dim("not tried:"), left.join(", ")))?;
                 }
+                if lacks_namespace(&drive.view).await {
+                    terminal.print("  next: the same with `--create-namespace`\n")?;
+                }
                 Ok(Exit::Trouble)
             }
         }
@@ -183,7 +186,11 @@ impl Sync {
         let mut changes = Changes::new(path).context("cannot watch files")?;
         let mut round = Round::First;
         loop {
-            match self.apply_directory(cluster.clone(), &local, round, terminal).await {
+            let applied = tokio::select! {
+                applied = self.apply_directory(cluster.clone(), &local, round, terminal) => applied,
+                _ = tokio::signal::ctrl_c() => return Ok(Exit::Ok),
+            };
+            match applied {
                 Ok(applied) => changes.also(&applied.files),
                 // It may be right after the next change.
                 Err(Failure::Problems(problems)) => terminal.say(&problems.draw(terminal)),
@@ -202,6 +209,13 @@ impl Sync {
 enum Go {
     On,
     Not(Exit),
+}
+
+/// True when the namespace of a directory is not there, and was not asked for.
+async fn lacks_namespace(view: &View) -> bool {
+    let asked = view.subject.policy.options.create_namespace;
+    let Some(namespace) = view.subject.owner.namespace().filter(|_| !asked) else { return false };
+    matches!(view.cluster.find(&namespace_key(namespace), "v1").await, Ok(None))
 }
 
 /// Writes down what is applied by now; a namespace that is not there yet gets its record later.

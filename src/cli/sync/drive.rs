@@ -78,7 +78,7 @@ impl Drive {
         }
     }
 
-    pub(super) async fn to_the_end(&mut self, terminal: &mut Terminal) -> Done {
+    pub(super) async fn run(&mut self, terminal: &mut Terminal) -> Done {
         let changes = self.view.store.changes();
         self.adopt();
         let mut next = self.machine.start();

@@ -84,7 +84,7 @@ impl Progress {
         object_name(key, self.home.as_deref())
     }
 
-    fn set(&mut self, key: &ObjectKey, state: State) {
+    fn set(&mut self, key: &ObjectKey, state: &State) {
         let items = self.lines.iter_mut().flat_map(|line| &mut line.items);
         for item in items.filter(|item| item.key == *key) {
             item.state = state.clone();
@@ -97,7 +97,7 @@ impl Progress {
     }
 
     pub(super) fn begins(&mut self, step: &Step) {
-        self.set(&step.key, State::Asked);
+        self.set(&step.key, &State::Asked);
     }
 
     pub(super) fn finished(&mut self, step: &Step, result: &Result<Outcome, Failure>, terminal: &mut Terminal) {
@@ -112,7 +112,7 @@ impl Progress {
             (Ok(Outcome::Gone), _) => (State::Pruned, format!("pruned {name}")),
             (Err(failure), _) => (State::Failed, format!("failed {}", failure.message)),
         };
-        self.set(&step.key, state);
+        self.set(&step.key, &state);
         self.tell(&words, terminal);
     }
 
@@ -126,7 +126,7 @@ impl Progress {
                 None => "waited for".to_owned(),
             };
             if !matches!(self.state(key), Some(State::Waits(known)) if *known == words) {
-                self.set(key, State::Waits(words));
+                self.set(key, &State::Waits(words));
             }
         }
         // What is no longer waited for has come through.
@@ -137,7 +137,7 @@ impl Progress {
             .filter(|item| matches!(item.state, State::Waits(_)) && !waiting.objects.contains(&item.key))
             .map(|item| item.key.clone())
             .collect();
-        through.iter().for_each(|key| self.set(key, State::Done));
+        through.iter().for_each(|key| self.set(key, &State::Done));
         let names: Vec<String> = waiting.objects.iter().take(3).map(|key| self.name(key)).collect();
         let more = waiting.objects.len().saturating_sub(names.len());
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -166,7 +166,7 @@ impl Progress {
                 }
                 _ => {
                     if matches!(self.state(&record.key), Some(State::Waits(_))) {
-                        self.set(&record.key, State::Done);
+                        self.set(&record.key, &State::Done);
                     }
                     continue;
                 }
@@ -175,7 +175,7 @@ impl Progress {
                 format!("waiting for {}: {words}", object_name(&record.key, self.home.as_deref()))
             });
             if !matches!(self.state(&record.key), Some(State::Waits(known)) if *known == words) {
-                self.set(&record.key, State::Waits(words));
+                self.set(&record.key, &State::Waits(words));
             }
         }
         if let Some(sentence) = first.filter(|sentence| *sentence != self.waits_for) {
