@@ -134,6 +134,7 @@ async fn place<'a>(
         &application.tracking_name(&daemon.options.namespace),
         target.destination(&application.spec.destination),
     );
+    target.answers().await.map_err(|why| Trouble::passing(format!("the destination cluster: {why}")))?;
     let unreachable = |error: client::Error| Trouble::passing(format!("the destination cluster: {error}"));
     if let Some(object) = unknown {
         match target.cluster.resource(&object.key.group_kind(), &object.version).await {
@@ -293,7 +294,11 @@ fn at_home(mut object: Object, daemon: &Daemon, is_cluster_directory: bool) -> O
 /// All problems of a render in one condition: repository and commit first, then each with its place.
 fn problems_of(problems: &[Diagnostic], repository: &RepoUrl, commit: &Commit) -> Trouble {
     const SHOWN: usize = 20;
-    let listed: Vec<_> = problems.iter().take(SHOWN).map(ToString::to_string).collect();
+    let told = |problem: &Diagnostic| {
+        let notes = problem.notes.iter().map(|note| format!(", {note}"));
+        std::iter::once(problem.to_string()).chain(notes).collect::<String>()
+    };
+    let listed: Vec<_> = problems.iter().take(SHOWN).map(told).collect();
     let more = problems.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     Trouble::comparison(format!("{repository} at {}: {}{more}", commit.short(), listed.join("; ")))
