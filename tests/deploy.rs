@@ -65,7 +65,8 @@ async fn its_rights_are_enough_for_an_environment_of_the_shop() {
     let second = world.repo.commit("env/dev", &dropped);
     world.gone("poddisruptionbudget/web").await;
     world.synced("dev-web", &second).await;
-    eventually("the Application is pruned", SOON, async || match world.status("dev-monitoring").await {
+    // Kubernetes' garbage collector learns of new kinds every 30 s only, and deletes in the foreground no sooner.
+    eventually("the Application is pruned", 2 * SOON, async || match world.status("dev-monitoring").await {
         Ok(_) => Err("still there".to_owned()),
         Err(error) if error.contains("NotFound") => Ok(()),
         Err(error) => Err(error),

@@ -253,7 +253,17 @@ impl Sync<'_> {
     /// To its end; `None` when a shutdown came first, or when nothing can be recorded: what is not on record is not
     /// begun.
     async fn drive(&mut self) -> Option<End> {
-        let mut next = self.machine.start();
+        // What is there now is told before the first step: what goes while that is executed would be missed else, and
+        // waited for in vain.
+        let mut next = match self.machine.start() {
+            Next::Wait(_) => self.tell(),
+            first => {
+                for event in self.news() {
+                    self.machine.on(event);
+                }
+                first
+            }
+        };
         loop {
             match next {
                 Next::Done(end) => {
