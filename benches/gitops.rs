@@ -137,16 +137,13 @@ impl Bench {
         }
         self.commit(&files);
         let applications: Vec<Object> = (0..APPS).map(|app| self.application(&format!("app-{app}"))).collect();
+        let options = ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() };
         let started = Instant::now();
-        for application in &applications {
-            self.client
-                .apply(
-                    application,
-                    &ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() },
-                )
-                .await
-                .unwrap();
-        }
+        futures::stream::iter(&applications)
+            .map(|application| self.client.apply(application, &options))
+            .buffer_unordered(32)
+            .for_each(async |answer| drop(answer.unwrap()))
+            .await;
         self.count(APPS * OBJECTS).await;
         let rate = rate(APPS * OBJECTS, started);
         self.rested().await;
