@@ -186,8 +186,6 @@ pub async fn run(options: Options) -> Result<(), Error> {
 
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    info!(%address, "Listening");
     // A hint is only a word that something moved: more than these at once say no more than these.
     let (hints, hinted) = mpsc::channel(256);
     let secrets = Arc::new(RwLock::default());

@@ -350,7 +350,7 @@ impl Sync<'_> {
             }
             self.look.store.written(record);
         }
-        if let (Action::Prune(_), Ok(_)) = (&step.action, &result) {
+        if let (Action::Prune(_), Ok(_), false) = (&step.action, &result, self.manner.dry_run) {
             self.memory.inventory.remove(&step.key);
             self.memory.baselines.remove(&step.key);
         }

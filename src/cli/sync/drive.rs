@@ -81,7 +81,16 @@ impl Drive {
     pub(super) async fn run(&mut self, terminal: &mut Terminal) -> Done {
         let changes = self.view.store.changes();
         self.adopt();
-        let mut next = self.machine.start();
+        // What is there now is told before the first step: what goes while that is executed would be waited for in vain.
+        let mut next = match self.machine.start() {
+            Next::Wait(_) => self.tell(),
+            first => {
+                for event in self.news() {
+                    self.machine.on(event);
+                }
+                first
+            }
+        };
         let end = loop {
             match next {
                 Next::Done(end) => break end,
