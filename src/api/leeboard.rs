@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
-use super::{LEEBOARD_GROUP, VERSION, duration, impl_resource, is_false, lenient};
+use super::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 use crate::object::annotation;
 
 /// An environment branch, a cluster directory in it, and the cluster that it is for.
@@ -17,10 +17,10 @@ use crate::object::annotation;
 #[serde(rename_all = "camelCase")]
 pub struct Environment {
     /// Always `leeboard.dev/v1alpha1`.
-    #[serde(default = "api_version")]
+    #[serde(default = "api_version::<Environment>")]
     pub api_version: String,
     /// Always `Environment`.
-    #[serde(default = "kind")]
+    #[serde(default = "kind::<Environment>")]
     pub kind: String,
     /// Name, namespace.
     pub metadata: ObjectMeta,
@@ -31,40 +31,18 @@ pub struct Environment {
     pub status: Option<EnvironmentStatus>,
 }
 
-fn api_version() -> String {
-    format!("{LEEBOARD_GROUP}/{VERSION}")
-}
-
-fn kind() -> String {
-    "Environment".into()
-}
-
 impl_resource!(Environment, LEEBOARD_GROUP, "Environment", "environments");
 
 impl Environment {
     /// The environment with this name.
     pub fn new(name: &str, namespace: &str, spec: EnvironmentSpec) -> Self {
         Environment {
-            api_version: api_version(),
-            kind: kind(),
-            metadata: ObjectMeta {
-                name: Some(name.into()),
-                namespace: Some(namespace.into()),
-                ..ObjectMeta::default()
-            },
+            api_version: api_version::<Self>(),
+            kind: kind::<Self>(),
+            metadata: named(name, namespace),
             spec,
             status: None,
         }
-    }
-
-    /// `metadata.name`, which is also its Application's.
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// `metadata.namespace`.
-    pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or_default()
     }
 
     /// The Application that its cluster directory becomes.
