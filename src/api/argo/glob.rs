@@ -6,7 +6,7 @@
 
 /// What separates the segments that a single `*` does not cross.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Separator {
+pub enum Separator {
     /// `*` crosses everything.
     None,
     /// `*` stops at `/`.
@@ -14,12 +14,12 @@ pub(super) enum Separator {
 }
 
 /// True when the glob matches the whole text.
-pub(super) fn matches(pattern: &str, text: &str, separator: Separator) -> bool {
+pub fn matches(pattern: &str, text: &str, separator: Separator) -> bool {
     Glob::parse(pattern, separator).is_some_and(|glob| glob.matches(text))
 }
 
 /// True when the path pattern matches the whole text.
-pub(super) fn matches_path(pattern: &str, text: &str) -> bool {
+pub fn matches_path(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     path_tokens(&pattern).is_some_and(|tokens| Glob { tokens }.matches(text))
 }
