@@ -19,6 +19,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
 
+use crate::error::Diagnostic;
+
 /// The group of Argo CD's kinds.
 pub const ARGO_GROUP: &str = "argoproj.io";
 /// The group of Leeboard's own kinds.
@@ -39,6 +41,13 @@ pub struct Malformed {
     /// What was expected there.
     #[source]
     pub source: serde_json::Error,
+}
+
+impl Malformed {
+    /// As a person sees it, without a place.
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::new(self.to_string()).with_note(self.source.to_string())
+    }
 }
 
 /// Reads one object; fields of value `null` count as absent, as they do to Argo CD.

@@ -128,15 +128,20 @@ impl EnvironmentSpec {
 
     /// When and how to sync; while it is suspended, only a person starts a sync.
     pub fn sync_policy(&self) -> SyncPolicy {
-        let by_itself = || SyncPolicy {
-            automated: Some(Automated { prune: true, self_heal: true, ..Automated::default() }),
-            ..SyncPolicy::default()
-        };
-        let mut policy = self.sync_policy.clone().unwrap_or_else(by_itself);
+        let mut policy = self.policy_of_children();
         if let Some(automated) = policy.automated.as_mut().filter(|_| self.suspend) {
             automated.enabled = Some(false);
         }
         policy
+    }
+
+    /// The same while it is not suspended: what Applications that are made of its sub-directories get.
+    pub fn policy_of_children(&self) -> SyncPolicy {
+        let by_itself = || SyncPolicy {
+            automated: Some(Automated { prune: true, self_heal: true, ..Automated::default() }),
+            ..SyncPolicy::default()
+        };
+        self.sync_policy.clone().unwrap_or_else(by_itself)
     }
 
     /// How often the branch is looked at when nobody notifies; never shorter than the shortest allowed.

@@ -252,10 +252,7 @@ impl Walk<'_> {
     fn queue_applications(&mut self, objects: &[Object]) {
         for object in objects.iter().filter(|object| object.key.group == ARGO_GROUP) {
             let origin = object.origin.as_ref();
-            let malformed = |error: api::Malformed| {
-                let expected = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                at(Diagnostic::new(error.to_string()).with_note(expected), origin)
-            };
+            let malformed = |error: api::Malformed| at(error.diagnostic(), origin);
             match object.key.kind.as_str() {
                 "Application" => match api::decode::<Application>(&object.body) {
                     Ok(application) => {
