@@ -119,13 +119,14 @@ impl Plan {
 
     /// Every branch and tag that the server has: the price of being asked for a commit by its first digits.
     pub(super) fn take_all(&mut self, store: &Store, refs: Vec<Ref>) -> Result<(), Error> {
-        for found in refs {
-            let is_ours = found.name.starts_with("refs/heads/") || found.name.starts_with("refs/tags/");
-            if is_ours && git2::Reference::is_valid_name(&found.name) {
-                self.changes.retain(|change| change.name != found.name);
-                self.changes.push(RefChange { name: found.name, id: Some(found.id) });
-            }
-        }
+        let is_ours = |name: &str| name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
+        let listed: BTreeMap<String, Oid> = refs
+            .into_iter()
+            .filter(|found| is_ours(&found.name) && git2::Reference::is_valid_name(&found.name))
+            .map(|found| (found.name, found.id))
+            .collect();
+        self.changes.retain(|change| !listed.contains_key(&change.name));
+        self.changes.extend(listed.into_iter().map(|(name, id)| RefChange { name, id: Some(id) }));
         self.wants = store.missing(self.changes.iter().filter_map(|change| change.id))?;
         Ok(())
     }
