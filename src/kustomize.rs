@@ -17,6 +17,7 @@ mod order;
 mod origin;
 mod overrides;
 mod patch;
+mod place;
 mod plugin;
 mod resource;
 mod selector;

@@ -10,8 +10,8 @@ use smol_str::SmolStr;
 use super::error::{Error, Problem};
 use super::file::GeneratorArgs;
 use super::load::Loader;
+use super::place::write_mark;
 use super::resource::{Behavior, Resource, mapping_at};
-use super::transform::write_mark;
 use crate::source::TreePath;
 use crate::yaml::{Entry, Node};
 
