@@ -3,13 +3,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::LoadRestrictor;
 use super::error::{Error, Problem, nearest};
 use super::field::Text;
 use super::file::NAMES;
 use super::resource::Resource;
 use crate::source::{self, Entry, Files, TreePath};
 use crate::yaml::{self, Document, Node};
+
+/// Where files that a kustomization names may lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadRestrictor {
+    /// In or below the directory of the kustomization.
+    #[default]
+    RootOnly,
+    /// Anywhere in the tree.
+    None,
+}
 
 /// Reads files for a build and keeps what was parsed of them.
 pub(super) struct Loader<'a> {

@@ -4,10 +4,19 @@ use std::cmp::Ordering;
 
 use smol_str::SmolStr;
 
-use super::Reorder;
 use super::error::{Error, Problem};
 use super::file::SortOptions;
 use super::resource::Resource;
+
+/// In which order objects are printed, unless the kustomization says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reorder {
+    /// By kind, so that what others need comes first.
+    #[default]
+    Legacy,
+    /// As they were written.
+    None,
+}
 
 const FIRST: [&str; 22] = [
     "Namespace",
