@@ -4,6 +4,7 @@ pub(super) mod images;
 pub(super) mod labels;
 pub(super) mod name;
 pub(super) mod namespace;
+mod part;
 pub(super) mod path;
 pub(super) mod references;
 pub(super) mod replacements;

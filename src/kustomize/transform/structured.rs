@@ -3,8 +3,8 @@
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::part;
 use super::path::{self, Create, Lookup, Step};
-use super::replacements;
 use crate::kustomize::file::FieldOptions;
 use crate::yaml::{self, Content, Node, Resolve, Span};
 
@@ -24,7 +24,7 @@ pub(super) fn write(node: &mut Node, steps: &[SmolStr], value: &Node, options: &
     let mut changes = Vec::new();
     let mut change = |node: &mut Node| {
         let span = node.text().is_some().then(|| node.span());
-        written &= replacements::write(node, value, options, &at).is_ok();
+        written &= part::write(node, value, options, &at).is_ok();
         changes.push((span, node.as_str().map(SmolStr::new)));
     };
     if path::visit(&mut document, &steps, create, &mut change) != Lookup::Found || !written {
