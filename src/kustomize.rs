@@ -3,11 +3,12 @@
 //! **In:** [`Files`], the directory, [`Options`]. **Out:** [`Rendered`], or every problem that was found with file,
 //! line and column. **May not:** run a program, reach the network, or read anything but through `Files`.
 //!
-//! The reference is kustomize 5.8.2, oddities included, as outputs depend on them. Read `file` (what can be said),
+//! The reference is kustomize 5.8.2, oddities included, as outputs depend on them. Read `file` and `entry` (what can be said),
 //! `accumulate` (in which order it is done), then `transform`, `patch` and `generate`.
 
 mod accumulate;
 mod configuration;
+mod entry;
 mod error;
 mod field;
 mod file;

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use super::entry::{FieldSpec, GeneratorArgs, Labels};
 use super::error::{Error, Problem};
 use super::field::Text;
-use super::file::{FieldSpec, GeneratorArgs, Kind, Kustomization, Labels};
+use super::file::{Kind, Kustomization};
 use super::generate::{self, Generates};
 use super::load::{Found, Loader};
 use super::origin::{BuildOrigin, relative};

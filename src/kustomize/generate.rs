@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use smol_str::SmolStr;
 
+use super::entry::GeneratorArgs;
 use super::error::{Error, Problem};
-use super::file::GeneratorArgs;
 use super::load::Loader;
 use super::place::write_mark;
 use super::resource::{Behavior, Resource, mapping_at};

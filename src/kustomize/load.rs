@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::error::{Error, Problem, nearest};
 use super::field::Text;
-use super::file::NAMES;
 use super::resource::Resource;
+use crate::source::detect::KUSTOMIZATION_FILES;
 use crate::source::{self, Entry, Files, TreePath};
 use crate::yaml::{self, Document, Node};
 
@@ -44,7 +44,7 @@ impl<'a> Loader<'a> {
     /// When there is none, or more than one, or it is not YAML.
     pub(super) fn kustomization(&self, directory: &TreePath) -> Result<(TreePath, Node), Error> {
         let mut found = Vec::new();
-        for name in NAMES {
+        for name in KUSTOMIZATION_FILES {
             let path = directory.join(name).map_err(|error| Error::of_file(directory, Problem::Source(error)))?;
             match self.files.entry(&path) {
                 Ok(Some(Entry::File)) => found.push((name, path)),

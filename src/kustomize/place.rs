@@ -2,8 +2,8 @@
 
 use smol_str::SmolStr;
 
+use super::entry::FieldSpec;
 use super::error::{Error, Problem};
-use super::file::FieldSpec;
 use crate::yaml::{Entry, Node, ScalarStyle};
 
 /// What is made where the last field of a path is missing.

@@ -16,8 +16,8 @@ pub(super) mod variables;
 
 use smol_str::SmolStr;
 
+use super::entry::{FieldSpec, Image, Replacement, Replica};
 use super::error::Error;
-use super::file::{FieldSpec, Image, Replacement, Replica};
 use super::patch::Prepared;
 use super::patch::schema::Schemas;
 use super::set::Set;

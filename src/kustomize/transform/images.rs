@@ -2,8 +2,8 @@
 
 use regex::Regex;
 
+use crate::kustomize::entry::{FieldSpec, Image};
 use crate::kustomize::error::Error;
-use crate::kustomize::file::{FieldSpec, Image};
 use crate::kustomize::place::{Make, Place, write_text};
 use crate::kustomize::set::Set;
 use crate::yaml::Node;

@@ -2,8 +2,8 @@
 
 use smol_str::SmolStr;
 
+use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::FieldOptions;
 use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
 
 /// The value of a field, or the part of its text that the options ask for.

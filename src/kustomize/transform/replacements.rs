@@ -2,8 +2,8 @@
 
 use smol_str::SmolStr;
 
+use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::{Replacement, ReplacementSource, ReplacementTarget};
 use crate::kustomize::resource::{Gvk, Id, Resource, count, depth};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use smol_str::SmolStr;
 
-use crate::kustomize::file::FieldSpec;
+use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::order;
 use crate::kustomize::resource::Gvk;
 

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 use super::part;
 use super::path::{self, Create, Lookup, Step};
-use crate::kustomize::file::FieldOptions;
+use crate::kustomize::entry::FieldOptions;
 use crate::yaml::{self, Content, Node, Resolve, Span};
 
 /// Writes the value inside of a text; `false` when the path leads through no text that could hold it.

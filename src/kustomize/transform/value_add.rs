@@ -3,8 +3,8 @@
 use smol_str::SmolStr;
 
 use super::namespace::{Namespace, Subjects};
+use crate::kustomize::entry::Selector;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::Selector;
 use crate::kustomize::place::{split, write_text};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
