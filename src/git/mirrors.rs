@@ -101,12 +101,6 @@ impl Mirrors {
         }
         Ok(())
     }
-
-    /// The mirrors of all spellings under which a repository is in use: a webhook names it in its own way.
-    pub fn same_as(&self, url: &RepoUrl) -> Vec<Arc<Mirror>> {
-        let mirrors = self.mirrors.lock();
-        mirrors.values().filter(|mirror| mirror.url().is_same_repository(url)).cloned().collect()
-    }
 }
 
 impl Settings {
