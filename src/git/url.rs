@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::credentials::Secret;
+use super::secret::Secret;
 
 /// Where a repository is.
 ///
