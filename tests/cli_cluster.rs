@@ -9,45 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
+use harness::manifests::{SETTINGS, application, deployment, job, settings};
 use harness::{Cluster, Namespace, SOON, World, eventually, install_crds};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
-
-const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {greeting: hello}\n";
-
-fn config(name: &str) -> String {
-    CONFIG.replace("settings", name)
-}
-
-fn deployment(name: &str, annotations: &str, template_annotations: &str) -> String {
-    format!(
-        "apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, annotations: {{{annotations}}}}}
-spec:
-  replicas: 1
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}, annotations: {{{template_annotations}}}}}
-    spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: \"registry.example/{name}:1\"}}]}}
-"
-    )
-}
-
-fn job(name: &str, annotations: &str, template_annotations: &str) -> String {
-    format!(
-        "apiVersion: batch/v1
-kind: Job
-metadata: {{name: {name}, annotations: {{{annotations}}}}}
-spec:
-  backoffLimit: 0
-  template:
-    metadata: {{annotations: {{{template_annotations}}}}}
-    spec: {{restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{{name: main, image: \"registry.example/{name}:1\"}}]}}
-"
-    )
-}
 
 /// A person with a directory, a home of their own and a namespace to apply to.
 struct Person {
@@ -141,7 +107,7 @@ impl Person {
 async fn a_directory_differs_is_synced_and_is_the_same() {
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
+    person.write("config.yaml", SETTINGS);
     person.write("web.yaml", &deployment("web", "", ""));
 
     let said = person.shop("diff", &shop, &[]).await;
@@ -151,14 +117,14 @@ async fn a_directory_differs_is_synced_and_is_the_same() {
 
     let said = person.shop("sync", &shop, &[]).await;
     said.is(0, &["applied ConfigMap/settings", "✓ shop is applied and healthy", "(2 applied)"]);
-    assert_eq!(shop.field("deployment/web", "{.status.readyReplicas}").await.unwrap(), "1");
+    assert_eq!(shop.field("deployment/web", "{.status.readyReplicas}").await.unwrap(), "2");
     person.shop("diff", &shop, &[]).await.is(0, &["2 in sync"]);
     person.shop("sync", &shop, &[]).await.is(0, &["✓ shop is in sync (2 objects)"]);
 
     shop.kubectl(["set", "image", "deployment/web", "main=registry.example/web:9"]).await.unwrap();
-    person.write("config.yaml", &CONFIG.replace("hello", "good day"));
+    person.write("config.yaml", &SETTINGS.replace("hello", "good day"));
     let said = person.shop("diff", &shop, &[]).await;
-    said.is(1, &["Deployment/web", "~ changed in the cluster by kubectl-set", "will be put back", "rolls 1 pod"]);
+    said.is(1, &["Deployment/web", "~ changed in the cluster by kubectl-set", "will be put back", "rolls 2 pods"]);
     said.is(
         1,
         &[
@@ -176,7 +142,7 @@ async fn a_directory_differs_is_synced_and_is_the_same() {
 async fn results_are_for_programs_too() {
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
+    person.write("config.yaml", SETTINGS);
     let kubeconfig = cluster.kubeconfig();
     let reached = ["--kubeconfig", kubeconfig.to_str().unwrap(), "--context", "leeboard-sandbox"];
 
@@ -190,7 +156,7 @@ async fn results_are_for_programs_too() {
     person.shop("diff", &shop, &["--context", "nowhere"]).await.is(2, &["no cluster to ask", "--kubeconfig"]);
 
     person.shop("sync", &shop, &reached).await.is(0, &[]);
-    person.write("config.yaml", &CONFIG.replace("hello", "x"));
+    person.write("config.yaml", &SETTINGS.replace("hello", "x"));
     let value = person.shop("diff", &shop, &["-o", "json", "--unified", "0"]).await.json();
     assert_eq!(value["steps"][0]["diff"], "@@ -3 +3 @@\n-  greeting: hello\n+  greeting: x\n");
 
@@ -203,11 +169,11 @@ async fn results_are_for_programs_too() {
 async fn what_has_gone_is_pruned_when_asked() {
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
-    person.write("old.yaml", &config("old"));
+    person.write("config.yaml", SETTINGS);
+    person.write("old.yaml", &settings("old"));
     person.write(
         "precious.yaml",
-        &config("precious")
+        &settings("precious")
             .replace("name: precious", "name: precious, annotations: {argocd.argoproj.io/sync-options: Prune=false}"),
     );
     person.shop("sync", &shop, &[]).await.is(0, &["(3 applied)"]);
@@ -240,7 +206,7 @@ async fn too_many_deletions_need_a_word() {
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
     for number in 0..8 {
-        person.write(&format!("{number}.yaml"), &config(&format!("c{number}")));
+        person.write(&format!("{number}.yaml"), &settings(&format!("c{number}")));
     }
     person.shop("sync", &shop, &[]).await.is(0, &["(8 applied)"]);
     for number in 1..8 {
@@ -268,8 +234,8 @@ async fn a_person_at_a_terminal_is_asked_before_anything_is_deleted() {
     }
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
-    person.write("old.yaml", &config("old"));
+    person.write("config.yaml", SETTINGS);
+    person.write("old.yaml", &settings("old"));
     person.shop("sync", &shop, &[]).await.is(0, &[]);
     person.remove("old.yaml");
     let at_terminal = async |answer: &str, more: &str| {
@@ -293,7 +259,7 @@ async fn a_person_at_a_terminal_is_asked_before_anything_is_deleted() {
     shop.object("configmap/old").await.unwrap();
     at_terminal("y\n", "").await.is(0, &["1 pruned"]);
     assert!(shop.object("configmap/old").await.is_err());
-    person.write("old.yaml", &config("old"));
+    person.write("old.yaml", &settings("old"));
     person.shop("sync", &shop, &[]).await.is(0, &[]);
     person.remove("old.yaml");
     at_terminal("", "--yes").await.is(0, &["1 pruned"]).says_nothing_of("Go on?");
@@ -405,7 +371,7 @@ async fn a_failure_names_its_cause_and_what_was_not_tried() {
     assert!(shop.object("deployment/web").await.is_err());
 
     person.remove("migrate.yaml");
-    person.write("bad.yaml", &CONFIG.replace("{greeting: hello}", "{greeting: 1}"));
+    person.write("bad.yaml", &SETTINGS.replace("{greeting: hello}", "{greeting: 1}"));
     let said = person.shop("sync", &shop, &[]).await;
     said.is(1, &["✗ shop failed", "ConfigMap", "shop/bad.yaml:1"]);
     shop.object("deployment/web").await.expect("the others of the wave are tried");
@@ -426,7 +392,7 @@ async fn patience_ends() {
     // Between waves, too.
     person.write(
         "later.yaml",
-        &CONFIG.replace("name: settings", "name: settings, annotations: {argocd.argoproj.io/sync-wave: \"1\"}"),
+        &SETTINGS.replace("name: settings", "name: settings, annotations: {argocd.argoproj.io/sync-wave: \"1\"}"),
     );
     let said = person.shop("sync", &shop, &["--timeout", "2s"]).await;
     said.is(1, &["out of time, waiting for Deployment/web", "not tried: ConfigMap/settings"]);
@@ -436,13 +402,13 @@ async fn patience_ends() {
 async fn only_the_plan_that_was_shown_is_executed() {
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
+    person.write("config.yaml", SETTINGS);
     let plan = person.shop("diff", &shop, &["-o", "json"]).await.json()["plan"].as_str().unwrap().to_owned();
-    person.write("config.yaml", &CONFIG.replace("hello", "good day"));
+    person.write("config.yaml", &SETTINGS.replace("hello", "good day"));
     let said = person.shop("sync", &shop, &["--plan", &plan[..12]]).await;
     said.is(1, &["no longer", "leeboard diff"]);
     assert!(shop.object("configmap/settings").await.is_err());
-    person.write("config.yaml", CONFIG);
+    person.write("config.yaml", SETTINGS);
     person.shop("sync", &shop, &["--plan", &plan[..12]]).await.is(0, &[]);
 }
 
@@ -450,8 +416,8 @@ async fn only_the_plan_that_was_shown_is_executed() {
 async fn names_namespaces_and_subdirectories() {
     let cluster = Cluster::shared().await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
-    person.write("below/more.yaml", &config("more"));
+    person.write("config.yaml", SETTINGS);
+    person.write("below/more.yaml", &settings("more"));
     person.shop("diff", &shop, &[]).await.is(1, &["1 to apply"]);
     person.shop("diff", &shop, &["-R"]).await.is(1, &["2 to apply"]);
     person.shop("sync", &shop, &["--recursive", "--name", "front"]).await.is(0, &["front is applied"]);
@@ -481,7 +447,7 @@ async fn a_watched_directory_is_applied_at_each_change() {
     fs::create_dir_all(person.folder.path().join("base")).unwrap();
     let base = person.folder.path().join("base");
     fs::write(base.join("kustomization.yaml"), "resources: [config.yaml]\n").unwrap();
-    fs::write(base.join("config.yaml"), CONFIG).unwrap();
+    fs::write(base.join("config.yaml"), SETTINGS).unwrap();
     fs::create_dir_all(person.folder.path().join(".git")).unwrap();
     let mut command = person.command(&["sync", "shop", "-n", shop.name(), "--watch"]);
     let log = person.folder.path().join("log");
@@ -503,7 +469,7 @@ async fn a_watched_directory_is_applied_at_each_change() {
         .await;
     };
     watches(1).await;
-    fs::write(base.join("config.yaml"), CONFIG.replace("hello", "good day")).unwrap();
+    fs::write(base.join("config.yaml"), SETTINGS.replace("hello", "good day")).unwrap();
     greets("good day").await;
     watches(2).await;
     fs::write(base.join("config.yaml"), "{").unwrap();
@@ -513,7 +479,7 @@ async fn a_watched_directory_is_applied_at_each_change() {
     })
     .await;
     assert!(child.try_wait().unwrap().is_none(), "it goes on");
-    fs::write(base.join("config.yaml"), CONFIG.replace("hello", "good night")).unwrap();
+    fs::write(base.join("config.yaml"), SETTINGS.replace("hello", "good night")).unwrap();
     greets("good night").await;
     child.kill().await.unwrap();
     person.shop("sync", &shop, &["--watch", "--dry-run"]).await.is(2, &["--watch"]);
@@ -524,11 +490,7 @@ async fn what_can_not_be_reached_or_is_not_there_is_explained() {
     let cluster = Cluster::shared().await;
     install_crds(cluster).await;
     let (person, shop) = (Person::of(cluster), cluster.namespace("shop").await);
-    let application = json!({
-        "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": {"name": "storefront"},
-        "spec": {"project": "default", "source": {"repoURL": "file:///nowhere.git", "path": "."},
-                 "destination": {"name": "in-cluster", "namespace": shop.name()}},
-    });
+    let application = application(shop.name(), "storefront", "file:///nowhere.git", ".", shop.name());
     shop.apply(&application.to_string()).await;
     for command in ["diff", "sync"] {
         let code = if command == "diff" { 2 } else { 1 };
@@ -561,7 +523,7 @@ fn unreachable(folder: &Path) -> String {
 async fn without_our_kinds_directories_still_work() {
     let cluster = Cluster::start(leeboard::sandbox::Options::default()).await;
     let (person, shop) = (Person::of(&cluster), cluster.namespace("shop").await);
-    person.write("config.yaml", CONFIG);
+    person.write("config.yaml", SETTINGS);
     person.runs(&["diff", "storefront"]).await.is(2, &["does not know Applications", "leeboard crds"]);
     person.runs(&["sync", "storefront"]).await.is(1, &["does not know Applications", "leeboard crds"]);
     person.shop("sync", &shop, &[]).await.is(0, &["applied and healthy"]);
@@ -588,7 +550,7 @@ spec:
 async fn an_application_is_compared_and_synced() {
     let world = World::new().await;
     let person = Person::of(world.cluster);
-    world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
     world.application("web", "app", &json!({"syncPolicy": null})).await;
     world.until("web", "looked at", |status| status["sync"]["status"] == "OutOfSync").await;
     let control = world.control.name();
@@ -610,7 +572,7 @@ async fn an_application_is_compared_and_synced() {
     // Another revision, then one without an object.
     world.repo.commit(
         "next",
-        &[("app/config.yaml", &CONFIG.replace("hello", "good day")), ("app/more.yaml", &config("more"))],
+        &[("app/config.yaml", &SETTINGS.replace("hello", "good day")), ("app/more.yaml", &settings("more"))],
     );
     let said = person.runs(&["diff", "web", "-n", control, "--revision", "next"]).await;
     said.is(1, &["next ", "+  greeting: good day", "2 to apply"]);
@@ -624,14 +586,14 @@ async fn an_application_is_compared_and_synced() {
     world.gone("configmap/more").await;
 
     // Refused by the API server.
-    world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("{greeting: hello}", "{greeting: 1}"))]);
+    world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("{greeting: hello}", "{greeting: 1}"))]);
     person.runs(&["diff", "web", "-n", control]).await.is(2, &["the API server would refuse it"]);
     let head = world.repo.head("main");
     let said = person.runs(&["sync", "web", "-n", control, "--revision", &head]).await;
     said.is(1, &["✗ web failed", "ConfigMap/settings", "leeboard get web --tree"]);
 
     // An object of an application is not a directory's.
-    person.write("config.yaml", CONFIG);
+    person.write("config.yaml", SETTINGS);
     let said = person.runs(&["sync", "./shop", "-n", world.shop.name()]).await;
     said.is(1, &["Shared resource found", "--take-over"]);
 }
@@ -641,7 +603,7 @@ async fn an_operation_under_way_is_not_disturbed() {
     let world = World::new().await;
     let person = Person::of(world.cluster);
     let hook = job("slow", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: stuck");
-    world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/slow.yaml", &hook)]);
+    world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/slow.yaml", &hook)]);
     world.application("web", "app", &json!({"syncPolicy": null})).await;
     world.until("web", "looked at", |status| status["sync"]["status"] == "OutOfSync").await;
     let said = person.runs(&["sync", "web", "-n", world.control.name(), "--timeout", "2s"]).await;
@@ -662,7 +624,7 @@ async fn environments_and_applications_are_listed() {
     });
     let head = world
         .repo
-        .commit("env/dev", &[("clusters/dev/web.yaml", &application.to_string()), ("apps/web/config.yaml", CONFIG)]);
+        .commit("env/dev", &[("clusters/dev/web.yaml", &application.to_string()), ("apps/web/config.yaml", SETTINGS)]);
     world.environment().await;
     world.synced("web", &head).await;
     let short = &head[..7];

@@ -8,48 +8,11 @@ mod harness;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use harness::manifests::{annotated_config_map, application, config_map, deployment, job, widget, widget_definition};
 use harness::{A_WHILE, Answer, Cluster, Daemon, DaemonOptions, Proxy, Repo, SOON, World, eventually, random_suffix};
 use http::Method;
 use leeboard::sandbox::{Controllers, Options, Pods};
 use serde_json::{Value, json};
-
-fn config(name: &str, value: &str) -> String {
-    annotated(name, value, "")
-}
-
-fn annotated(name: &str, value: &str, annotations: &str) -> String {
-    format!(
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, annotations: {{{annotations}}}}}\ndata: {{value: \"{value}\"}}\n"
-    )
-}
-
-fn job(name: &str, annotations: &str, template_annotations: &str) -> String {
-    format!(
-        "apiVersion: batch/v1
-kind: Job
-metadata: {{name: {name}, annotations: {{{annotations}}}}}
-spec:
-  backoffLimit: 0
-  template:
-    metadata: {{annotations: {{{template_annotations}}}}}
-    spec: {{restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{{name: main, image: \"registry.example/{name}:1\"}}]}}
-"
-    )
-}
-
-fn deployment(name: &str, label: &str, annotations: &str) -> String {
-    format!(
-        "apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, annotations: {{{annotations}}}}}
-spec:
-  selector: {{matchLabels: {{app: {label}}}}}
-  template:
-    metadata: {{labels: {{app: {label}}}}}
-    spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: \"registry.example/{name}:1\"}}]}}
-"
-    )
-}
 
 async fn annotate(world: &World, application: &str, annotation: &str) {
     world
@@ -90,28 +53,6 @@ fn no_retry() -> Value {
     json!({"syncPolicy": {"retry": {"limit": 0}}})
 }
 
-fn definition(group: &str) -> String {
-    format!(
-        "apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {{name: widgets.{group}}}
-spec:
-  group: {group}
-  scope: Namespaced
-  names: {{kind: Widget, plural: widgets, singular: widget}}
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {{type: object, x-kubernetes-preserve-unknown-fields: true}}}}}}}}
-"
-    )
-}
-
-fn widget(group: &str) -> String {
-    format!("apiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: first}}\nspec: {{size: 3}}\n")
-}
-
 // ---------------------------------------------------------------------------------------------------- what is refused
 
 #[tokio::test]
@@ -119,10 +60,10 @@ async fn a_kind_that_is_not_there_yet_is_waited_for() {
     let world = World::new().await;
     let group = format!("g{}.example.com", random_suffix());
     let head =
-        world.repo.commit("main", &[("app/config.yaml", &config("a", "1")), ("app/widget.yaml", &widget(&group))]);
+        world.repo.commit("main", &[("app/config.yaml", &config_map("a", "1")), ("app/widget.yaml", &widget(&group))]);
     world.application("early", "app", &json!({})).await;
     world.complains("early", "SyncError", "the cluster does not know the kind").await;
-    world.cluster.apply(&definition(&group), [""; 0]).await;
+    world.cluster.apply(&widget_definition(&group), [""; 0]).await;
     world.synced("early", &head).await;
     world.there(&format!("widgets.{group}/first")).await;
 }
@@ -131,8 +72,9 @@ async fn a_kind_that_is_not_there_yet_is_waited_for() {
 async fn a_definition_and_its_objects_go_in_together() {
     let world = World::new().await;
     let group = format!("g{}.example.com", random_suffix());
-    let head =
-        world.repo.commit("main", &[("app/a-widget.yaml", &widget(&group)), ("app/crd.yaml", &definition(&group))]);
+    let head = world
+        .repo
+        .commit("main", &[("app/a-widget.yaml", &widget(&group)), ("app/crd.yaml", &widget_definition(&group))]);
     world.application("both", "app", &json!({})).await;
     world.synced("both", &head).await;
     world.there(&format!("widgets.{group}/first")).await;
@@ -146,10 +88,10 @@ async fn all_refusals_of_a_wave_are_told_and_the_rest_goes_in() {
     world.repo.commit(
         "main",
         &[
-            ("app/config.yaml", &config("good", "1")),
+            ("app/config.yaml", &config_map("good", "1")),
             ("app/service.yaml", service),
             ("app/quota.yaml", quota),
-            ("app/later.yaml", &annotated("later", "1", "argocd.argoproj.io/sync-wave: \"1\"")),
+            ("app/later.yaml", &annotated_config_map("later", "1", "argocd.argoproj.io/sync-wave: \"1\"")),
         ],
     );
     world.application("refused", "app", &json!({})).await;
@@ -173,11 +115,11 @@ async fn all_refusals_of_a_wave_are_told_and_the_rest_goes_in() {
 #[tokio::test]
 async fn what_cannot_be_changed_is_final_until_git_says_so() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/web.yaml", &deployment("web", "one", ""))]);
+    let head = world.repo.commit("main", &[("app/web.yaml", &deployment("web", "", ""))]);
     world.application("fixed", "app", &json!({})).await;
     world.synced("fixed", &head).await;
     let before = world.there("deployment/web").await["metadata"]["uid"].clone();
-    world.repo.commit("main", &[("app/web.yaml", &deployment("web", "two", ""))]);
+    world.repo.commit("main", &[("app/web.yaml", &relabelled(""))]);
     let parts = ["Deployment/web", "changes a field that cannot be changed", "field is immutable", "app/web.yaml:1"];
     ended(&world, "fixed", "Failed", &parts).await;
     // It is not tried again.
@@ -187,11 +129,16 @@ async fn what_cannot_be_changed_is_final_until_git_says_so() {
     assert_eq!(self::applies(&world).await, applies, "it is not tried again");
     assert_eq!(world.there("deployment/web").await["metadata"]["uid"], before);
 
-    let forced = deployment("web", "two", "argocd.argoproj.io/sync-options: Force=true");
+    let forced = relabelled("argocd.argoproj.io/sync-options: Force=true");
     let head = world.repo.commit("main", &[("app/web.yaml", &forced)]);
     world.synced("fixed", &head).await;
     world.field("deployment/web", "{.spec.selector.matchLabels.app}", "two").await;
     assert_ne!(world.there("deployment/web").await["metadata"]["uid"], before, "it was recreated");
+}
+
+/// The Deployment `web` with another selector, which can't be changed.
+fn relabelled(annotations: &str) -> String {
+    deployment("web", annotations, "").replace("app: web", "app: two")
 }
 
 /// Applies since the daemon's start.
@@ -258,7 +205,7 @@ async fn no_secret_is_repeated() {
 async fn a_namespace_that_is_missing_or_going_is_named() {
     let world = World::new().await;
     let nowhere = format!("nowhere-{}", random_suffix());
-    let head = world.repo.commit("main", &[("app/config.yaml", &config("a", "1"))]);
+    let head = world.repo.commit("main", &[("app/config.yaml", &config_map("a", "1"))]);
     let destination = json!({"destination": {"namespace": nowhere}});
     world.application("homeless", "app", &destination).await;
     says(&world, "homeless", &[&format!("namespace `{nowhere}` does not exist"), "app/config.yaml:1"]).await;
@@ -274,7 +221,7 @@ async fn a_namespace_that_is_missing_or_going_is_named() {
     let held = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: held, finalizers: [example.com/hold]}\n";
     world.cluster.apply(held, ["--namespace", &nowhere]).await;
     world.cluster.kubectl(["delete", "namespace", &nowhere, "--wait=false"]).await.unwrap();
-    world.repo.commit("main", &[("app/config.yaml", &config("b", "2"))]);
+    world.repo.commit("main", &[("app/config.yaml", &config_map("b", "2"))]);
     says(&world, "homeless", &["is being deleted"]).await;
     let release = r#"{"metadata":{"finalizers":null}}"#;
     let arguments = ["--namespace", &nowhere, "patch", "configmap", "held", "--type=merge", "-p", release];
@@ -304,7 +251,7 @@ async fn what_rbac_denies_is_named_and_heals_when_it_is_granted() {
     let kubeconfig = cluster.control_plane().kubeconfig_for(&user, token.trim()).unwrap();
     let world = World::with(DaemonOptions { kubeconfig: Some(kubeconfig), ..Default::default() }).await;
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n";
-    let head = world.repo.commit("main", &[("app/config.yaml", &config("a", "1")), ("app/service.yaml", service)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", &config_map("a", "1")), ("app/service.yaml", service)]);
     world.application("limited", "app", &json!({})).await;
     says(
         &world,
@@ -344,7 +291,8 @@ async fn what_an_admission_policy_refuses_is_named_and_heals_when_it_is_allowed(
         }
     })
     .await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "bad")), ("app/b.yaml", &config("b", "fine"))]);
+    let head =
+        world.repo.commit("main", &[("app/a.yaml", &config_map("a", "bad")), ("app/b.yaml", &config_map("b", "fine"))]);
     world.application("admitted", "app", &json!({})).await;
     says(&world, "admitted", &["ConfigMap/a", &policy, "bad is not good", "app/a.yaml:1"]).await;
     world.there("configmap/b").await;
@@ -355,7 +303,7 @@ async fn what_an_admission_policy_refuses_is_named_and_heals_when_it_is_allowed(
 #[tokio::test]
 async fn a_wave_that_is_no_number_is_named_by_its_place() {
     let world = World::new().await;
-    let text = annotated("a", "1", "argocd.argoproj.io/sync-wave: first");
+    let text = annotated_config_map("a", "1", "argocd.argoproj.io/sync-wave: first");
     let head = world.repo.commit("main", &[("app/a.yaml", &text)]);
     world.application("odd", "app", &json!({})).await;
     world.synced("odd", &head).await;
@@ -366,35 +314,15 @@ async fn a_wave_that_is_no_number_is_named_by_its_place() {
 #[tokio::test]
 async fn a_malformed_application_disturbs_no_other() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
     for (name, spec) in [
         ("no-source", json!({"source": null})),
         ("both", json!({"destination": {"server": "https://elsewhere.example.com"}})),
         ("nobody", json!({"project": "nobody"})),
         ("far", json!({"destination": {"name": "elsewhere"}})),
     ] {
-        let mut application = json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
-            "metadata": {"name": name, "namespace": world.control.name()},
-            "spec": {
-                "project": "default", "source": {"repoURL": world.repo.url(), "path": "app"},
-                "destination": {"name": "in-cluster", "namespace": world.shop.name()},
-            },
-        });
-        for (key, value) in spec.as_object().unwrap() {
-            match (key.as_str(), value) {
-                ("destination", value) => {
-                    for (key, value) in value.as_object().unwrap() {
-                        application["spec"]["destination"][key] = value.clone();
-                    }
-                }
-                (key, Value::Null) => drop(application["spec"].as_object_mut().unwrap().remove(key)),
-                (key, value) => application["spec"][key] = value.clone(),
-            }
-        }
         // Those that the CRD itself refuses say so to whoever writes them.
-        let arguments = ["create", "-f", "-"];
-        let refused = create(&world, &application.to_string(), arguments).await;
+        let refused = create(&world, &world.manifest(name, "app", &spec)).await;
         if refused.is_none() {
             world
                 .until(name, "invalid", |status| {
@@ -410,11 +338,11 @@ async fn a_malformed_application_disturbs_no_other() {
 }
 
 /// What the API server says against an object.
-async fn create(world: &World, manifest: &str, arguments: [&str; 3]) -> Option<String> {
+async fn create(world: &World, manifest: &Value) -> Option<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("object.json");
-    std::fs::write(&file, manifest).unwrap();
-    world.control.kubectl([arguments[0], arguments[1], file.to_str().unwrap()]).await.err()
+    std::fs::write(&file, manifest.to_string()).unwrap();
+    world.control.kubectl(["create", "-f", file.to_str().unwrap()]).await.err()
 }
 
 // ---------------------------------------------------------------------------------------------------- what breaks
@@ -438,7 +366,7 @@ async fn an_api_server_that_is_busy_or_full_is_waited_for() {
     proxy.answer(Method::PATCH, "/configmaps/full", 2, FULL);
     // Also what it says of itself may come late.
     proxy.answer(Method::PATCH, "/applications/patient", 2, AWAY);
-    let files = ["busy", "away", "full"].map(|name| (format!("app/{name}.yaml"), config(name, "1")));
+    let files = ["busy", "away", "full"].map(|name| (format!("app/{name}.yaml"), config_map(name, "1")));
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let head = world.repo.commit("main", &files);
     world.application("patient", "app", &json!({})).await;
@@ -449,12 +377,13 @@ async fn an_api_server_that_is_busy_or_full_is_waited_for() {
 #[tokio::test]
 async fn an_outage_of_the_api_server_is_outlived() {
     let (world, proxy) = world_behind_a_proxy().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1")), ("app/b.yaml", &config("b", "1"))]);
+    let head =
+        world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1")), ("app/b.yaml", &config_map("b", "1"))]);
     world.application("outlived", "app", &json!({})).await;
     world.synced("outlived", &head).await;
     proxy.set_gone(true);
     world.shop.kubectl(["delete", "configmap", "b"]).await.unwrap();
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
     tokio::time::sleep(A_WHILE).await;
     proxy.set_gone(false);
     world.synced("outlived", &head).await;
@@ -481,16 +410,8 @@ impl OwnWorld {
         let daemon = Daemon::start(&cluster, "default", DaemonOptions::default()).await;
         daemon.ready().await;
         let world = OwnWorld { cluster, daemon, repo: Repo::new() };
-        world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
-        let application = json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
-            "metadata": {"name": "own", "namespace": "default"},
-            "spec": {
-                "project": "default", "source": {"repoURL": world.repo.url(), "path": "app", "targetRevision": "main"},
-                "destination": {"name": "in-cluster", "namespace": "default"},
-                "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
-            },
-        });
+        world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
+        let application = application("default", "own", &world.repo.url(), "app", "default");
         world.cluster.apply(&application.to_string(), [""; 0]).await;
         world.value("1").await;
         world
@@ -515,7 +436,7 @@ impl OwnWorld {
 async fn an_api_server_that_restarts_is_outlived() {
     let mut world = OwnWorld::start(Vec::new()).await;
     world.cluster.control_plane_mut().stop_api_server().unwrap();
-    world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
     tokio::time::sleep(A_WHILE).await;
     world.cluster.control_plane_mut().start_api_server().await.unwrap();
     world.value("2").await;
@@ -536,7 +457,7 @@ async fn a_full_etcd_is_waited_for() {
         }
     }
     assert!(full.contains("database space exceeded"), "{full}");
-    world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
     eventually("the log says so", SOON, async || {
         let log = world.daemon.log();
         if log.contains("the storage of the API server fails") { Ok(()) } else { Err(log) }
@@ -579,7 +500,7 @@ async fn it_stops_in_time_whatever_hangs() {
     // In the middle of a wait.
     let mut world = World::new().await;
     let stuck = job("stuck", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: stuck");
-    world.repo.commit("main", &[("app/a.yaml", &config("a", "1")), ("app/hook.yaml", &stuck)]);
+    world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1")), ("app/hook.yaml", &stuck)]);
     world.application("waiting", "app", &json!({})).await;
     says(&world, "waiting", &["waiting for completion of hook"]).await;
     let begun = Instant::now();
@@ -588,7 +509,7 @@ async fn it_stops_in_time_whatever_hangs() {
 
     // Without an API server.
     let (mut world, proxy) = world_behind_a_proxy().await;
-    world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
     proxy.answer(Method::PATCH, "/configmaps/a", 1000, AWAY);
     world.application("hanging", "app", &json!({})).await;
     eventually("the apply hangs", SOON, async || {
@@ -605,7 +526,7 @@ async fn at_rest_nothing_is_asked_and_a_restart_writes_nothing() {
     let (mut world, proxy) = world_behind_a_proxy().await;
     let head = world
         .repo
-        .commit("main", &[("app/a.yaml", &config("a", "1")), ("app/web.yaml", &deployment("web", "web", ""))]);
+        .commit("main", &[("app/a.yaml", &config_map("a", "1")), ("app/web.yaml", &deployment("web", "", ""))]);
     world.application("quiet", "app", &json!({})).await;
     world.synced("quiet", &head).await;
     tokio::time::sleep(A_WHILE).await;
@@ -638,7 +559,7 @@ async fn at_rest_nothing_is_asked_and_a_restart_writes_nothing() {
 #[tokio::test]
 async fn one_daemon_leads_and_another_takes_over() {
     let mut world = World::new().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
     world.application("led", "app", &json!({})).await;
     world.synced("led", &head).await;
     let mut second = Daemon::start(world.cluster, world.control.name(), DaemonOptions::default()).await;
@@ -654,14 +575,14 @@ async fn one_daemon_leads_and_another_takes_over() {
     assert_eq!(world.daemon.stop(Duration::from_secs(5)), Some(0));
     second.ready().await;
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
     world.synced("led", &head).await;
 
     // A sudden end once the lease has expired.
     world.daemon.restart().await;
     second.kill();
     world.daemon.ready().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "3"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "3"))]);
     world.synced("led", &head).await;
     world.field("configmap/a", "{.data.value}", "3").await;
 }
@@ -669,7 +590,7 @@ async fn one_daemon_leads_and_another_takes_over() {
 #[tokio::test]
 async fn who_is_cut_off_writes_nothing_once_another_leads() {
     let (mut world, proxy) = world_behind_a_proxy().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
     world.application("cut", "app", &json!({})).await;
     world.synced("cut", &head).await;
     let second = Daemon::start(world.cluster, world.control.name(), DaemonOptions::default()).await;
@@ -680,7 +601,7 @@ async fn who_is_cut_off_writes_nothing_once_another_leads() {
     .await;
     proxy.set_gone(true);
     // What it would do once it is back.
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
     second.ready().await;
     world.synced("cut", &head).await;
     proxy.seen();
@@ -721,9 +642,9 @@ async fn killed_at_any_moment_it_loses_nothing_and_runs_no_hook_twice() {
     for round in 0..rounds {
         let value = round.to_string();
         let mut files = vec![
-            ("app/first.yaml".to_owned(), annotated("first", &value, &wave(-1))),
-            ("app/second.yaml".to_owned(), annotated("second", &value, &wave(0))),
-            ("app/third.yaml".to_owned(), annotated("third", &value, &wave(1))),
+            ("app/first.yaml".to_owned(), annotated_config_map("first", &value, &wave(-1))),
+            ("app/second.yaml".to_owned(), annotated_config_map("second", &value, &wave(0))),
+            ("app/third.yaml".to_owned(), annotated_config_map("third", &value, &wave(1))),
         ];
         files.extend(hooks(round));
         let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
@@ -790,7 +711,7 @@ fn watch_jobs(world: &World) -> tokio::task::JoinHandle<Vec<(String, String)>> {
 async fn much_at_once_is_not_pruned_without_a_word() {
     let world = World::new().await;
     let names: Vec<String> = (0..8).map(|n| format!("c{n}")).collect();
-    let files: Vec<_> = names.iter().map(|name| (format!("app/{name}.yaml"), config(name, "1"))).collect();
+    let files: Vec<_> = names.iter().map(|name| (format!("app/{name}.yaml"), config_map(name, "1"))).collect();
     let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     let head = world.repo.commit("main", &files);
     world.application("shrinking", "app", &json!({})).await;
@@ -820,7 +741,7 @@ async fn much_at_once_is_not_pruned_without_a_word() {
 #[tokio::test]
 async fn an_application_is_not_emptied_without_a_word() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1")), ("app/.keep", "")]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1")), ("app/.keep", "")]);
     world.application("emptied", "app", &json!({})).await;
     world.synced("emptied", &head).await;
     world.repo.remove("main", &["app/a.yaml"]);
@@ -838,9 +759,9 @@ async fn objects_have_a_say_in_their_deletion() {
     let head = world.repo.commit(
         "main",
         &[
-            ("app/a.yaml", &config("stays", "1")),
-            ("app/never.yaml", &annotated("never", "1", &option("Prune=false"))),
-            ("app/asked.yaml", &annotated("asked", "1", &option("Prune=confirm"))),
+            ("app/a.yaml", &config_map("stays", "1")),
+            ("app/never.yaml", &annotated_config_map("never", "1", &option("Prune=false"))),
+            ("app/asked.yaml", &annotated_config_map("asked", "1", &option("Prune=confirm"))),
         ],
     );
     world.application("choosy", "app", &json!({})).await;
@@ -872,17 +793,17 @@ async fn objects_have_a_say_in_their_deletion() {
 #[tokio::test]
 async fn what_is_to_be_pruned_last_goes_after_all_else() {
     let world = World::new().await;
-    let last = annotated("last", "1", "argocd.argoproj.io/sync-options: PruneLast=true");
+    let last = annotated_config_map("last", "1", "argocd.argoproj.io/sync-options: PruneLast=true");
     let wave = "argocd.argoproj.io/sync-wave: \"3\"";
     let files = [
-        ("app/first.yaml", &*config("first", "1")),
+        ("app/first.yaml", &*config_map("first", "1")),
         ("app/last.yaml", &*last),
-        ("app/late.yaml", &*annotated("late", "1", wave)),
+        ("app/late.yaml", &*annotated_config_map("late", "1", wave)),
     ];
     let head = world.repo.commit("main", &files);
     world.application("ordered", "app", &json!({})).await;
     world.synced("ordered", &head).await;
-    std::fs::write(world.repo.clone_path().join("app/late.yaml"), annotated("late", "2", wave)).unwrap();
+    std::fs::write(world.repo.clone_path().join("app/late.yaml"), annotated_config_map("late", "2", wave)).unwrap();
     let head = world.repo.remove("main", &["app/first.yaml", "app/last.yaml"]);
     let status = world.synced("ordered", &head).await;
     let results = status["operationState"]["syncResult"]["resources"].as_array().unwrap();
@@ -895,8 +816,9 @@ async fn what_is_to_be_pruned_last_goes_after_all_else() {
 #[tokio::test]
 async fn an_object_that_moves_to_another_application_is_never_deleted() {
     let world = World::new().await;
-    let moved = config("moved", "1");
-    let files = [("one/a.yaml", config("a", "1")), ("one/moved.yaml", moved.clone()), ("two/b.yaml", config("b", "1"))];
+    let moved = config_map("moved", "1");
+    let files =
+        [("one/a.yaml", config_map("a", "1")), ("one/moved.yaml", moved.clone()), ("two/b.yaml", config_map("b", "1"))];
     let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
     let head = world.repo.commit("main", &files);
     world.application("one", "one", &json!({})).await;
@@ -923,14 +845,14 @@ async fn an_object_that_moves_to_another_application_is_never_deleted() {
 #[tokio::test]
 async fn what_kubectl_has_applied_is_adopted() {
     let world = World::new().await;
-    let mut old = deployment("web", "web", "");
+    let mut old = deployment("web", "", "");
     old = old.replace("metadata: {name: web, annotations: {}}", "metadata: {name: web, labels: {old: \"yes\"}}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("web.yaml");
     std::fs::write(&file, old).unwrap();
     world.shop.kubectl(["apply", "-f", file.to_str().unwrap()]).await.unwrap();
     let before = world.there("deployment/web").await["metadata"]["uid"].clone();
-    let head = world.repo.commit("main", &[("app/web.yaml", &deployment("web", "web", ""))]);
+    let head = world.repo.commit("main", &[("app/web.yaml", &deployment("web", "", ""))]);
     world.application("adopted", "app", &json!({})).await;
     world.synced("adopted", &head).await;
     let after = world.there("deployment/web").await;
@@ -942,12 +864,12 @@ async fn what_kubectl_has_applied_is_adopted() {
 async fn replace_leaves_nothing_that_git_does_not_have() {
     let world = World::new().await;
     let replace = "argocd.argoproj.io/sync-options: Replace=true";
-    let head = world.repo.commit("main", &[("app/a.yaml", &annotated("a", "1", replace))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &annotated_config_map("a", "1", replace))]);
     world.application("replaced", "app", &json!({})).await;
     world.synced("replaced", &head).await;
     let mine = r#"{"data":{"mine":"yes"}}"#;
     world.shop.kubectl(["patch", "configmap", "a", "--type=merge", "-p", mine]).await.unwrap();
-    let head = world.repo.commit("main", &[("app/a.yaml", &annotated("a", "2", replace))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &annotated_config_map("a", "2", replace))]);
     world.synced("replaced", &head).await;
     world.field("configmap/a", "{.data}", r#"{"value":"2"}"#).await;
 }
@@ -955,7 +877,7 @@ async fn replace_leaves_nothing_that_git_does_not_have() {
 #[tokio::test]
 async fn a_person_syncs_as_they_like() {
     let world = World::new().await;
-    world.repo.commit("main", &[("app/a.yaml", &config("a", "1")), ("app/b.yaml", &config("b", "1"))]);
+    world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1")), ("app/b.yaml", &config_map("b", "1"))]);
     world.application("manual", "app", &json!({"syncPolicy": null})).await;
     world.until("manual", "out of sync", |status| status["sync"]["status"] == "OutOfSync").await;
 
@@ -990,7 +912,7 @@ async fn a_person_syncs_as_they_like() {
 async fn a_sync_is_ended_by_a_person() {
     let world = World::new().await;
     let stuck = job("stuck", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: stuck");
-    world.repo.commit("main", &[("app/a.yaml", &config("a", "1")), ("app/hook.yaml", &stuck)]);
+    world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1")), ("app/hook.yaml", &stuck)]);
     world.application("endless", "app", &json!({})).await;
     says(&world, "endless", &["waiting for completion of hook", "stuck"]).await;
     patch(&world, "endless", &json!({"status": {"operationState": {"phase": "Terminating"}}})).await;
@@ -1006,7 +928,7 @@ async fn after_a_failed_hook_those_for_failures_run() {
     let cleanup = job("cleanup", "argocd.argoproj.io/hook: SyncFail", "");
     world.repo.commit(
         "main",
-        &[("app/a.yaml", &config("a", "1")), ("app/failing.yaml", &failing), ("app/cleanup.yaml", &cleanup)],
+        &[("app/a.yaml", &config_map("a", "1")), ("app/failing.yaml", &failing), ("app/cleanup.yaml", &cleanup)],
     );
     world.application("failing", "app", &no_retry()).await;
     ended(&world, "failing", "Failed", &["one or more synchronization tasks completed unsuccessfully"]).await;
@@ -1021,7 +943,8 @@ async fn killed_after_a_failure_it_does_not_call_it_a_success() {
     let mut world = World::new().await;
     let failing = job("failing", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: fail");
     let cleanup = job("cleanup", "argocd.argoproj.io/hook: SyncFail", "leeboard.test/delay: 2500ms");
-    let files = [("app/a.yaml", &*config("a", "1")), ("app/failing.yaml", &*failing), ("app/cleanup.yaml", &*cleanup)];
+    let files =
+        [("app/a.yaml", &*config_map("a", "1")), ("app/failing.yaml", &*failing), ("app/cleanup.yaml", &*cleanup)];
     world.repo.commit("main", &files);
     world.application("failed", "app", &no_retry()).await;
     let before = world.there("job/cleanup").await["metadata"]["uid"].clone();
@@ -1036,12 +959,12 @@ async fn killed_after_a_failure_it_does_not_call_it_a_success() {
 #[tokio::test]
 async fn hands_off_means_hands_off() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
     world.application("skipped", "app", &json!({})).await;
     world.synced("skipped", &head).await;
     annotate(&world, "skipped", "argocd.argoproj.io/skip-reconcile=true").await;
     let before = world.control.object("application.argoproj.io/skipped").await.unwrap();
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "2"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
     world.shop.kubectl(["delete", "configmap", "a"]).await.unwrap();
     tokio::time::sleep(A_WHILE).await;
     assert!(world.shop.object("configmap/a").await.is_err());
@@ -1054,7 +977,7 @@ async fn hands_off_means_hands_off() {
 #[tokio::test]
 async fn metrics_show_how_it_is() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/a.yaml", &config("a", "1"))]);
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "1"))]);
     world.application("measured", "app", &json!({})).await;
     world.synced("measured", &head).await;
     let (_, text) = world.daemon.get("/metrics").await.unwrap();

@@ -1,4 +1,4 @@
-//! What tests against real parts stand on: a control plane, repositories, the daemon.
+//! What tests against real parts stand on: a control plane, repositories, what is in them, the daemon.
 //!
 //! One control plane per test binary, one fresh namespace (or more) per test, repositories that real git writes, and
 //! the real binary as a child. Nothing sleeps for a fixed time: [`eventually`] polls, and says what it last saw. Nothing
@@ -11,6 +11,7 @@
 
 mod cluster;
 mod daemon;
+pub mod manifests;
 mod proxy;
 mod repo;
 mod world;
