@@ -6,7 +6,7 @@
 mod harness;
 
 #[path = "git/server.rs"]
-#[allow(dead_code, clippy::unwrap_used, reason = "shared with tests/git.rs")]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with tests/git")]
 mod server;
 
 use std::fs;
