@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "../harness/authority.rs"]
+#[allow(unreachable_pub, reason = "shared with tests/harness")]
+mod authority;
 mod figures;
 mod mirror;
 mod misbehaving;

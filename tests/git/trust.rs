@@ -5,6 +5,7 @@ use std::sync::Arc;
 use leeboard::git::{CredentialStore, Credentials, Error, RepoUrl};
 
 use super::Bench;
+use crate::authority::Authority;
 use crate::repository::Repository;
 use crate::server::{Fault, GitServer};
 
@@ -46,40 +47,6 @@ async fn credentials_go_to_their_server_only() {
     assert!(matches!(error, Error::Redirected { .. }), "{error}");
     let seen = other.seen();
     assert!(!seen.is_empty() && seen.iter().all(|seen| seen.authorization.is_none()), "{seen:?}");
-}
-
-/// A certificate authority, and certificates that it signs.
-struct Authority {
-    issuer: rcgen::CertifiedIssuer<'static, rcgen::KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut parameters = rcgen::CertificateParams::new(vec![]).unwrap();
-        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let issuer = rcgen::CertifiedIssuer::self_signed(parameters, rcgen::KeyPair::generate().unwrap()).unwrap();
-        Authority { issuer }
-    }
-
-    /// For this name, valid until this year.
-    fn sign(&self, name: &str, until: i32) -> (rcgen::Certificate, rcgen::KeyPair) {
-        let mut parameters = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
-        parameters.not_before = rcgen::date_time_ymd(2000, 1, 1);
-        parameters.not_after = rcgen::date_time_ymd(until, 1, 1);
-        let key = rcgen::KeyPair::generate().unwrap();
-        (parameters.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-
-    fn server(&self, name: &str, until: i32) -> rustls::ServerConfig {
-        let (certificate, key) = self.sign(name, until);
-        let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let builder = rustls::ServerConfig::builder().with_no_client_auth();
-        builder.with_single_cert(vec![certificate.der().clone()], key).unwrap()
-    }
-
-    fn pem(&self) -> String {
-        self.issuer.pem()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +97,7 @@ async fn a_client_certificate_is_shown() {
     let authority = Authority::new();
     let (certificate, key) = authority.sign("localhost", 2100);
     let mut roots = rustls::RootCertStore::empty();
-    roots.add(authority.issuer.der().clone()).unwrap();
+    roots.add(authority.der().clone()).unwrap();
     let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
     let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     let builder = rustls::ServerConfig::builder().with_client_cert_verifier(verifier);
