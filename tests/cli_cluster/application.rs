@@ -139,7 +139,8 @@ async fn environments_and_applications_are_listed() {
     let value = get(&["-o", "json"]).await.json();
     assert_eq!(value["environments"][0]["commit"], head.as_str());
     get(&["-o", "yaml"]).await.is(0, &["environments:"]);
-    get(&["wbe"]).await.is(1, &["`wbe`"]);
+    get(&["wbe"]).await.is(1, &["there is no environment and no application `wbe`", "Did you mean `web`?"]);
+    get(&["dve", "--tree"]).await.is(1, &["Did you mean `dev`?"]);
     let kubeconfig = world.cluster.kubeconfig();
     let reached = ["--kubeconfig", kubeconfig.to_str().unwrap(), "--context", "leeboard-sandbox"];
     get(&reached).await.is(0, &["web"]);
