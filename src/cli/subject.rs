@@ -20,7 +20,7 @@ use rustls::crypto::ring;
 use super::Failure;
 use super::report::{Paths, Problems};
 use crate::error::Diagnostic;
-use crate::live::client::{self, ApplyOptions, Cluster, FIELD_MANAGER};
+use crate::live::client::{self, Cluster, FIELD_MANAGER};
 use crate::live::record::{KindVersion, Reader};
 use crate::live::watch::LiveStore;
 use crate::live::{LiveView, Record};
@@ -29,7 +29,7 @@ use crate::plan::{
     self, Baseline, Desired, Inputs, Inventory, NamespaceState, Other, Owner, Plan, PlanKey, Policy, Project, Run,
     Scope,
 };
-use crate::sync::{apply, execute, repair};
+use crate::sync::{execute, proof, repair};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 16;
@@ -206,36 +206,17 @@ impl View {
         if plan.unproven.is_empty() {
             return Ok(plan);
         }
-        let live = self.live();
-        let wanted: BTreeMap<_, _> =
-            self.subject.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();
-        let asked: Vec<_> = plan
-            .unproven
-            .iter()
-            .filter_map(|key| Some((*wanted.get(key)?, live.records.get(key)?.projection)))
-            .map(|(wanted, held)| {
-                let (cluster, object, hash) = (self.cluster.clone(), wanted.object.clone(), wanted.hash);
-                async move {
-                    let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
-                    (apply::apply(&cluster, &object, &options).await, object, hash, held)
+        for proof in proof::prove(&self.cluster, &self.subject.desired, &self.live(), &plan).await {
+            let key = &proof.object.key;
+            match (proof.baseline, &proof.error) {
+                (None, Some(error)) => return Err(unreachable(&self.cluster, error)),
+                (_, Some(error)) => {
+                    let failure = execute::failure(error, key, Some(&proof.object));
+                    self.refused.insert(key.clone(), failure.message);
                 }
-            })
-            .collect();
-        let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
-        for (answer, object, desired, held) in answers {
-            let baseline = match answer {
-                Ok(done) if done.applied.record.projection == held => {
-                    Baseline::Applied { desired, projection: held.unwrap_or_default() }
-                }
-                Ok(_) => Baseline::Differs { desired },
-                Err(error) if error.is_outage() => return Err(unreachable(&self.cluster, &error)),
-                Err(error) => {
-                    self.refused
-                        .insert(object.key.clone(), execute::failure(&error, &object.key, Some(&object)).message);
-                    Baseline::Differs { desired }
-                }
-            };
-            self.baselines.insert(object.key.clone(), baseline);
+                _ => {}
+            }
+            self.baselines.extend(proof.baseline.map(|baseline| (key.clone(), baseline)));
         }
         Ok(self.plan(run))
     }

@@ -180,7 +180,7 @@ fn defined_kinds(objects: &[Object]) -> HashMap<GroupKind, Scope> {
 }
 
 /// The kind that a CRD defines.
-pub(super) fn defines(object: &Object) -> Option<GroupKind> {
+pub(crate) fn defines(object: &Object) -> Option<GroupKind> {
     if object.key.kind != "CustomResourceDefinition" || object.key.group != "apiextensions.k8s.io" {
         return None;
     }

@@ -10,6 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
+use super::{Desired, Owner};
+use crate::live::LiveView;
 use crate::object::ObjectKey;
 
 const PREFIX: &str = "v1:";
@@ -61,6 +63,18 @@ impl Inventory {
     /// True when this application has applied the object that has this uid.
     pub fn contains(&self, key: &ObjectKey, uid: &str) -> bool {
         self.entries.contains(&entry(key, uid))
+    }
+
+    /// Takes in what is wanted, is tracked as this owner's, and has fields that were applied under our name: who died in
+    /// a sync has applied it and could not say so.
+    pub fn take_stock(&mut self, desired: &Desired, owner: &Owner, live: &LiveView) {
+        for wanted in &desired.objects {
+            let key = &wanted.object.key;
+            let Some(record) = live.records.get(key).filter(|record| !record.is_hook) else { continue };
+            if record.projection.is_some() && owner.owns(record.tracking.as_ref(), key) {
+                self.insert(key, &record.uid);
+            }
+        }
     }
 
     /// Takes note of an apply; a predecessor of the same key is forgotten. True when that changed anything.

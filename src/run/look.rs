@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
 
@@ -19,12 +18,12 @@ use crate::api::argo::application::Refresh;
 use crate::api::argo::{AppProject, Application, Condition, Destination, Source};
 use crate::git::{Commit, RepoUrl};
 use crate::live::LiveView;
-use crate::live::client::{ApplyOptions, Cluster};
+use crate::live::client::Cluster;
 use crate::live::record::KindVersion;
 use crate::live::watch::LiveStore;
-use crate::object::{GroupKind, Object, ObjectKey};
-use crate::plan::{self, Baseline, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run};
-use crate::sync::apply;
+use crate::object::{GroupKind, ObjectKey};
+use crate::plan::{self, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run};
+use crate::sync::proof;
 
 /// What stands in the way of a comparison: a condition, and when to look again although nothing was pushed.
 #[derive(Clone, Debug)]
@@ -63,8 +62,6 @@ impl Trouble {
 const SOON: Duration = Duration::from_secs(5);
 /// How long a look waits for the first full list of a kind that was not watched before.
 const FIRST_LIST: Duration = Duration::from_secs(10);
-/// Dry runs under way at once.
-const DRY_RUNS: usize = 16;
 
 /// What git wants of one application and what the cluster holds of it.
 pub struct Look {
@@ -124,37 +121,14 @@ impl Look {
         let mut live = self.live();
         let mut plan = self.plan(daemon, memory, &live, policy, run);
         if !plan.unproven.is_empty() {
-            self.prove(memory, &live, &plan).await;
+            let proofs = proof::prove(&self.cluster, &self.content.desired, &live, &plan).await;
+            let known = proofs.into_iter().filter_map(|proof| Some((proof.object.key.clone(), proof.baseline?)));
+            memory.baselines.extend(known);
             live = self.live();
             plan = self.plan(daemon, memory, &live, policy, run);
         }
         daemon.metrics.planned(started.elapsed());
         plan
-    }
-
-    /// Takes into the inventory what is wanted, is tracked as this application's, and has fields that were applied under
-    /// our name: a daemon that died in a sync has applied it and could not say so.
-    pub fn take_stock(&self, memory: &mut Memory) {
-        let live = self.live();
-        for wanted in &self.content.desired.objects {
-            let key = &wanted.object.key;
-            let Some(record) = live.records.get(key).filter(|record| !record.is_hook) else { continue };
-            if record.projection.is_some() && self.owner.owns(record.tracking.as_ref(), key) {
-                memory.inventory.insert(key, &record.uid);
-            }
-        }
-    }
-
-    async fn prove(&self, memory: &mut Memory, live: &LiveView, plan: &Plan) {
-        let wanted: BTreeMap<_, _> =
-            self.content.desired.objects.iter().map(|wanted| (&wanted.object.key, wanted)).collect();
-        let mut asked = Vec::new();
-        for key in &plan.unproven {
-            let (Some(wanted), Some(record)) = (wanted.get(key), live.records.get(key)) else { continue };
-            asked.push(proof(self.cluster.clone(), wanted.object.clone(), wanted.hash, record.projection));
-        }
-        let answers: Vec<_> = futures::stream::iter(asked).buffer_unordered(DRY_RUNS).collect().await;
-        memory.baselines.extend(answers.into_iter().filter_map(|(key, baseline)| Some((key, baseline?))));
     }
 
     /// What other applications have to do with this one's objects.
@@ -172,19 +146,6 @@ impl Look {
         }
         others
     }
-}
-
-/// One dry run: whether an apply would change what is live. Nobody knows when the API server does not answer.
-async fn proof(cluster: Cluster, object: Arc<Object>, desired: u64, now: Option<u64>) -> (ObjectKey, Option<Baseline>) {
-    let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
-    let baseline = match apply::apply(&cluster, &object, &options).await {
-        Ok(done) if done.applied.record.projection == now => {
-            Some(Baseline::Applied { desired, projection: now.unwrap_or_default() })
-        }
-        Err(error) if error.is_outage() => None,
-        Ok(_) | Err(_) => Some(Baseline::Differs { desired }),
-    };
-    (object.key.clone(), baseline)
 }
 
 /// Looks at an application: resolves its sources, renders them, stamps the objects, and sees to it that their kinds

@@ -6,16 +6,14 @@
 //! The state is recorded before anything is written to the destination, so that a daemon that dies finds it and goes
 //! on at the wave it names.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::Daemon;
 use super::look::{self, Asked, Look, now};
@@ -23,20 +21,14 @@ use super::memory::Memory;
 use super::queue::{Job, Priority};
 use super::reconcile::{self, Clear, plan_conditions};
 use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult};
-use crate::live::LiveView;
-use crate::object::ObjectKey;
-use crate::plan::{Action, Baseline, Hook, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
+use crate::plan::{Action, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
+use crate::sync::course::{Books, Course, Onlooker, Site};
 use crate::sync::decide::{Start, Trigger};
 use crate::sync::event::Reason;
-use crate::sync::execute::{self, Executed, Manner};
-use crate::sync::machine::{Chore, End, Event, Failure, Next, Operation, Terminator};
+use crate::sync::execute::Manner;
+use crate::sync::machine::{self, Chore, End, Event, Failure, Next, Operation, Terminator};
 use crate::sync::status::{self, Found};
-use crate::telemetry::Outcome;
-
-/// How many objects of one application are written at once; the pace of the cluster bounds all applications together.
-const AT_ONCE: usize = 32;
-/// How long a CRD may take until it is served, before the sync goes on without it.
-const ESTABLISHED: Duration = Duration::from_secs(10);
+use crate::telemetry::{Metrics, Outcome};
 
 /// Carries out an operation; when to look again.
 pub async fn run(
@@ -91,18 +83,13 @@ pub async fn run(
         application,
         memory,
         look: &look,
-        manner,
-        machine,
+        course: Course::new(machine, manner),
         state: &mut state,
         plan: &plan,
         plan_hash,
         is_repeatable: is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal),
         recorded: None,
-        live: LiveView::default(),
-        steps: JoinSet::new(),
-        ended: Vec::new(),
         is_confirmed: false,
-        deadlines: BTreeMap::new(),
         job,
     };
     // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
@@ -228,8 +215,7 @@ struct Sync<'a> {
     application: &'a Arc<Application>,
     memory: &'a mut Memory,
     look: &'a Look,
-    manner: Manner,
-    machine: Operation,
+    course: Course,
     state: &'a mut OperationState,
     plan: &'a Plan,
     plan_hash: crate::plan::PlanHash,
@@ -237,15 +223,8 @@ struct Sync<'a> {
     is_repeatable: bool,
     /// The wave that the Application's status names.
     recorded: Option<(Phase, Wave)>,
-    /// What the machine has been told of the cluster.
-    live: LiveView,
-    steps: JoinSet<(Step, Executed)>,
-    /// Events that wait to be told.
-    ended: Vec<Event>,
     /// A person's approval of guarded prunes was told.
     is_confirmed: bool,
-    /// When waiting for an object gets too long.
-    deadlines: BTreeMap<ObjectKey, Instant>,
     job: &'a Job,
 }
 
@@ -253,133 +232,43 @@ impl Sync<'_> {
     /// To its end; `None` when a shutdown came first, or when nothing can be recorded: what is not on record is not
     /// begun.
     async fn drive(&mut self) -> Option<End> {
-        // What is there now is told before the first step: what goes while that is executed would be missed else, and
-        // waited for in vain.
-        let mut next = match self.machine.start() {
-            Next::Wait(_) => self.tell(),
-            first => {
-                for event in self.news() {
-                    self.machine.on(event);
-                }
-                first
-            }
-        };
+        let mut next = self.course.begin(self.look.live());
         loop {
             match next {
                 Next::Done(end) => {
-                    self.chores(&end).await?;
+                    self.tidy(&end).await?;
                     return Some(end);
                 }
                 Next::Run(_) if self.daemon.shutdown.is_cancelled() => return None,
                 Next::Run(steps) => {
                     self.record(Said::Begins).await?;
-                    self.ended = self.execute(steps).await;
-                    next = self.tell();
+                    let Look { cluster, store, content, .. } = self.look;
+                    let site = Site { cluster, store, desired: &content.desired };
+                    let Memory { inventory, baselines, .. } = &mut *self.memory;
+                    let mut counted = Counted(&self.daemon.metrics);
+                    self.course.execute(steps, site, &mut Books { inventory, baselines }, &mut counted).await;
                 }
                 Next::Wait(_) => {
                     self.record(Said::Waits).await?;
                     self.await_event().await?;
-                    next = self.tell();
                 }
             }
+            next = self.course.tell(self.look.live());
         }
-    }
-
-    /// Tells the machine all that happened; its first answer that is not a wait counts, since what follows one are
-    /// waits for the steps it gave.
-    fn tell(&mut self) -> Next {
-        let mut events = std::mem::take(&mut self.ended);
-        events.extend(self.news());
-        let mut next: Option<Next> = None;
-        for event in events {
-            let answer = self.machine.on(event);
-            if !matches!(next, Some(Next::Run(_) | Next::Done(_))) {
-                next = Some(answer);
-            }
-        }
-        next.unwrap_or_else(|| self.machine.start())
-    }
-
-    /// Runs the steps of one answer, bounded, to their ends.
-    async fn execute(&mut self, steps: Vec<Step>) -> Vec<Event> {
-        for step in steps.iter().filter(|step| matches!(step.action, Action::Hook(_))) {
-            self.deadlines.insert(step.key.clone(), Instant::now() + Hook::LIMIT);
-        }
-        let mut waiting = steps.into_iter();
-        let mut tasks = HashMap::new();
-        let mut events = Vec::new();
-        loop {
-            while self.steps.len() < AT_ONCE
-                && let Some(step) = waiting.next()
-            {
-                let (cluster, manner) = (self.look.cluster.clone(), self.manner.clone());
-                let metrics = self.daemon.metrics.clone();
-                let key = step.key.clone();
-                let task = self.steps.spawn(async move {
-                    let started = Instant::now();
-                    let executed = execute::execute(&cluster, &step, &manner).await;
-                    metrics.applied(Outcome::from(&executed.result), started.elapsed());
-                    (step, executed)
-                });
-                tasks.insert(task.id(), key);
-            }
-            match self.steps.join_next().await {
-                Some(Ok((step, executed))) => events.push(self.finished(&step, executed)),
-                Some(Err(error)) => {
-                    error!(application = self.application.name(), %error, "Internal error in a step");
-                    let failure = Failure { message: "internal error, see the log".into(), is_transient: false };
-                    events.extend(tasks.remove(&error.id()).map(|key| Event::Finished { key, result: Err(failure) }));
-                }
-                None => return events,
-            }
-        }
-    }
-
-    fn finished(&mut self, step: &Step, executed: Executed) -> Event {
-        let Executed { result, record } = executed;
-        if let (Some(record), Some(object)) = (record, step.action.object()) {
-            if !step.action.is_hook() {
-                self.memory.inventory.insert(&step.key, &record.uid);
-                if let Some(projection) = record.projection {
-                    let desired = self.desired_hash(&step.key).unwrap_or_else(|| object.content_hash());
-                    self.memory.baselines.insert(step.key.clone(), Baseline::Applied { desired, projection });
-                }
-            }
-            if step.key.kind == "CustomResourceDefinition" {
-                self.deadlines.insert(step.key.clone(), Instant::now() + ESTABLISHED);
-            }
-            self.look.store.written(record);
-        }
-        if let (Action::Prune(_), Ok(_), false) = (&step.action, &result, self.manner.dry_run) {
-            self.memory.inventory.remove(&step.key);
-            self.memory.baselines.remove(&step.key);
-        }
-        Event::Finished { key: step.key.clone(), result }
-    }
-
-    fn desired_hash(&self, key: &ObjectKey) -> Option<u64> {
-        self.look.content.desired.objects.iter().find(|wanted| wanted.object.key == *key).map(|wanted| wanted.hash)
     }
 
     /// Waits until something happened that the machine may care about.
     async fn await_event(&mut self) -> Option<()> {
-        let deadline = self.deadlines.values().min().copied();
         let far = Instant::now() + Duration::from_secs(3600);
         tokio::select! {
             () = self.job.pushed() => {}
             () = self.daemon.shutdown.cancelled() => return None,
-            () = sleep_until(deadline.unwrap_or(far)) => {}
+            () = sleep_until(self.course.deadline().unwrap_or(far)) => {}
         }
         self.job.resume().await;
-        let now = Instant::now();
-        let due: Vec<ObjectKey> =
-            self.deadlines.iter().filter(|(_, at)| **at <= now).map(|(key, _)| key.clone()).collect();
-        for key in due {
-            self.deadlines.remove(&key);
-            self.ended.push(Event::Overdue(key));
-        }
+        self.course.pass_deadlines();
         if let Some(event) = self.word().await {
-            self.ended.push(event);
+            self.course.heed(event);
         }
         Some(())
     }
@@ -409,49 +298,32 @@ impl Sync<'_> {
         None
     }
 
-    /// What the live view has seen since the machine was told last.
-    fn news(&mut self) -> Vec<Event> {
-        let live = self.look.live();
-        let mut events = Vec::new();
-        for (key, record) in &live.records {
-            if self.live.records.get(key).is_none_or(|told| !Arc::ptr_eq(told, record)) {
-                events.push(Event::Seen(record.clone()));
-            }
-        }
-        for (key, told) in &self.live.records {
-            if live.records.get(key).is_none_or(|record| record.uid != told.uid) {
-                events.push(Event::Gone { key: key.clone(), uid: told.uid.clone() });
-            }
-        }
-        self.live = live;
-        events
-    }
-
     /// Writes where the sync stands, when that is another wave than the one on record.
     async fn record(&mut self, said: Said) -> Option<()> {
-        let at = self.machine.at();
-        let is_new_wave = at != self.recorded || self.recorded.is_none();
-        let message = self.machine.message().to_owned();
-        if !is_new_wave && self.state.message == message {
-            return Some(());
-        }
-        // What can simply be done again needs no record before: who finds half of it done does the other half.
-        if self.is_repeatable && said == Said::Begins {
-            return Some(());
-        }
-        // A wave's requests are not worth a record each; what it waits for is.
-        if !is_new_wave && message.starts_with("waiting for the API server") {
-            return Some(());
+        let machine = self.course.machine();
+        let at = machine.at();
+        let is_new_wave = at != self.recorded;
+        match said {
+            // What can simply be done again needs no record before: who finds half of it done does the other half.
+            Said::Begins if self.is_repeatable || !is_new_wave => return Some(()),
+            Said::Waits if !is_new_wave && self.state.message == machine.message() => return Some(()),
+            Said::Begins | Said::Waits => {}
         }
         self.recorded = at;
-        self.state.message = message;
-        if let Some(result) = &mut self.state.sync_result {
-            result.resources = self.machine.results().to_vec();
-        }
-        if let Some(at) = at.filter(|_| !self.manner.dry_run) {
+        self.say();
+        if let Some(at) = at.filter(|_| !self.course.manner().dry_run) {
             self.memory.progress = Some(Progress { plan: self.plan_hash, at, is_over: false }.to_string());
         }
         self.write(said).await
+    }
+
+    /// Takes over the machine's words.
+    fn say(&mut self) {
+        let machine = self.course.machine();
+        self.state.message = machine.message().to_owned();
+        if let Some(result) = &mut self.state.sync_result {
+            result.resources = machine.results().to_vec();
+        }
     }
 
     /// Writes the state and the progress; where it waits also how the objects stand, for whoever looks meanwhile.
@@ -468,39 +340,30 @@ impl Sync<'_> {
     }
 
     /// What is left to do for hooks.
-    async fn chores(&mut self, end: &End) -> Option<()> {
-        self.state.message = self.machine.message().to_owned();
-        if let Some(result) = &mut self.state.sync_result {
-            result.resources = self.machine.results().to_vec();
-        }
-        if self.manner.dry_run {
-            return Some(());
-        }
-        let chores = self.machine.chores();
-        if *end == End::Succeeded && chores.iter().any(|chore| matches!(chore, Chore::Delete(_))) {
+    async fn tidy(&mut self, end: &End) -> Option<()> {
+        self.say();
+        let deletes = self.course.machine().chores().iter().any(|chore| matches!(chore, Chore::Delete(_)));
+        if *end == End::Succeeded && deletes && !self.course.manner().dry_run {
             self.memory.progress = Some(Progress { plan: self.plan_hash, at: AFTER_ALL, is_over: true }.to_string());
             self.write(Said::Begins).await?;
         }
-        for chore in chores {
-            let (hook, deletes) = match &chore {
-                Chore::Delete(hook) => (hook, true),
-                Chore::Release(hook) => (hook, false),
-            };
-            let object = &hook.object;
-            let cluster = &self.look.cluster;
-            let done = match cluster.find(&object.key, &object.version).await {
-                Ok(Some(live)) if deletes => {
-                    execute::delete_hook(cluster, &object.key, &object.version, &live).await.map(drop)
-                }
-                Ok(Some(live)) => execute::release_hook(cluster, &object.key, &object.version, &live).await,
-                Ok(None) => Ok(()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = done {
-                warn!(application = self.application.name(), hook = %object.key, %error, "Hook not cleaned up");
-            }
+        for (hook, error) in self.course.tidy(&self.look.cluster).await {
+            warn!(application = self.application.name(), %hook, %error, "Hook not cleaned up");
         }
         Some(())
+    }
+}
+
+/// Counts what is applied.
+struct Counted<'a>(&'a Metrics);
+
+impl Onlooker for Counted<'_> {
+    fn begins(&mut self, _: &Step) {}
+
+    fn is_under_way(&mut self) {}
+
+    fn ended(&mut self, _: &Step, result: &Result<machine::Outcome, Failure>, took: Duration) {
+        self.0.applied(Outcome::from(result), took);
     }
 }
 

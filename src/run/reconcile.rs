@@ -67,7 +67,7 @@ impl Reconciliation<'_> {
         };
         let policy = self.automated_policy();
         let run = idle_run(&look);
-        look.take_stock(self.memory);
+        self.memory.inventory.take_stock(&look.content.desired, &look.owner, &look.live());
         let plan = look.proved_plan(self.daemon, self.memory, &policy, &run).await;
         let revisions = look.revisions();
         let decision = self.decide(&plan, &revisions);
