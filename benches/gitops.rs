@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 #[path = "../tests/harness/mod.rs"]
 mod harness;
 
+use harness::manifests::application;
 use harness::{Cluster, Daemon, DaemonOptions, Repo};
 
 const APPS: usize = 100;
@@ -236,16 +237,7 @@ impl Bench {
     }
 
     fn application(&self, name: &str) -> Object {
-        object(&json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
-            "metadata": {"name": name, "namespace": CONTROL},
-            "spec": {
-                "project": "default",
-                "source": {"repoURL": self.repo.url(), "path": format!("apps/{name}"), "targetRevision": "main"},
-                "destination": {"name": "in-cluster", "namespace": TARGET},
-                "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
-            },
-        }))
+        object(&application(CONTROL, name, &self.repo.url(), &format!("apps/{name}"), TARGET))
     }
 
     fn commit(&self, files: &[(String, String)]) {

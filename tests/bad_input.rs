@@ -6,24 +6,22 @@
 mod harness;
 
 #[path = "git/server.rs"]
-#[allow(dead_code, clippy::unwrap_used, reason = "shared with tests/git.rs")]
+#[allow(dead_code, clippy::unwrap_used, reason = "shared with tests/git")]
 mod server;
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use harness::manifests::{SETTINGS, settings};
 use harness::{SOON, World, eventually};
 use serde_json::{Value, json};
 use server::{Fault, GitServer};
 
-const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {greeting: hello}\n";
-const OTHER: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {greeting: hello}\n";
-
 /// What all tests begin with: two ConfigMaps that are synced.
 async fn synced_world(name: &str) -> World {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/other.yaml", OTHER)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/other.yaml", &settings("other"))]);
     world.application(name, "app", &json!({})).await;
     world.synced(name, &head).await;
     world
@@ -93,7 +91,7 @@ async fn a_repository_that_is_not_there_is_named() {
     })
     .await;
     point_to(&world, "lost", &world.repo.url(), "main").await;
-    let head = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "again"))]);
+    let head = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "again"))]);
     world.synced("lost", &head).await;
 }
 
@@ -102,7 +100,7 @@ async fn an_empty_repository_prunes_nothing() {
     let world = World::new().await;
     world.application("empty", "app", &json!({})).await;
     world.complains("empty", "ComparisonError", "is empty").await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/other.yaml", OTHER)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/other.yaml", &settings("other"))]);
     world.synced("empty", &head).await;
     let before = identities(&world).await;
 
@@ -118,7 +116,7 @@ async fn an_empty_repository_prunes_nothing() {
         .await;
     untouched(&world, &before).await;
     world.repo.git(&["push", "--quiet", "origin", "main"]);
-    let head = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "again"))]);
+    let head = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "again"))]);
     world.synced("empty", &head).await;
 }
 
@@ -137,9 +135,9 @@ async fn branches_come_and_go() {
     world.until("branches", "in sync again", |s| s["sync"]["status"] == "Synced" && s["conditions"].is_null()).await;
     untouched(&world, &before).await;
 
-    world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "one"))]);
+    world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "one"))]);
     world.field("configmap/settings", "{.data.greeting}", "one").await;
-    let head = world.repo.force_push("main", &[("app/config.yaml", &CONFIG.replace("hello", "two"))]);
+    let head = world.repo.force_push("main", &[("app/config.yaml", &SETTINGS.replace("hello", "two"))]);
     world.synced("branches", &head).await;
     world.field("configmap/settings", "{.data.greeting}", "two").await;
 }
@@ -149,10 +147,10 @@ async fn a_git_server_that_talks_nonsense_prunes_nothing() {
     let world = World::new().await;
     let server = GitServer::start(world.repo.bare().parent().unwrap()).await;
     let url = server.url("origin.git");
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/other.yaml", OTHER)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/other.yaml", &settings("other"))]);
     world.application("served", "app", &json!({"source": {"repoURL": url}})).await;
     world.synced("served", &head).await;
-    let greeting = |n: usize| CONFIG.replace("hello", &format!("hello {n}"));
+    let greeting = |n: usize| SETTINGS.replace("hello", &format!("hello {n}"));
     let cases = [
         (Fault::LoginPage, "does not answer as a git server: the content is `text/html"),
         (Fault::EmptyAnswer, ""),
@@ -193,7 +191,7 @@ async fn a_damaged_mirror_is_fetched_anew() {
     spoil(&mirrors, &mut damaged);
     assert!(damaged > 0, "there are files to damage in {}", mirrors.display());
     world.daemon.restart().await;
-    let head = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "again"))]);
+    let head = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "again"))]);
     world.synced("mirror", &head).await;
     world.field("configmap/settings", "{.data.greeting}", "again").await;
 }
@@ -237,7 +235,7 @@ async fn refuses(name: &str, cases: &[Case<'_>]) {
         untouched(&world, &before).await;
         world.repo.git(&["revert", "--no-edit", "HEAD"]);
     }
-    let head = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "again"))]);
+    let head = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "again"))]);
     let status = world.synced(name, &head).await;
     assert_eq!(status["conditions"], Value::Null);
 }
@@ -274,20 +272,16 @@ async fn plain_manifests_that_are_wrong_are_named_by_their_place() {
             expected: &["app/config.yaml:", "invalid YAML"],
         },
         Case {
-            make: &|root| write(root, "app/config.yaml", &CONFIG.replace("data:", "data: {a: b}\ndata:")),
+            make: &|root| write(root, "app/config.yaml", &SETTINGS.replace("data:", "data: {a: b}\ndata:")),
             expected: &["app/config.yaml:5", "the key `data` is already defined at line 4"],
         },
         Case {
-            make: &|root| write(root, "app/more.yaml", OTHER),
+            make: &|root| write(root, "app/more.yaml", &settings("other")),
             expected: &["app/more.yaml:1", "app/other.yaml:1", "two objects with the identity `ConfigMap/other`"],
         },
         Case {
             make: &|root| {
-                write(
-                    root,
-                    "app/more.yaml",
-                    &format!("{}---\nkind: ConfigMap\nmetadata: {{name: a}}\n", OTHER.replace("other", "b")),
-                )
+                write(root, "app/more.yaml", &format!("{}---\nkind: ConfigMap\nmetadata: {{name: a}}\n", settings("b")))
             },
             expected: &["app/more.yaml:", "apiVersion"],
         },
@@ -296,7 +290,7 @@ async fn plain_manifests_that_are_wrong_are_named_by_their_place() {
             expected: &["app/more.yaml:", "values when its aliases are expanded"],
         },
         Case {
-            make: &|root| write(root, "app/more.yaml", &format!("{CONFIG}#{}", "x".repeat(16 << 20))),
+            make: &|root| write(root, "app/more.yaml", &format!("{SETTINGS}#{}", "x".repeat(16 << 20))),
             expected: &["app/more.yaml", "bytes, more than the limit of"],
         },
         Case {
@@ -317,7 +311,7 @@ async fn kustomizations_that_are_wrong_are_named_by_their_place() {
     let escape = kustomization("resources:\n- config.yaml\n- ../../../elsewhere\n");
     let twice = |root: &Path| {
         write(root, "app/kustomization.yaml", "resources:\n- config.yaml\n- more.yaml\n");
-        write(root, "app/more.yaml", CONFIG);
+        write(root, "app/more.yaml", SETTINGS);
     };
     let cycle = |root: &Path| {
         write(root, "app/kustomization.yaml", &format!("{good}- ../base\n"));

@@ -5,12 +5,11 @@
 mod harness;
 
 use base64::Engine as _;
+use harness::manifests::SETTINGS;
 use harness::{A_WHILE, Cluster, Namespace, SOON, World, eventually};
 use leeboard::sandbox::Options;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-
-const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {greeting: hello}\n";
 
 /// The other cluster of this test binary.
 async fn second() -> &'static Cluster {
@@ -70,7 +69,7 @@ async fn an_application_goes_to_another_cluster_by_name() {
     let (world, second) = tokio::join!(World::new(), second());
     let there = second.namespace("there").await;
     let destination = |cluster: &str| json!({"destination": {"name": cluster, "namespace": there.name()}});
-    let first = world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    let first = world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
 
     world.application("remote", "app", &destination("second")).await;
     world.complains("remote", "InvalidSpecError", "destination cluster `second` is not known").await;
@@ -87,7 +86,7 @@ async fn an_application_goes_to_another_cluster_by_name() {
     let patch = r#"{"data":{"greeting":"boo"}}"#;
     there.kubectl(["patch", "configmap", "settings", "--type=merge", "-p", patch]).await.unwrap();
     greeting(&there, "hello", &world).await;
-    let pushed = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "good day"))]);
+    let pushed = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "good day"))]);
     greeting(&there, "good day", &world).await;
     world.synced("remote", &pushed).await;
 
@@ -107,7 +106,7 @@ async fn an_application_goes_to_another_cluster_by_name() {
 #[tokio::test]
 async fn what_a_secret_cannot_mean_is_said() {
     let (world, second) = tokio::join!(World::new(), second());
-    world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
     let server = second.control_plane().server_url();
     world.application("remote", "app", &json!({"destination": {"name": null, "server": server}})).await;
     describe(&world, second, &json!({"execProviderConfig": {"command": "/bin/true"}})).await;
@@ -129,7 +128,7 @@ async fn the_same_object_on_two_clusters_is_two_objects() {
     let there = second.existing_namespace(world.shop.name());
     second.kubectl(["create", "namespace", there.name()]).await.unwrap();
     describe(&world, second, &access(second, &token(second).await)).await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
     world.application("here", "app", &json!({})).await;
     let destination = json!({"name": null, "server": second.control_plane().server_url()});
     world.application("there", "app", &json!({"destination": destination})).await;
@@ -158,7 +157,7 @@ async fn a_project_may_call_a_cluster_by_either_name() {
     let server = second.control_plane().server_url();
     world.control.apply(&project("by-server", json!({"server": server, "namespace": there.name()}))).await;
     world.control.apply(&project("elsewhere", json!({"name": "third", "namespace": "*"}))).await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
     let spec =
         |project: &str| json!({"project": project, "destination": {"name": "second", "namespace": there.name()}});
     world.application("denied", "app", &spec("elsewhere")).await;
@@ -173,7 +172,7 @@ async fn an_environment_leads_to_another_cluster() {
     let (world, second) = tokio::join!(World::new(), second());
     let there = second.namespace("there").await;
     describe(&world, second, &access(second, &token(second).await)).await;
-    let head = world.repo.commit("env/far", &[("clusters/far/settings/config.yaml", CONFIG)]);
+    let head = world.repo.commit("env/far", &[("clusters/far/settings/config.yaml", SETTINGS)]);
     let environment = json!({
         "apiVersion": "leeboard.dev/v1alpha1",
         "kind": "Environment",

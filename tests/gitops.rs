@@ -4,45 +4,15 @@
 
 mod harness;
 
+use harness::manifests::{SETTINGS, deployment, job, settings};
 use harness::{A_WHILE, SOON, World, eventually};
 use serde_json::json;
-
-const CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {greeting: hello}\n";
-
-fn deployment(name: &str, annotations: &str, template_annotations: &str) -> String {
-    format!(
-        "apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: {name}, annotations: {{{annotations}}}}}
-spec:
-  replicas: 2
-  progressDeadlineSeconds: 600
-  selector: {{matchLabels: {{app: {name}}}}}
-  template:
-    metadata: {{labels: {{app: {name}}}, annotations: {{{template_annotations}}}}}
-    spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: \"registry.example/{name}:1\"}}]}}
-"
-    )
-}
-
-fn job(name: &str, annotations: &str, template_annotations: &str) -> String {
-    format!(
-        "apiVersion: batch/v1
-kind: Job
-metadata: {{name: {name}, annotations: {{{annotations}}}}}
-spec:
-  backoffLimit: 0
-  template:
-    metadata: {{annotations: {{{template_annotations}}}}}
-    spec: {{restartPolicy: Never, terminationGracePeriodSeconds: 0, containers: [{{name: main, image: \"registry.example/{name}:1\"}}]}}
-"
-    )
-}
 
 #[tokio::test]
 async fn a_push_changes_the_cluster() {
     let world = World::new().await;
-    let first = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/web.yaml", &deployment("web", "", ""))]);
+    let first =
+        world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/web.yaml", &deployment("web", "", ""))]);
     world.application("web", "app", &json!({})).await;
     let status = world.synced("web", &first).await;
     assert_eq!(status["sourceType"], "Directory");
@@ -52,7 +22,7 @@ async fn a_push_changes_the_cluster() {
     assert_eq!(resources.len(), 2, "{resources:?}");
     assert!(resources.iter().all(|resource| resource["status"] == "Synced"), "{resources:?}");
 
-    let second = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "good day"))]);
+    let second = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "good day"))]);
     world.field("configmap/settings", "{.data.greeting}", "good day").await;
     let status = world.synced("web", &second).await;
     assert_eq!(status["history"][1]["revision"], second.as_str());
@@ -71,7 +41,7 @@ async fn an_environment_becomes_an_application_of_applications() {
             ("apps/web/base/web.yaml", &deployment("web", "", "")),
             ("apps/web/overlays/dev/kustomization.yaml", overlay),
             ("clusters/dev/web/kustomization.yaml", "resources: [../../../apps/web/overlays/dev]\n"),
-            ("clusters/dev/plain/config.yaml", CONFIG),
+            ("clusters/dev/plain/config.yaml", SETTINGS),
         ],
     );
     world.environment().await;
@@ -118,9 +88,9 @@ async fn hooks_and_waves_go_in_order() {
 #[tokio::test]
 async fn what_git_drops_is_pruned_and_nothing_else() {
     let world = World::new().await;
-    let other = CONFIG.replace("settings", "extra");
-    world.shop.apply(&CONFIG.replace("settings", "not-ours")).await;
-    let first = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/extra.yaml", &other)]);
+    let other = settings("extra");
+    world.shop.apply(&settings("not-ours")).await;
+    let first = world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/extra.yaml", &other)]);
     world.application("pruned", "app", &json!({})).await;
     world.synced("pruned", &first).await;
     let second = world.repo.remove("main", &["app/extra.yaml"]);
@@ -133,7 +103,8 @@ async fn what_git_drops_is_pruned_and_nothing_else() {
 #[tokio::test]
 async fn drift_is_repaired() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/web.yaml", &deployment("web", "", ""))]);
+    let head =
+        world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/web.yaml", &deployment("web", "", ""))]);
     world.application("healed", "app", &json!({})).await;
     world.synced("healed", &head).await;
 
@@ -160,7 +131,7 @@ async fn drift_is_repaired() {
 #[tokio::test]
 async fn without_automation_drift_is_reported_and_a_person_syncs() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
     world.application("manual", "app", &json!({"syncPolicy": null})).await;
     world
         .until("manual", "out of sync", |status| {
@@ -177,9 +148,7 @@ async fn without_automation_drift_is_reported_and_a_person_syncs() {
 #[tokio::test]
 async fn a_broken_push_leaves_the_last_good_state() {
     let world = World::new().await;
-    let good = world
-        .repo
-        .commit("main", &[("app/config.yaml", CONFIG), ("app/other.yaml", &CONFIG.replace("settings", "other"))]);
+    let good = world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/other.yaml", &settings("other"))]);
     world.application("broken", "app", &json!({})).await;
     world.synced("broken", &good).await;
 
@@ -189,7 +158,7 @@ async fn a_broken_push_leaves_the_last_good_state() {
     world.there("configmap/settings").await;
     world.there("configmap/other").await;
 
-    let repaired = world.repo.commit("main", &[("app/config.yaml", &CONFIG.replace("hello", "again"))]);
+    let repaired = world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", "again"))]);
     let status = world.synced("broken", &repaired).await;
     assert_eq!(status["conditions"], serde_json::Value::Null);
 }
@@ -198,7 +167,7 @@ async fn a_broken_push_leaves_the_last_good_state() {
 async fn a_newer_commit_gets_in_while_a_sync_waits() {
     let world = World::new().await;
     let stuck = job("migrate", "argocd.argoproj.io/hook: PreSync", "leeboard.test/outcome: stuck");
-    world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/migrate.yaml", &stuck)]);
+    world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/migrate.yaml", &stuck)]);
     world.application("superseded", "app", &json!({})).await;
     world
         .until("superseded", "waiting for its hook", |status| {
@@ -248,7 +217,7 @@ async fn a_project_keeps_its_teams_within_bounds() {
     });
     world.cluster.apply(&project.to_string(), [""; 0]).await;
     let role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reach}\nrules: []\n";
-    world.repo.commit("main", &[("app/config.yaml", CONFIG), ("app/role.yaml", role)]);
+    world.repo.commit("main", &[("app/config.yaml", SETTINGS), ("app/role.yaml", role)]);
     world.application("bounded", "app", &json!({"project": "payments"})).await;
     let refused = |text: &'static str| {
         move |status: &serde_json::Value| {
@@ -263,7 +232,7 @@ async fn a_project_keeps_its_teams_within_bounds() {
     world.repo.commit("main", &[("app/role.yaml", secret)]);
     world.until("bounded", "refused", refused("Secret is not permitted in project payments")).await;
 
-    let far = format!("{}\n", CONFIG.replace("name: settings", "name: settings, namespace: kube-system"));
+    let far = format!("{}\n", SETTINGS.replace("name: settings", "name: settings, namespace: kube-system"));
     world.repo.commit("main", &[("app/role.yaml", &far)]);
     world.until("bounded", "refused", refused("namespace kube-system is not permitted in project 'payments'")).await;
 
@@ -274,7 +243,7 @@ async fn a_project_keeps_its_teams_within_bounds() {
 #[tokio::test]
 async fn what_an_application_deployed_goes_with_it_when_it_says_so() {
     let world = World::new().await;
-    let head = world.repo.commit("main", &[("app/config.yaml", CONFIG)]);
+    let head = world.repo.commit("main", &[("app/config.yaml", SETTINGS)]);
     world.application("kept", "app", &json!({})).await;
     world.synced("kept", &head).await;
     world.control.kubectl(["delete", "application.argoproj.io", "kept"]).await.unwrap();

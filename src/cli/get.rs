@@ -3,7 +3,6 @@
 pub(super) mod row;
 mod tree;
 
-use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -11,11 +10,14 @@ use serde_json::{Value, json};
 
 use self::row::Row;
 use super::cluster::{Target, wait_for};
+use super::nearest::nearest;
+use super::subject::told;
 use super::terminal::{Table, Terminal};
 use super::{Exit, Failure, tree as local};
 use crate::api::argo::Application;
 use crate::api::leeboard::Environment;
 use crate::api::{self, ARGO_GROUP, LEEBOARD_GROUP, VERSION};
+use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, ListOptions};
 use crate::object::GroupKind;
 
@@ -60,7 +62,7 @@ impl Get {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let mut view = wait_for("the API server", terminal, self.read())??;
         if let Some(name) = &self.name {
-            view = view.of(name).ok_or_else(|| anyhow!("there is no environment and no application `{name}`"))?;
+            view = view.of(name).map_err(told)?;
         }
         let text = match self.output {
             Some(Output::Json) => format!("{}\n", view.to_value()),
@@ -105,20 +107,32 @@ async fn list<T: DeserializeOwned>(
 }
 
 impl View {
-    /// What has this name, with all that hangs on it.
-    fn of(self, name: &str) -> Option<View> {
-        let environments: Vec<Environment> = self.environments.into_iter().filter(|e| e.name() == name).collect();
+    /// What has this name, with all that hangs on it; when nothing has, the error says which name was meant.
+    fn of(self, name: &str) -> Result<View, Diagnostic> {
         let is_wanted = |application: &Application| application.name() == name;
-        if environments.is_empty() && !self.applications.iter().any(is_wanted) {
-            return None;
+        if !self.environments.iter().any(|e| e.name() == name) && !self.applications.iter().any(is_wanted) {
+            return Err(self.knows_no(name));
         }
+        let environments = self.environments.into_iter().filter(|e| e.name() == name).collect();
         // Its children are looked up among all; the table shows the one alone.
         let mut applications = self.applications;
         applications.sort_by_key(|application| !is_wanted(application));
         let wanted = applications.iter().filter(|application| is_wanted(application)).count();
         let below = tree::below(&applications[..wanted], &applications);
         let applications = applications.into_iter().enumerate().filter(|(at, _)| below.contains(at));
-        Some(View { environments, applications: applications.map(|(_, a)| a).collect(), now: self.now })
+        Ok(View { environments, applications: applications.map(|(_, a)| a).collect(), now: self.now })
+    }
+
+    fn knows_no(&self, name: &str) -> Diagnostic {
+        let environments = self.environments.iter().map(Environment::name);
+        let known: Vec<&str> = environments.chain(self.applications.iter().map(Application::name)).collect();
+        let mut problem = Diagnostic::new(format!("there is no environment and no application `{name}`"));
+        problem.hint = Some(match nearest(name, known.iter().copied()) {
+            Some(near) => format!("Did you mean `{near}`?"),
+            None if known.is_empty() => "There are none at all.".into(),
+            None => "`leeboard get` lists them all.".into(),
+        });
+        problem
     }
 
     /// The applications that no other one holds.

@@ -1,4 +1,4 @@
-//! What tests against real parts stand on: a control plane, repositories, the daemon.
+//! What tests against real parts stand on: a control plane, repositories, what is in them, the daemon.
 //!
 //! One control plane per test binary, one fresh namespace (or more) per test, repositories that real git writes, and
 //! the real binary as a child. Nothing sleeps for a fixed time: [`eventually`] polls, and says what it last saw. Nothing
@@ -9,10 +9,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by a panic")]
 #![allow(clippy::needless_pass_by_value, reason = "a callback takes what it is given")]
 
+mod authority;
 mod cluster;
 mod daemon;
+pub mod manifests;
 mod proxy;
 mod repo;
+mod webhook;
 mod world;
 
 use std::fmt::Display;
@@ -23,6 +26,7 @@ pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions, leeboard};
 pub use proxy::{Answer, Proxy, Seen};
 pub use repo::Repo;
+pub use webhook::{Verdict, Webhook};
 pub use world::{A_WHILE, World, established, install_crds};
 
 /// Long enough for a busy machine; a test that waits this long has failed.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Cluster, Daemon, DaemonOptions, Namespace, Repo, SOON, eventually};
+use super::{Cluster, Daemon, DaemonOptions, Namespace, Repo, SOON, eventually, manifests};
 
 /// A repository, a daemon with a control-plane namespace of its own, and a namespace for what it deploys.
 pub struct World {
@@ -35,19 +35,15 @@ impl World {
     /// Makes an Application of `path` on `main`, automated with prune and self-heal; `spec` is merged into its spec,
     /// where null removes.
     pub async fn application(&self, name: &str, path: &str, spec: &Value) {
-        let mut application = json!({
-            "apiVersion": "argoproj.io/v1alpha1",
-            "kind": "Application",
-            "metadata": {"name": name, "namespace": self.control.name()},
-            "spec": {
-                "project": "default",
-                "source": {"repoURL": self.repo.url(), "path": path, "targetRevision": "main"},
-                "destination": {"name": "in-cluster", "namespace": self.shop.name()},
-                "syncPolicy": {"automated": {"prune": true, "selfHeal": true}},
-            },
-        });
+        self.cluster.apply(&self.manifest(name, path, spec).to_string(), [""; 0]).await;
+    }
+
+    /// The same, not made yet.
+    pub fn manifest(&self, name: &str, path: &str, spec: &Value) -> Value {
+        let url = self.repo.url();
+        let mut application = manifests::application(self.control.name(), name, &url, path, self.shop.name());
         merge(&mut application["spec"], spec);
-        self.cluster.apply(&application.to_string(), [""; 0]).await;
+        application
     }
 
     /// Makes the Environment `dev` of `clusters/dev` on the branch `env/dev`.

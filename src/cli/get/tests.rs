@@ -104,7 +104,7 @@ fn the_tree_folds_what_is_healthy_and_ends_where_it_comes_round() {
 #[test]
 fn one_name_brings_what_hangs_on_it() {
     let names = |name: &str| {
-        let found = view().of(name)?;
+        let found = view().of(name).ok()?;
         Some(found.applications.iter().map(|application| application.name().to_owned()).collect::<Vec<_>>())
     };
     assert_eq!(names("worker"), Some(vec!["worker".to_owned()]));
@@ -124,4 +124,21 @@ fn programs_read_exact_values() {
         })
     );
     assert_eq!(value["applications"][2]["resources"][0]["name"], "worker");
+}
+
+#[test]
+fn a_wrong_name_is_told_with_the_nearest_one() {
+    let nothing = || View { environments: Vec::new(), applications: Vec::new(), now: view().now };
+    let cases = [
+        // what is there, the name, the hint
+        (view(), "dve", "Did you mean `dev`?"),
+        (view(), "wokrer", "Did you mean `worker`?"),
+        (view(), "monitoring", "`leeboard get` lists them all."),
+        (nothing(), "dev", "There are none at all."),
+    ];
+    for (view, name, expected) in cases {
+        let Err(problem) = view.of(name) else { panic!("{name} is there") };
+        assert_eq!(problem.title, format!("there is no environment and no application `{name}`"));
+        assert_eq!(problem.hint.as_deref(), Some(expected), "{name}");
+    }
 }
