@@ -34,20 +34,10 @@ fn projected(body: &Value) -> Option<u64> {
 }
 
 fn of_text(text: &str) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        metadata: Metadata<'a>,
-    }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Metadata<'a> {
-        #[serde(borrow)]
-        managed_fields: Vec<ManagedFields<'a>>,
-    }
-    let envelope: Envelope<'_> = serde_json::from_str(text).unwrap();
-    let ownership = Ownership::of(&envelope.metadata.managed_fields, US)?;
-    Some(ownership.project(&mut serde_json::Deserializer::from_str(text)).unwrap())
+    let body: Value = serde_json::from_str(text).unwrap();
+    let managed = body["metadata"]["managedFields"].to_string();
+    let entries: Vec<ManagedFields<'_>> = serde_json::from_str(&managed).unwrap();
+    Some(Ownership::of(&entries, US)?.project(&mut serde_json::Deserializer::from_str(text)).unwrap())
 }
 
 fn reversed(value: &Value) -> Value {
