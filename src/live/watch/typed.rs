@@ -10,14 +10,13 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::follow::{Sink, Target, follow};
+use super::follow::{Shown, Sink, Target, follow};
 use crate::live::client::{Cluster, Error, api_version};
 use crate::live::record::KindVersion;
 use crate::object::ObjectKey;
@@ -158,34 +157,7 @@ struct Texts {
     listing: bool,
 }
 
-#[derive(Deserialize)]
-struct Identity {
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    name: SmolStr,
-    #[serde(default)]
-    namespace: Option<SmolStr>,
-    #[serde(default)]
-    resource_version: SmolStr,
-}
-
 impl Texts {
-    fn identity(&self, text: &str) -> Option<(ObjectKey, SmolStr)> {
-        let Identity { metadata } = serde_json::from_str(text).ok()?;
-        let kind = &self.shared.kind.kind;
-        let key = ObjectKey {
-            group: kind.group.clone(),
-            kind: kind.kind.clone(),
-            namespace: metadata.namespace,
-            name: metadata.name,
-        };
-        Some((key, metadata.resource_version))
-    }
-
     fn update(&self, update: impl FnOnce(&mut State)) {
         update(&mut self.shared.state.lock());
         self.shared.notify.notify_one();
@@ -214,24 +186,25 @@ impl Sink for Texts {
         self.listing = true;
     }
 
-    fn seen(&mut self, text: &str) {
-        let Some((key, version)) = self.identity(text) else { return };
+    fn seen(&mut self, object: &Shown<'_>) {
+        let key = object.key(&self.shared.kind.kind);
         if self.listing {
             self.listed.insert(key.clone());
         }
-        if self.shared.state.lock().items.get(&key).is_some_and(|held| held.version == version) {
+        if self.shared.state.lock().items.get(&key).is_some_and(|held| held.version == object.version()) {
             return;
         }
         // What can't be taken apart is held as it came: whoever asks for it is told why.
-        let text = whole(text, &self.shared.kind).map_or_else(|_| text.into(), Arc::from);
+        let text = whole(object.text, &self.shared.kind).map_or_else(|_| object.text.into(), Arc::from);
+        let version = object.version().into();
         self.update(|state| {
             state.items.insert(key.clone(), Held { version, text });
             state.changed.insert(key);
         });
     }
 
-    fn removed(&mut self, text: &str) {
-        let Some((key, _)) = self.identity(text) else { return };
+    fn removed(&mut self, object: &Shown<'_>) {
+        let key = object.key(&self.shared.kind.kind);
         self.listed.remove(&key);
         self.update(|state| {
             state.items.remove(&key);
