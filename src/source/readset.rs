@@ -75,28 +75,16 @@ impl ReadSet {
     ///
     /// An error counts as a change: the new render will tell it.
     pub fn is_valid_for(&self, tree: &dyn Identified) -> bool {
-        self.is_valid_given(tree, &mut Unchanged::default())
-    }
-
-    /// The same, sharing what is found out about directories between the read sets that are compared with one tree.
-    pub fn is_valid_given(&self, tree: &dyn Identified, unchanged: &mut Unchanged) -> bool {
+        let mut unchanged = Unchanged::default();
         // Every render reads something; one that did not has nothing to be known by.
         !self.seen.is_empty()
             && self.seen.iter().all(|(path, seen)| {
                 if seen.unknown {
                     return false;
                 }
-                let covered = !seen.through_link && self.is_unchanged_above(path, tree, unchanged);
+                let covered = !seen.through_link && self.is_unchanged_above(path, tree, &mut unchanged);
                 covered || seen.still_holds(path, tree)
             })
-    }
-
-    /// Takes in what another render looked at, whose result became part of this one.
-    pub fn extend(&mut self, other: &ReadSet) {
-        for (path, seen) in &other.seen {
-            self.seen.entry(path.clone()).or_default().merge(seen);
-        }
-        self.directories.extend(other.directories.iter().map(|(path, id)| (path.clone(), *id)));
     }
 
     /// The paths that were asked for.
@@ -128,7 +116,7 @@ impl ReadSet {
 
 /// Which directories of one tree were found to be what they were.
 #[derive(Debug, Default)]
-pub struct Unchanged(HashMap<(TreePath, Option<Id>), bool>);
+struct Unchanged(HashMap<(TreePath, Option<Id>), bool>);
 
 impl Seen {
     fn still_holds(&self, path: &TreePath, tree: &dyn Identified) -> bool {
@@ -137,21 +125,6 @@ impl Seen {
             && self.content.is_none_or(|before| content_of(path, now, tree) == Some(before))
             && self.is_link.is_none_or(|before| tree.is_link(path) == Ok(before))
             && self.listing.is_none_or(|before| tree.list(path).is_ok_and(|names| listing_id(&names) == before))
-    }
-
-    fn merge(&mut self, other: &Seen) {
-        // Both looked at the same commit; were they not, neither answer could be trusted.
-        let differs = |a: Option<Id>, b: Option<Id>| matches!((a, b), (Some(a), Some(b)) if a != b);
-        let contradiction = matches!((self.entry, other.entry), (Some(a), Some(b)) if a != b)
-            || differs(self.content, other.content)
-            || differs(self.listing, other.listing)
-            || matches!((self.is_link, other.is_link), (Some(a), Some(b)) if a != b);
-        self.entry = self.entry.or(other.entry);
-        self.content = self.content.or(other.content);
-        self.listing = self.listing.or(other.listing);
-        self.is_link = self.is_link.or(other.is_link);
-        self.through_link |= other.through_link;
-        self.unknown |= other.unknown || contradiction;
     }
 }
 
@@ -195,11 +168,6 @@ impl<'a> Recording<'a> {
     /// Records what is asked of `tree`.
     pub fn new(tree: &'a dyn Identified) -> Self {
         Recording { tree, read_set: Mutex::default() }
-    }
-
-    /// Takes in what a part that was rendered earlier looked at, when its result is used again.
-    pub fn extend(&self, read_set: &ReadSet) {
-        self.read_set.lock().extend(read_set);
     }
 
     /// True when `path` itself is a symbolic link.
