@@ -115,7 +115,11 @@ fn rendered(files: &Recording<'_>, request: &Request<'_>) -> Result<Rendered, Ve
     let (mut objects, warnings) = match kind {
         SourceType::Kustomize => {
             let section = source.kustomize.clone().unwrap_or_default();
-            let options = kustomization::options(&section, &build_environment::variables(request));
+            let variables = build_environment::variables(request);
+            let options = kustomization::options(&section, &variables);
+            if variables.named_commit() {
+                files.note_commit();
+            }
             let rendered = kustomize::build(files, &path, &options)?;
             (rendered.objects, rendered.warnings)
         }

@@ -1,12 +1,19 @@
 //! The variables that a source may use in its `kustomize` section, under the names of Argo CD's build environment.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use super::Request;
 
-/// Values by name.
+/// Values by name, and whether one that tells the commit was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Variables(BTreeMap<&'static str, String>);
+pub(super) struct Variables {
+    values: BTreeMap<&'static str, String>,
+    named_commit: Cell<bool>,
+}
+
+/// How the names of those begin that tell the commit.
+const REVISION: &str = "ARGOCD_APP_REVISION";
 
 /// The build environment of a request.
 pub(super) fn variables(request: &Request<'_>) -> Variables {
@@ -23,10 +30,19 @@ pub(super) fn variables(request: &Request<'_>) -> Variables {
         ("ARGOCD_APP_SOURCE_PATH", source.path().unwrap_or_default()),
         ("ARGOCD_APP_SOURCE_TARGET_REVISION", source.target_revision.as_deref().unwrap_or_default()),
     ];
-    Variables(values.into_iter().map(|(name, value)| (name, value.to_owned())).collect())
+    Variables::new(values.into_iter().map(|(name, value)| (name, value.to_owned())).collect())
 }
 
 impl Variables {
+    fn new(values: BTreeMap<&'static str, String>) -> Self {
+        Variables { values, named_commit: Cell::new(false) }
+    }
+
+    /// True once a value was put in that is another one at every commit.
+    pub(super) fn named_commit(&self) -> bool {
+        self.named_commit.get()
+    }
+
     /// Puts values in place of `$NAME` and `${NAME}`; `$$` is a dollar sign, an unknown name is nothing.
     pub(super) fn substitute(&self, text: &str) -> String {
         let mut result = String::with_capacity(text.len());
@@ -56,7 +72,10 @@ impl Variables {
     }
 
     fn value(&self, name: &str) -> &str {
-        self.0.get(name).map(String::as_str).unwrap_or_default()
+        if name.starts_with(REVISION) {
+            self.named_commit.set(true);
+        }
+        self.values.get(name).map(String::as_str).unwrap_or_default()
     }
 }
 
@@ -66,7 +85,7 @@ mod tests {
 
     #[test]
     fn names_become_values() {
-        let variables = Variables(BTreeMap::from([
+        let variables = Variables::new(BTreeMap::from([
             ("ARGOCD_APP_NAME", "web".to_owned()),
             ("ARGOCD_APP_REVISION_SHORT", "3f9a1c2".to_owned()),
         ]));
@@ -84,5 +103,6 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(variables.substitute(text), expected, "{text}");
         }
+        assert!(variables.named_commit());
     }
 }

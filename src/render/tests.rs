@@ -316,3 +316,20 @@ fn a_render_is_valid_until_something_of_it_changes() {
         assert!(!valid || after == Ok(before.objects), "{path}: {change:?}");
     }
 }
+
+/// G10 again: the same files at another commit are another manifest where they say which commit it is.
+#[test]
+fn a_render_that_names_its_commit_is_valid_for_no_other() {
+    let says = "kustomize:\n  commonLabels: {commit: $ARGOCD_APP_REVISION_SHORT}\n";
+    let knows = "kustomize:\n  commonLabels: {app: $ARGOCD_APP_NAME}\n";
+    for (overrides, valid) in [(says, false), (knows, true)] {
+        let (_directory, local) = tree(&[
+            ("kustomization.yaml", "resources: [a.yaml]\n"),
+            ("a.yaml", &config_map("a")),
+            (".argocd-source.yaml", overrides),
+        ]);
+        let source = source(json!({"repoURL": "x", "path": "."}));
+        let manifest = manifest(&local, &request(&source)).unwrap();
+        assert_eq!(manifest.read_set.is_valid_for(&local), valid, "{overrides}");
+    }
+}

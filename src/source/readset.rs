@@ -66,18 +66,22 @@ struct Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadSet {
     seen: BTreeMap<TreePath, Seen>,
+    /// The result says which commit it was made of: no other one gives the same.
+    names_commit: bool,
     /// The ids of the directories that were read from and of those above them; `None` when nothing was there.
     directories: BTreeMap<TreePath, Option<Id>>,
 }
 
 impl ReadSet {
-    /// True when every question that the render asked has the same answer in `tree`.
+    /// True when every question that the render asked has the same answer in `tree`, another commit than that of the
+    /// render.
     ///
     /// An error counts as a change: the new render will tell it.
     pub fn is_valid_for(&self, tree: &dyn Identified) -> bool {
         let mut unchanged = Unchanged::default();
         // Every render reads something; one that did not has nothing to be known by.
-        !self.seen.is_empty()
+        !self.names_commit
+            && !self.seen.is_empty()
             && self.seen.iter().all(|(path, seen)| {
                 if seen.unknown {
                     return false;
@@ -182,6 +186,11 @@ impl<'a> Recording<'a> {
             Err(_) => seen.unknown = true,
         });
         is_link
+    }
+
+    /// Notes that the result depends on the commit itself, not only on the files in it.
+    pub fn note_commit(&self) {
+        self.read_set.lock().names_commit = true;
     }
 
     /// What was asked so far.
