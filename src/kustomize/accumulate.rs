@@ -1,5 +1,6 @@
 //! One layer after the other: a kustomization's resources, generators and components, then its transformers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
@@ -28,6 +29,10 @@ use crate::source::TreePath;
 /// How deep bases may be nested.
 const MAX_DEPTH: usize = 64;
 
+/// How many bases and components one build takes, the same one counted again where it is listed again: where each lists
+/// two and these the same two, and so on, every level doubles the work without giving an object.
+const MAX_LAYERS: usize = 10_000;
+
 /// What a kustomization has made of its resources.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
@@ -48,6 +53,10 @@ pub(super) struct Build<'a> {
     pub(super) warnings: Vec<Diagnostic>,
     /// The directories that are being built, outermost first.
     stack: Vec<TreePath>,
+    /// How many have been built or are being built.
+    layers: usize,
+    /// The files whose warnings have been told.
+    warned_of: HashSet<TreePath>,
     /// The first schema that a kustomization brings holds for the whole build.
     schemas: Option<Arc<Schemas>>,
     schema_is_set: bool,
@@ -69,6 +78,8 @@ impl<'a> Build<'a> {
             loader,
             warnings: Vec::new(),
             stack: Vec::new(),
+            layers: 0,
+            warned_of: HashSet::new(),
             schemas: None,
             schema_is_set: false,
             met_unknown_kind: false,
@@ -83,9 +94,11 @@ impl<'a> Build<'a> {
     pub(super) fn target(&mut self, directory: &TreePath) -> Result<Target, Vec<Error>> {
         let (file, node) = self.loader.kustomization(directory).map_err(|error| vec![error])?;
         let kustomization = Kustomization::read(&node)?;
-        for deprecated in &kustomization.deprecated {
-            let problem = Problem::Deprecated { field: deprecated.field, successor: deprecated.successor };
-            self.warnings.push(Error::at(&deprecated.node, problem).diagnostic());
+        if self.warned_of.insert(file.clone()) {
+            self.warnings.extend(kustomization.deprecated.iter().map(|deprecated| {
+                let problem = Problem::Deprecated { field: deprecated.field, successor: deprecated.successor };
+                Error::at(&deprecated.node, problem).diagnostic()
+            }));
         }
         let target = Target { directory: directory.clone(), file, kustomization };
         self.schema(&target).map_err(|error| vec![error])?;
@@ -140,6 +153,10 @@ impl<'a> Build<'a> {
     pub(super) fn layer(&mut self, target: &Target, onto: Option<Layer>) -> Result<Layer, Vec<Error>> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(vec![Error::of_file(&target.file, Problem::TooDeep { limit: MAX_DEPTH })]);
+        }
+        self.layers += 1;
+        if self.layers > MAX_LAYERS {
+            return Err(vec![Error::of_file(&target.file, Problem::TooManyLayers { limit: MAX_LAYERS })]);
         }
         self.stack.push(target.directory.clone());
         let layer = self.steps(target, onto.unwrap_or_else(Layer::new));

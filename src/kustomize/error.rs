@@ -58,6 +58,8 @@ pub enum Problem {
     Cycle { path: String, chain: Vec<TreePath> },
     #[error("bases are nested more than {limit} levels deep")]
     TooDeep { limit: usize },
+    #[error("the build takes more than {limit} bases and components")]
+    TooManyLayers { limit: usize },
     #[error("the build has more than {limit} objects")]
     TooMany { limit: usize },
     #[error("the build holds more than {limit} values")]

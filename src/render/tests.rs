@@ -333,3 +333,34 @@ fn a_render_that_names_its_commit_is_valid_for_no_other() {
         assert_eq!(manifest.read_set.is_valid_for(&local), valid, "{overrides}");
     }
 }
+
+/// Each directory lists two, and these the same two below them: 2^30 ways down to a file without an object.
+#[test]
+fn bases_that_multiply_without_an_object_end() {
+    let level = |at: usize| format!("resources: [../a{at}, ../b{at}]\ncommonLabels: {{}}\n");
+    let mut files: Vec<(String, String)> = vec![("end/kustomization.yaml".into(), "resources: [empty.yaml]\n".into())];
+    files.push(("end/empty.yaml".into(), String::new()));
+    for at in 0..30 {
+        let text = if at == 29 { "resources: [../end]\n".to_owned() } else { level(at + 1) };
+        files.extend(["a", "b"].map(|side| (format!("{side}{at}/kustomization.yaml"), text.clone())));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let problems = names(&files, json!({"path": "a0"})).unwrap_err();
+    assert!(problems[0].contains("more than 10000 bases"), "{:?}", &problems[..1]);
+    assert!(problems.len() < 100, "{} problems", problems.len());
+}
+
+#[test]
+fn a_base_that_is_listed_twice_is_warned_of_once() {
+    let base = "resources: [a.yaml]\ncommonLabels: {a: b}\n";
+    let overlay = |prefix: &str| format!("resources: [../base]\nnamePrefix: {prefix}-\n");
+    let (_directory, local) = tree(&[
+        ("base/kustomization.yaml", base),
+        ("base/a.yaml", &config_map("a")),
+        ("one/kustomization.yaml", &overlay("one")),
+        ("two/kustomization.yaml", &overlay("two")),
+        ("all/kustomization.yaml", "resources: [../one, ../two]\n"),
+    ]);
+    let manifest = manifest(&local, &request(&source(json!({"repoURL": "x", "path": "all"})))).unwrap();
+    assert_eq!((manifest.objects.len(), manifest.warnings.len()), (2, 1), "{:?}", manifest.warnings);
+}
