@@ -21,33 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) const JSON: &str = "application/json";
 
 impl Cluster {
-    pub(in crate::live) fn streams_lists(&self) -> bool {
-        self.shared.streams_lists.load(Ordering::Relaxed)
-    }
-
-    pub(in crate::live) fn note_no_streaming_lists(&self) {
-        self.shared.streams_lists.store(false, Ordering::Relaxed);
-    }
-
-    /// Opens a watch. It has its share of a connection for as long as the permit lives.
-    pub(in crate::live) async fn begin_watch(
-        &self,
-        call: &Call,
-    ) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
-        let (client, share) = self.shared.watches.client()?;
-        let request = self.request(call)?;
-        let result = match client.send(request).await {
-            Ok(response) if response.status().is_success() => Ok(response),
-            Ok(response) => match read(response, &call.plural).await {
-                Ok(_) => Err(Error::Transport("the answer to a watch is no stream".into())),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(Error::Transport(error.into())),
-        };
-        self.count(call.verb, &result);
-        result.map(|response| (response, share))
-    }
-
+    /// Makes a request, and makes it again for as long as that can help.
     pub(super) async fn call(&self, call: &Call) -> Result<RawAnswer, Error> {
         let queue = match call.verb {
             Verb::Apply | Verb::DryRun | Verb::Delete => Queue::Bulk,
@@ -55,12 +29,6 @@ impl Cluster {
         };
         let repeat = if call.verb == Verb::Create { Repeat::Unsafe } else { Repeat::Safe };
         self.shared.pace.run(queue, repeat, self.patience, || self.attempt(call)).await
-    }
-
-    /// Lets no write leave, but to the lease itself, until it is told otherwise: who can't renew its lease must not
-    /// write any more by the time another one may.
-    pub(crate) fn hold_writes(&self, holds: bool) {
-        self.shared.holds_writes.store(holds, Ordering::Relaxed);
     }
 
     async fn attempt(&self, call: &Call) -> Result<RawAnswer, Error> {
@@ -102,6 +70,39 @@ impl Cluster {
         }
         let body = call.body.as_ref().map_or_else(Body::empty, |(_, body)| Body::from(body.clone()));
         request.body(body).map_err(|error| Error::Transport(error.into()))
+    }
+
+    /// Lets no write leave, but to the lease itself, until it is told otherwise: who can't renew its lease must not
+    /// write any more by the time another one may.
+    pub(crate) fn hold_writes(&self, holds: bool) {
+        self.shared.holds_writes.store(holds, Ordering::Relaxed);
+    }
+
+    pub(in crate::live) fn streams_lists(&self) -> bool {
+        self.shared.streams_lists.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::live) fn note_no_streaming_lists(&self) {
+        self.shared.streams_lists.store(false, Ordering::Relaxed);
+    }
+
+    /// Opens a watch. It has its share of a connection for as long as the permit lives.
+    pub(in crate::live) async fn begin_watch(
+        &self,
+        call: &Call,
+    ) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
+        let (client, share) = self.shared.watches.client()?;
+        let request = self.request(call)?;
+        let result = match client.send(request).await {
+            Ok(response) if response.status().is_success() => Ok(response),
+            Ok(response) => match read(response, &call.plural).await {
+                Ok(_) => Err(Error::Transport("the answer to a watch is no stream".into())),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(Error::Transport(error.into())),
+        };
+        self.count(call.verb, &result);
+        result.map(|response| (response, share))
     }
 }
 
