@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Error;
 
@@ -120,6 +120,18 @@ impl Pace {
     /// How many applies may be in flight now.
     pub fn limit(&self) -> u32 {
         self.limit.lock().allowed
+    }
+
+    /// Waits until no apply waits for its turn, but no longer than this.
+    pub async fn lull(&self, within: Duration) {
+        let nobody_waits = async {
+            // A permit comes after all that asked before; while none is left over then, others have asked meanwhile.
+            while self.bulk.available_permits() == 0 {
+                drop(self.bulk.acquire().await);
+            }
+        };
+        // Late is as good as calm: whoever waits here goes on in any case.
+        let _ = timeout(within, nobody_waits).await;
     }
 
     /// Makes attempts until one succeeds, fails for good, or patience has run out.
@@ -263,6 +275,9 @@ pub(crate) fn jittered(duration: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+    use futures::future::join_all;
+
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
@@ -358,6 +373,30 @@ mod tests {
         pace.lower();
         held.clear();
         assert_eq!((pace.limit(), pace.bulk.available_permits()), (12, 12));
+    }
+
+    #[tokio::test]
+    async fn a_lull_comes_when_no_apply_waits_any_more() {
+        let pace = Pace::with(HURRY);
+        let mut held: Vec<_> = join_all((0..24).map(|_| pace.permit(Queue::Bulk))).await;
+        let lull = pace.lull(Duration::from_secs(600));
+        tokio::pin!(lull);
+        assert!(lull.as_mut().now_or_never().is_none(), "all permits are out");
+        let waits = pace.permit(Queue::Bulk);
+        tokio::pin!(waits);
+        assert!(waits.as_mut().now_or_never().is_none());
+        held.pop();
+        assert!(lull.as_mut().now_or_never().is_none(), "another apply has asked meanwhile");
+        held.push(waits.await);
+        held.pop();
+        lull.await;
+    }
+
+    #[tokio::test]
+    async fn a_lull_is_not_waited_for_for_ever() {
+        let pace = Pace::with(HURRY);
+        let _held: Vec<_> = join_all((0..24).map(|_| pace.permit(Queue::Bulk))).await;
+        pace.lull(Duration::from_millis(5)).await;
     }
 
     #[tokio::test]

@@ -178,19 +178,9 @@ impl Reader {
             }
             health::verdict(&value)
         };
-        let Annotations {
-            tracking,
-            wave,
-            hook_weight,
-            is_hook,
-            sync_options,
-            keep,
-            compare_options,
-            ignore_health,
-            plan,
-        } = metadata.annotations;
+        let annotations = metadata.annotations;
         let record = Record {
-            tracking: tracking.map(|tracking| share_names(tracking, &key)),
+            tracking: annotations.tracking.map(|tracking| share_names(tracking, &key)),
             key,
             version: version.into(),
             uid: SmolStr::new(&metadata.uid),
@@ -200,13 +190,13 @@ impl Reader {
             projection,
             deleting: metadata.deletion_timestamp.is_some(),
             health,
-            wave: wave.or(hook_weight).unwrap_or(0),
-            is_hook,
-            sync_options,
-            keep,
-            compare_options,
-            ignore_health,
-            plan,
+            wave: annotations.wave.or(annotations.hook_weight).unwrap_or(0),
+            is_hook: annotations.is_hook,
+            sync_options: annotations.sync_options,
+            keep: annotations.keep,
+            compare_options: annotations.compare_options,
+            ignore_health: annotations.ignore_health,
+            plan: annotations.plan,
         };
         Ok(Reading { record, owned_in })
     }

@@ -30,6 +30,9 @@ use crate::sync::machine::{self, Chore, End, Event, Failure, Next, Operation, Te
 use crate::sync::status::{self, Found};
 use crate::telemetry::{Metrics, Outcome};
 
+/// How long the report of a plain sync may wait for others' applies.
+const REPORT_WITHIN: Duration = Duration::from_secs(1);
+
 /// Carries out an operation; when to look again.
 pub async fn run(
     daemon: &Arc<Daemon>,
@@ -78,6 +81,7 @@ pub async fn run(
         None => Operation::new(plan.clone()),
     };
     announce_start(daemon, application, &start, &plan, &look).await;
+    let is_repeatable = is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
     let mut sync = Sync {
         daemon,
         application,
@@ -87,13 +91,17 @@ pub async fn run(
         state: &mut state,
         plan: &plan,
         plan_hash,
-        is_repeatable: is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal),
+        is_repeatable,
         recorded: None,
         is_confirmed: false,
         job,
     };
     // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
     let end = sync.drive().await?;
+    // What changes clusters goes before what reports it; who dies meanwhile does the same sync again, without effect.
+    if is_repeatable {
+        job.aside(daemon.cluster.pace().lull(REPORT_WITHIN)).await;
+    }
     finish(daemon, application, memory, &look, &policy, state, end, &start).await
 }
 

@@ -190,6 +190,13 @@ impl Job {
         *slot = self.slots.clone().acquire_owned().await.ok();
     }
 
+    /// Waits for something that no push is about, without the slot.
+    pub async fn aside(&self, wait: impl Future<Output = ()>) {
+        drop(self.slot.lock().await.take());
+        wait.await;
+        self.resume().await;
+    }
+
     /// Works again after a wait that ended otherwise.
     pub async fn resume(&self) {
         let mut slot = self.slot.lock().await;

@@ -1,3 +1,5 @@
+//! What `get` shows, as a person sees it.
+
 use serde_json::json;
 
 use super::*;

@@ -9,6 +9,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use smol_str::SmolStr;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
@@ -21,34 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) const JSON: &str = "application/json";
 
 impl Cluster {
-    pub(in crate::live) fn streams_lists(&self) -> bool {
-        self.shared.streams_lists.load(Ordering::Relaxed)
-    }
-
-    pub(in crate::live) fn note_no_streaming_lists(&self) {
-        self.shared.streams_lists.store(false, Ordering::Relaxed);
-    }
-
-    /// Opens a watch. It has its share of a connection for as long as the permit lives.
-    pub(in crate::live) async fn begin_watch(
-        &self,
-        call: &Call,
-    ) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
-        let (client, share) = self.shared.watches.client()?;
-        let request = self.request(call)?;
-        let result = match client.send(request).await {
-            Ok(response) if response.status().is_success() => Ok(response),
-            Ok(response) => match read(response, &call.plural).await {
-                Ok(_) => Err(Error::Transport("the answer to a watch is no stream".into())),
-                Err(error) => Err(error),
-            },
-            Err(error) => Err(Error::Transport(error.into())),
-        };
-        self.count(call.verb, &result);
-        result.map(|response| (response, share))
-    }
-
-    pub(super) async fn call(&self, call: &Call) -> Result<RawAnswer, Error> {
+    /// Makes a request, and makes it again for as long as that can help.
+    pub(super) async fn call(&self, call: &Call<'_>) -> Result<RawAnswer, Error> {
         let queue = match call.verb {
             Verb::Apply | Verb::DryRun | Verb::Delete => Queue::Bulk,
             _ => Queue::Single,
@@ -57,13 +32,7 @@ impl Cluster {
         self.shared.pace.run(queue, repeat, self.patience, || self.attempt(call)).await
     }
 
-    /// Lets no write leave, but to the lease itself, until it is told otherwise: who can't renew its lease must not
-    /// write any more by the time another one may.
-    pub(crate) fn hold_writes(&self, holds: bool) {
-        self.shared.holds_writes.store(holds, Ordering::Relaxed);
-    }
-
-    async fn attempt(&self, call: &Call) -> Result<RawAnswer, Error> {
+    async fn attempt(&self, call: &Call<'_>) -> Result<RawAnswer, Error> {
         let changes_something = call.method != Method::GET && call.plural != "leases";
         if changes_something && self.shared.holds_writes.load(Ordering::Relaxed) {
             return Err(Error::Transport("the lease is not renewed, another daemon may lead".into()));
@@ -92,30 +61,67 @@ impl Cluster {
         }
     }
 
-    fn request(&self, call: &Call) -> Result<Request<Body>, Error> {
+    fn request(&self, call: &Call<'_>) -> Result<Request<Body>, Error> {
         let mut request = Request::builder().method(call.method.clone()).uri(&call.uri).header(ACCEPT, call.accept);
-        if let Some((content_type, _)) = &call.body {
-            request = request.header(CONTENT_TYPE, *content_type);
-        }
         for (name, value) in &*self.impersonated {
             request = request.header(name, value);
         }
-        let body = call.body.as_ref().map_or_else(Body::empty, |(_, body)| Body::from(body.clone()));
+        let body = match call.body {
+            Some((content_type, value)) => {
+                request = request.header(CONTENT_TYPE, content_type);
+                Body::from(serde_json::to_vec(value).map_err(Error::Decode)?)
+            }
+            None => Body::empty(),
+        };
         request.body(body).map_err(|error| Error::Transport(error.into()))
+    }
+
+    /// Lets no write leave, but to the lease itself, until it is told otherwise: who can't renew its lease must not
+    /// write any more by the time another one may.
+    pub(crate) fn hold_writes(&self, holds: bool) {
+        self.shared.holds_writes.store(holds, Ordering::Relaxed);
+    }
+
+    pub(in crate::live) fn streams_lists(&self) -> bool {
+        self.shared.streams_lists.load(Ordering::Relaxed)
+    }
+
+    pub(in crate::live) fn note_no_streaming_lists(&self) {
+        self.shared.streams_lists.store(false, Ordering::Relaxed);
+    }
+
+    /// Opens a watch. It has its share of a connection for as long as the permit lives.
+    pub(in crate::live) async fn begin_watch(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<(http::Response<Body>, OwnedSemaphorePermit), Error> {
+        let (client, share) = self.shared.watches.client()?;
+        let request = self.request(call)?;
+        let result = match client.send(request).await {
+            Ok(response) if response.status().is_success() => Ok(response),
+            Ok(response) => match read(response, &call.plural).await {
+                Ok(_) => Err(Error::Transport("the answer to a watch is no stream".into())),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(Error::Transport(error.into())),
+        };
+        self.count(call.verb, &result);
+        result.map(|response| (response, share))
     }
 }
 
 /// A request that can be made again.
-pub(in crate::live) struct Call {
+pub(in crate::live) struct Call<'a> {
     verb: Verb,
     method: Method,
     plural: SmolStr,
     uri: String,
     accept: &'static str,
-    body: Option<(&'static str, Bytes)>,
+    /// Written out for each attempt: hundreds may wait for their turn.
+    body: Option<(&'static str, &'a Value)>,
 }
 
-impl Call {
+impl<'a> Call<'a> {
     pub(in crate::live) fn new(verb: Verb, method: Method, plural: &str, uri: String) -> Self {
         Call { verb, method, plural: plural.into(), uri, accept: JSON, body: None }
     }
@@ -125,9 +131,8 @@ impl Call {
         Call { accept, ..self }
     }
 
-    pub(super) fn sending(mut self, content_type: &'static str, body: Bytes) -> Self {
-        self.body = Some((content_type, body));
-        self
+    pub(super) fn sending(self, content_type: &'static str, body: &'a Value) -> Self {
+        Call { body: Some((content_type, body)), ..self }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Changes to objects: applied, made, replaced, patched, deleted.
 
-use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -98,7 +97,7 @@ impl Cluster {
         }
         let verb = if options.dry_run { Verb::DryRun } else { Verb::Apply };
         let call = Call::new(verb, Method::PATCH, &resource.plural, with_query(&path, &query))
-            .sending("application/apply-patch+yaml", encode(&object.body)?);
+            .sending("application/apply-patch+yaml", &object.body);
         match self.call(&call).await {
             Ok(answer) => self.applied(answer, options.want_body),
             Err(error) => Err(self.unserved(error, object).await),
@@ -113,7 +112,7 @@ impl Cluster {
         let resource = self.resource(&object.key.group_kind(), &object.version).await?;
         let path = list_path(&object.key.group, &object.version, object.key.namespace.as_deref(), &resource);
         let call = Call::new(Verb::Create, Method::POST, &resource.plural, with_query(&path, &[MANAGER]))
-            .sending(JSON, encode(&object.body)?);
+            .sending(JSON, &object.body);
         match self.call(&call).await {
             Ok(answer) => self.applied(answer, true),
             Err(error) => Err(self.unserved(error, object).await),
@@ -141,7 +140,7 @@ impl Cluster {
         let resource = self.resource(&object.key.group_kind(), &object.version).await?;
         let path = object_path(&object.key, &object.version, &resource, part);
         let call = Call::new(Verb::Update, Method::PUT, &resource.plural, with_query(&path, &[MANAGER]))
-            .sending(JSON, encode(&object.body)?);
+            .sending(JSON, &object.body);
         self.applied(self.call(&call).await?, true)
     }
 
@@ -184,7 +183,7 @@ impl Cluster {
         let resource = self.resource(&key.group_kind(), version).await?;
         let path = object_path(key, version, &resource, part);
         let call = Call::new(Verb::Patch, Method::PATCH, &resource.plural, with_query(&path, &[MANAGER]))
-            .sending(content_type, encode(patch)?);
+            .sending(content_type, patch);
         self.applied(self.call(&call).await?, true)
     }
 
@@ -207,7 +206,7 @@ impl Cluster {
         if options.dry_run {
             body["dryRun"] = json!(["All"]);
         }
-        let call = Call::new(Verb::Delete, Method::DELETE, &resource.plural, path).sending(JSON, encode(&body)?);
+        let call = Call::new(Verb::Delete, Method::DELETE, &resource.plural, path).sending(JSON, &body);
         let answer = self.call(&call).await?;
         let kind: KindOnly = decode(&answer.body)?;
         Ok(if kind.kind == "Status" { Deleted::Gone } else { Deleted::Terminating })
@@ -227,8 +226,4 @@ const MANAGER: (&str, &str) = ("fieldManager", FIELD_MANAGER);
 #[derive(Deserialize)]
 struct KindOnly {
     kind: SmolStr,
-}
-
-fn encode(value: &Value) -> Result<Bytes, Error> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(Error::Decode)
 }

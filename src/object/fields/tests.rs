@@ -35,7 +35,7 @@ fn projected(body: &Value) -> Option<u64> {
 
 fn of_text(text: &str) -> Option<u64> {
     let body: Value = serde_json::from_str(text).unwrap();
-    let managed = body["metadata"]["managedFields"].to_string();
+    let managed = serde_json::to_string_pretty(&body["metadata"]["managedFields"]).unwrap();
     let entries: Vec<ManagedFields<'_>> = serde_json::from_str(&managed).unwrap();
     Some(Ownership::of(&entries, US)?.project(&mut serde_json::Deserializer::from_str(text)).unwrap())
 }
