@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions, leeboard};
-pub use proxy::{Answer, Proxy, Seen};
+pub use proxy::{Answer, Held, Proxy, Seen};
 pub use repo::Repo;
 pub use webhook::{Verdict, Webhook};
 pub use world::{A_WHILE, World, established, install_crds};
