@@ -59,9 +59,11 @@ pub fn random_suffix() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Runs a program to its end: its standard output, or its standard error.
+/// Runs a program to its end: its standard output, or its standard error. Panics when it does not end.
 pub async fn run(mut command: tokio::process::Command) -> Result<String, String> {
-    let output = command.kill_on_drop(true).output().await.map_err(|error| format!("{command:?}: {error}"))?;
+    let output = tokio::time::timeout(2 * SOON, command.kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?} does not end"));
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
