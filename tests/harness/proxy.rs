@@ -79,6 +79,13 @@ struct Rule {
     then: Then,
 }
 
+impl Rule {
+    fn fits(&self, method: &Method, uri: &str) -> bool {
+        let is_passed_over = matches!(self.then, Then::Hold(_)) && uri.contains("dryRun=");
+        self.times > 0 && self.method == *method && uri.contains(&self.path) && !is_passed_over
+    }
+}
+
 #[derive(Clone)]
 enum Then {
     Answer(Answer),
@@ -142,7 +149,7 @@ current-context: proxy
         self.on(method, path, times, Then::Answer(answer));
     }
 
-    /// Holds the next request with this method and this text in path or query.
+    /// Holds the next request with this method and this text in path or query that is no dry run.
     pub fn hold(&self, method: Method, path: &str) -> Held {
         let held = Held::default();
         self.on(method, path, 1, Then::Hold(held.clone()));
@@ -192,8 +199,7 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Response<Body> 
     shared.seen.lock().unwrap().push(Seen { method: parts.method.clone(), uri: uri.clone() });
     let then = {
         let mut rules = shared.rules.lock().unwrap();
-        let rule =
-            rules.iter_mut().find(|rule| rule.times > 0 && rule.method == parts.method && uri.contains(&rule.path));
+        let rule = rules.iter_mut().find(|rule| rule.fits(&parts.method, &uri));
         rule.map(|rule| {
             rule.times -= 1;
             rule.then.clone()
