@@ -13,9 +13,13 @@ pub mod leeboard;
 
 pub use crd::{crds, file_name};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer};
 use serde_json::Value;
+
+use crate::error::Diagnostic;
 
 /// The group of Argo CD's kinds.
 pub const ARGO_GROUP: &str = "argoproj.io";
@@ -37,6 +41,13 @@ pub struct Malformed {
     /// What was expected there.
     #[source]
     pub source: serde_json::Error,
+}
+
+impl Malformed {
+    /// As a person sees it, without a place.
+    pub fn diagnostic(&self) -> Diagnostic {
+        Diagnostic::new(self.to_string()).with_note(self.source.to_string())
+    }
 }
 
 /// Reads one object; fields of value `null` count as absent, as they do to Argo CD.
@@ -85,9 +96,37 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// The kube traits of a kind whose type is written out by hand (it has more at its top level than spec and status).
+/// The `apiVersion` of a kind, for objects that leave it out.
+fn api_version<K: Resource<DynamicType = ()>>() -> String {
+    K::api_version(&()).into_owned()
+}
+
+/// The `kind` of a kind, for objects that leave it out.
+fn kind<K: Resource<DynamicType = ()>>() -> String {
+    K::kind(&()).into_owned()
+}
+
+/// The metadata of a new object.
+fn named(name: &str, namespace: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.into()), namespace: Some(namespace.into()), ..ObjectMeta::default() }
+}
+
+/// What every kind here has, whatever its spec: its name, and the traits by which `kube` finds it. The types are
+/// written out by hand, since a status that cannot be read must not hide the object.
 macro_rules! impl_resource {
     ($type:ty, $group:expr, $kind:literal, $plural:literal) => {
+        impl $type {
+            /// `metadata.name`; empty only before the API server has seen it.
+            pub fn name(&self) -> &str {
+                self.metadata.name.as_deref().unwrap_or_default()
+            }
+
+            /// `metadata.namespace`; empty only before the API server has seen it.
+            pub fn namespace(&self) -> &str {
+                self.metadata.namespace.as_deref().unwrap_or_default()
+            }
+        }
+
         impl kube::Resource for $type {
             type DynamicType = ();
             type Scope = kube::core::NamespaceResourceScope;

@@ -78,15 +78,7 @@ impl FromStr for Health {
     type Err = UnknownWord;
 
     fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        const ALL: [Health; 6] = [
-            Health::Healthy,
-            Health::Suspended,
-            Health::Progressing,
-            Health::Missing,
-            Health::Degraded,
-            Health::Unknown,
-        ];
-        ALL.into_iter().find(|health| health.as_str() == word).ok_or(UnknownWord)
+        Health::parse(word).ok_or(UnknownWord)
     }
 }
 

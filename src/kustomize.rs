@@ -3,11 +3,12 @@
 //! **In:** [`Files`], the directory, [`Options`]. **Out:** [`Rendered`], or every problem that was found with file,
 //! line and column. **May not:** run a program, reach the network, or read anything but through `Files`.
 //!
-//! The reference is kustomize 5.8.2, oddities included, as outputs depend on them. Read `file` (what can be said),
+//! The reference is kustomize 5.8.2, oddities included, as outputs depend on them. Read `file` and `entry` (what can be said),
 //! `accumulate` (in which order it is done), then `transform`, `patch` and `generate`.
 
 mod accumulate;
 mod configuration;
+mod entry;
 mod error;
 mod field;
 mod file;
@@ -17,6 +18,7 @@ mod order;
 mod origin;
 mod overrides;
 mod patch;
+mod place;
 mod plugin;
 mod resource;
 mod selector;
@@ -24,6 +26,8 @@ mod set;
 mod transform;
 
 pub use error::{Error, Problem};
+pub use load::LoadRestrictor;
+pub use order::Reorder;
 pub use overrides::{OverridePatch, OverrideTarget, Overrides};
 
 use crate::error::Diagnostic;
@@ -31,26 +35,6 @@ use crate::object::Object;
 use crate::source::{Files, TreePath};
 use accumulate::Build;
 use load::Loader;
-
-/// Where files that a kustomization names may lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LoadRestrictor {
-    /// In or below the directory of the kustomization.
-    #[default]
-    RootOnly,
-    /// Anywhere in the tree.
-    None,
-}
-
-/// In which order objects are printed, unless the kustomization says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reorder {
-    /// By kind, so that what others need comes first.
-    #[default]
-    Legacy,
-    /// As they were written.
-    None,
-}
 
 /// What is asked of a build.
 #[derive(Clone, Debug, Default)]
@@ -77,18 +61,18 @@ pub struct Rendered {
 /// # Errors
 /// Every problem that was found, in the order in which they were met.
 pub fn build(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Rendered, Vec<Diagnostic>> {
-    let mut build = Build::new(Loader::new(files, options.load_restrictor), options);
-    let objects =
-        render(&mut build, root).map_err(|errors| errors.iter().map(Error::diagnostic).collect::<Vec<Diagnostic>>())?;
+    let mut build = Build::new(Loader::new(files, options.load_restrictor));
+    let objects = render(&mut build, root, options)
+        .map_err(|errors| errors.iter().map(Error::diagnostic).collect::<Vec<Diagnostic>>())?;
     Ok(Rendered { objects, warnings: build.warnings })
 }
 
 /// The label that says which tool made an object, when `buildMetadata` asks for it.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
 
-fn render(build: &mut Build<'_>, root: &TreePath) -> Result<Vec<Object>, Vec<Error>> {
+fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<Vec<Object>, Vec<Error>> {
     let mut target = build.target(root)?;
-    build.options.overrides.apply(&mut target.kustomization, &target.file, &build.loader)?;
+    options.overrides.apply(&mut target.kustomization, &target.file, &build.loader)?;
     let attribute = |errors: Vec<Error>| -> Vec<Error> {
         errors.into_iter().map(|error| overrides::attribute(error, &target.file)).collect()
     };
@@ -111,7 +95,7 @@ fn render(build: &mut Build<'_>, root: &TreePath) -> Result<Vec<Object>, Vec<Err
         resource.annotation("config.kubernetes.io/local-config").is_none_or(|value| value == "false")
     });
     let sort_options = target.kustomization.sort_options.as_ref();
-    order::sort(&mut resources, sort_options, build.options.reorder).map_err(|error| vec![error])?;
+    order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
     let mut objects = Vec::with_capacity(resources.len());
     let mut errors = Vec::new();
     for mut resource in resources {

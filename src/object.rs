@@ -188,9 +188,11 @@ impl Object {
 }
 
 fn set_in(metadata: &mut serde_json::Map<String, Value>, field: &str, name: &str, value: &str) {
-    let entry = metadata.entry(field).or_insert_with(|| Value::Object(serde_json::Map::new()));
+    // Most objects have nothing but this one entry, and are kept: a map that grows by itself takes room for three.
+    let one = || Value::Object(serde_json::Map::with_capacity(1));
+    let entry = metadata.entry(field).or_insert_with(one);
     if !entry.is_object() {
-        *entry = Value::Object(serde_json::Map::new());
+        *entry = one();
     }
     entry[name] = value.into();
 }

@@ -15,7 +15,6 @@ pub mod compare;
 pub mod desired;
 pub mod diff;
 mod draft;
-mod glob;
 pub mod hash;
 pub mod hook;
 pub mod inventory;

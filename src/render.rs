@@ -10,7 +10,6 @@ mod build_environment;
 pub mod cluster_directory;
 mod directory;
 mod duplicate;
-mod glob;
 mod kustomization;
 mod overrides;
 

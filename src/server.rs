@@ -293,7 +293,7 @@ mod tests {
             assert_eq!(status(&server.push(&github_push()).await), expected);
         }
         let hint = server.hints.recv().await.unwrap();
-        assert!(hint.concerns("https://github.com/platform/shop"));
+        assert!(hint.concerns(&"https://github.com/platform/shop".parse().unwrap()));
         let metrics = server.get("/metrics").await;
         let line = r#"leeboard_webhooks_total{provider="github",result="accepted"} 2"#;
         assert!(metrics.contains(line), "{metrics}");

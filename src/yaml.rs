@@ -6,15 +6,18 @@
 //!
 //! Two readings exist in the field and differ in what a plain `yes` is: see [`Resolve`]. The grammar is that of
 //! granit-parser (YAML 1.2, accepted as go-yaml v3 accepts it); everything after its events is ours.
-//! Read `node`, then `parse` → `resolve` → `value` → [`emit`]; `objects` is the short cut for plain manifests.
+//! Read `node`, then `parts` → `parse` → `resolve` → `value` → [`emit`]; `objects` is the short cut for plain manifests.
 
 pub mod emit;
 mod error;
 mod hanging;
 mod json;
 mod node;
+mod number;
 mod objects;
+mod order;
 mod parse;
+mod parts;
 mod plain_blocks;
 mod resolve;
 mod text;
@@ -22,11 +25,12 @@ mod value;
 
 pub use error::{Error, Problem};
 pub use node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence, Step};
+pub use number::number_from_f64;
 pub use objects::objects;
 pub use parse::{Limits, parse, parse_as, parse_within};
 pub use resolve::{Plain, Resolve, plain};
 pub use text::{Span, Text};
-pub use value::{DuplicateKey, number_from_f64};
+pub use value::DuplicateKey;
 
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 //! **In, out:** JSON exactly as Argo CD's: the same names, empty fields omitted. **May not:** lose a field that a
 //! client wrote where Leeboard writes the object back (it writes status and `operation` only).
 //!
-//! Read [`application`], then [`source`], [`policy`] and [`options`] for its spec, [`status`] for what is reported.
+//! Read [`application`], then [`source`], [`policy`] and [`options`] for its spec, [`status`] for what is reported;
+//! [`glob`] has the patterns that fields hold.
 
 pub mod application;
+pub mod glob;
 pub mod options;
 pub mod policy;
 pub mod project;

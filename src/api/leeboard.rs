@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
-use super::{LEEBOARD_GROUP, VERSION, duration, impl_resource, is_false, lenient};
+use super::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 use crate::object::annotation;
 
 /// An environment branch, a cluster directory in it, and the cluster that it is for.
@@ -17,10 +17,10 @@ use crate::object::annotation;
 #[serde(rename_all = "camelCase")]
 pub struct Environment {
     /// Always `leeboard.dev/v1alpha1`.
-    #[serde(default = "api_version")]
+    #[serde(default = "api_version::<Environment>")]
     pub api_version: String,
     /// Always `Environment`.
-    #[serde(default = "kind")]
+    #[serde(default = "kind::<Environment>")]
     pub kind: String,
     /// Name, namespace.
     pub metadata: ObjectMeta,
@@ -31,40 +31,18 @@ pub struct Environment {
     pub status: Option<EnvironmentStatus>,
 }
 
-fn api_version() -> String {
-    format!("{LEEBOARD_GROUP}/{VERSION}")
-}
-
-fn kind() -> String {
-    "Environment".into()
-}
-
 impl_resource!(Environment, LEEBOARD_GROUP, "Environment", "environments");
 
 impl Environment {
     /// The environment with this name.
     pub fn new(name: &str, namespace: &str, spec: EnvironmentSpec) -> Self {
         Environment {
-            api_version: api_version(),
-            kind: kind(),
-            metadata: ObjectMeta {
-                name: Some(name.into()),
-                namespace: Some(namespace.into()),
-                ..ObjectMeta::default()
-            },
+            api_version: api_version::<Self>(),
+            kind: kind::<Self>(),
+            metadata: named(name, namespace),
             spec,
             status: None,
         }
-    }
-
-    /// `metadata.name`, which is also its Application's.
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// `metadata.namespace`.
-    pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or_default()
     }
 
     /// The Application that its cluster directory becomes.
@@ -150,15 +128,20 @@ impl EnvironmentSpec {
 
     /// When and how to sync; while it is suspended, only a person starts a sync.
     pub fn sync_policy(&self) -> SyncPolicy {
-        let by_itself = || SyncPolicy {
-            automated: Some(Automated { prune: true, self_heal: true, ..Automated::default() }),
-            ..SyncPolicy::default()
-        };
-        let mut policy = self.sync_policy.clone().unwrap_or_else(by_itself);
+        let mut policy = self.policy_of_children();
         if let Some(automated) = policy.automated.as_mut().filter(|_| self.suspend) {
             automated.enabled = Some(false);
         }
         policy
+    }
+
+    /// The same while it is not suspended: what Applications that are made of its sub-directories get.
+    pub fn policy_of_children(&self) -> SyncPolicy {
+        let by_itself = || SyncPolicy {
+            automated: Some(Automated { prune: true, self_heal: true, ..Automated::default() }),
+            ..SyncPolicy::default()
+        };
+        self.sync_policy.clone().unwrap_or_else(by_itself)
     }
 
     /// How often the branch is looked at when nobody notifies; never shorter than the shortest allowed.

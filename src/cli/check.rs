@@ -18,6 +18,7 @@ use super::report::{self, Problems};
 use super::terminal::{Symbol, Terminal, bold, counted, dim};
 use super::{Exit, Failure, Format, tree};
 use crate::error::Diagnostic;
+use crate::git::RepoUrl;
 use crate::source::{Entry, Files as _, TreePath};
 
 /// The directory whose sub-directories are cluster directories.
@@ -34,7 +35,7 @@ pub(super) struct Check {
     directory: PathBuf,
     /// URL of this repository: Applications with another one are left alone [default: any that has their path]
     #[arg(long, value_name = "URL")]
-    repo_url: Option<String>,
+    repo_url: Option<RepoUrl>,
     /// Write the result for programs
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
@@ -46,7 +47,7 @@ impl Check {
         let opened = tree::open(&self.directory, tree::Reach::Directory)?;
         let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
         let directories = cluster_directories(&opened).map_err(|error| problems(vec![error]))?;
-        let checked = in_parallel(&directories, |directory| check(&opened.files, directory, self.repo_url.as_deref()));
+        let checked = in_parallel(&directories, |directory| check(&opened.files, directory, self.repo_url.as_ref()));
 
         match self.output {
             Some(Format::Json) => terminal.print(&format!("{}\n", to_value(&checked)))?,

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::error::Error;
-use super::mirror::{Change, Followed};
 use super::oid::{Commit, Oid};
 use super::protocol::Ref;
 use super::revision::Revision;
@@ -12,6 +11,34 @@ use super::url::RepoUrl;
 
 /// Where the default branch of a server stands that does not name it.
 const UNNAMED_DEFAULT: &str = "refs/default";
+
+/// One revision after a refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// The commit that it now means.
+    pub commit: Result<Commit, Error>,
+    /// How it came from where it stood before.
+    pub change: Change,
+}
+
+/// How a revision moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Not at all, or nothing is known now.
+    None,
+    /// Seen for the first time.
+    First,
+    /// To a commit that has the old one in its history.
+    Forward {
+        /// The old one.
+        from: Oid,
+    },
+    /// To a commit that does not have the old one in its history: a force-push.
+    Rewritten {
+        /// The old one.
+        from: Oid,
+    },
+}
 
 /// What a refresh is going to do, and what it compares with afterwards.
 pub(super) struct Plan {
@@ -119,13 +146,14 @@ impl Plan {
 
     /// Every branch and tag that the server has: the price of being asked for a commit by its first digits.
     pub(super) fn take_all(&mut self, store: &Store, refs: Vec<Ref>) -> Result<(), Error> {
-        for found in refs {
-            let is_ours = found.name.starts_with("refs/heads/") || found.name.starts_with("refs/tags/");
-            if is_ours && git2::Reference::is_valid_name(&found.name) {
-                self.changes.retain(|change| change.name != found.name);
-                self.changes.push(RefChange { name: found.name, id: Some(found.id) });
-            }
-        }
+        let is_ours = |name: &str| name.starts_with("refs/heads/") || name.starts_with("refs/tags/");
+        let listed: BTreeMap<String, Oid> = refs
+            .into_iter()
+            .filter(|found| is_ours(&found.name) && git2::Reference::is_valid_name(&found.name))
+            .map(|found| (found.name, found.id))
+            .collect();
+        self.changes.retain(|change| !listed.contains_key(&change.name));
+        self.changes.extend(listed.into_iter().map(|(name, id)| RefChange { name, id: Some(id) }));
         self.wants = store.missing(self.changes.iter().filter_map(|change| change.id))?;
         Ok(())
     }

@@ -17,7 +17,7 @@ use super::credentials::Access;
 use super::egress;
 use super::error::{Distrust, Error};
 use super::oid::Oid;
-use super::protocol::{self, Fault, Greeting, PackAnswer, Ref};
+use super::protocol::{self, Fault, Greeting, MAX_REFS_BYTES, PackAnswer, Ref, SILENCE};
 use super::store::Piece;
 use super::url::RepoUrl;
 
@@ -26,12 +26,6 @@ const REQUEST: &str = "application/x-git-upload-pack-request";
 const RESULT: &str = "application/x-git-upload-pack-result";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Servers send a sign of life every five seconds while they put a pack together.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// A list of refs above this size is nobody's repository.
-const MAX_REFS_BYTES: usize = 32 << 20;
 
 const MAX_REDIRECTS: usize = 4;
 
@@ -191,12 +185,7 @@ impl Session {
         self.expect_type(&response, ADVERTISEMENT)?;
         let bytes = self.body(response).await?;
         let greeting = protocol::greeting(bytes).map_err(|fault| self.fault(fault))?;
-        let capabilities = match &greeting {
-            Greeting::V2(capabilities) | Greeting::V0(capabilities, _) => capabilities,
-        };
-        if capabilities.is_sha256() {
-            return Err(Error::Unsupported { url: self.url.clone(), reason: "its object ids are SHA-256" });
-        }
+        greeting.refuse_sha256(&self.url)?;
         let base = address.as_str().strip_suffix("/info/refs?service=git-upload-pack").map(Url::parse);
         if let Some(Ok(base)) = base {
             self.known.base = base;
@@ -358,16 +347,4 @@ fn causes(error: &Cause) -> impl Iterator<Item = &Cause> {
         let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         wrapped.map(|wrapped| wrapped as &Cause).or_else(|| cause.source())
     })
-}
-
-impl Fault {
-    /// The same, with the repository at which it happened.
-    pub(super) fn at(self, url: &RepoUrl) -> Error {
-        let url = url.clone();
-        match self {
-            Fault::Cut => Error::Cut { url },
-            Fault::Odd(reason) => Error::Protocol { url, reason },
-            Fault::Server(message) => Error::Server { url, message },
-        }
-    }
 }

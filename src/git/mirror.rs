@@ -11,13 +11,13 @@ use tracing::{debug, warn};
 
 use super::credentials::Access;
 use super::error::Error;
-use super::follow::{Plan, resolve};
+use super::follow::{Followed, Plan, resolve};
 use super::http;
-use super::mirrors::Settings;
 use super::oid::{Commit, Oid};
 use super::protocol::Ref;
 use super::remote::{self, Session, blocking};
 use super::revision::Revision;
+use super::settings::Settings;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::url::RepoUrl;
@@ -61,34 +61,6 @@ impl Refreshed {
     pub fn commit(&self, revision: &str) -> Option<&Result<Commit, Error>> {
         self.revisions.get(revision).map(|followed| &followed.commit)
     }
-}
-
-/// One revision after a refresh.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Followed {
-    /// The commit that it now means.
-    pub commit: Result<Commit, Error>,
-    /// How it came from where it stood before.
-    pub change: Change,
-}
-
-/// How a revision moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// Not at all, or nothing is known now.
-    None,
-    /// Seen for the first time.
-    First,
-    /// To a commit that has the old one in its history.
-    Forward {
-        /// The old one.
-        from: Oid,
-    },
-    /// To a commit that does not have the old one in its history: a force-push.
-    Rewritten {
-        /// The old one.
-        from: Oid,
-    },
 }
 
 impl Mirror {

@@ -4,15 +4,12 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
 
-use super::credentials::{Access, CredentialStore};
-use super::egress;
-use super::error::Error;
-use super::http::Clients;
+use super::credentials::CredentialStore;
 use super::mirror::Mirror;
-use super::url::{RepoUrl, Scheme};
+use super::settings::{LocalRepositories, Settings};
+use super::url::RepoUrl;
 
 /// The mirrors below one data directory. They are caches: deleting the directory costs a fetch.
 pub struct Mirrors {
@@ -20,55 +17,20 @@ pub struct Mirrors {
     mirrors: Mutex<HashMap<RepoUrl, Arc<Mirror>>>,
 }
 
-/// May repositories on this machine be read?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LocalRepositories {
-    /// Yes: the command line and the demo do.
-    Allowed,
-    /// No: in a cluster nobody's address may reach the file system.
-    Refused,
-}
-
-/// What holds for all mirrors.
-pub(super) struct Settings {
-    data: PathBuf,
-    local: LocalRepositories,
-    max_fetch_bytes: Mutex<u64>,
-    credentials: RwLock<Arc<CredentialStore>>,
-    pub(super) clients: Clients,
-    /// Taken while a pack is being received. Asking for refs is not bounded: a server that does not answer must not
-    /// keep others waiting.
-    pub(super) fetches: Semaphore,
-}
-
-/// So many packs are received at a time; each keeps a core busy and holds its index in memory.
-const MAX_FETCHES: usize = 4;
-
-/// A pack above this size is not taken, unless configured otherwise.
-const MAX_FETCH_BYTES: u64 = 4 << 30;
-
 impl Mirrors {
     /// Keeps mirrors in `<data>/repositories`. Nothing is read or written before a repository is used.
     pub fn new(data: PathBuf, local: LocalRepositories) -> Self {
-        let settings = Settings {
-            data,
-            local,
-            max_fetch_bytes: Mutex::new(MAX_FETCH_BYTES),
-            credentials: RwLock::default(),
-            clients: Clients::default(),
-            fetches: Semaphore::new(MAX_FETCHES),
-        };
-        Mirrors { settings: Arc::new(settings), mirrors: Mutex::default() }
+        Mirrors { settings: Arc::new(Settings::new(data, local)), mirrors: Mutex::default() }
     }
 
     /// Uses these credentials from the next refresh on, in place of all earlier ones.
     pub fn set_credentials(&self, credentials: CredentialStore) {
-        *self.settings.credentials.write() = Arc::new(credentials);
+        self.settings.set_credentials(credentials);
     }
 
     /// Takes no more than this of a single fetch.
     pub fn set_max_fetch_bytes(&self, limit: u64) {
-        *self.settings.max_fetch_bytes.lock() = limit;
+        self.settings.set_max_fetch_bytes(limit);
     }
 
     /// The mirror of a repository, the same for all spellings of its address.
@@ -101,33 +63,6 @@ impl Mirrors {
         }
         Ok(())
     }
-
-    /// The mirrors of all spellings under which a repository is in use: a webhook names it in its own way.
-    pub fn same_as(&self, url: &RepoUrl) -> Vec<Arc<Mirror>> {
-        let mirrors = self.mirrors.lock();
-        mirrors.values().filter(|mirror| mirror.url().is_same_repository(url)).cloned().collect()
-    }
-}
-
-impl Settings {
-    pub(super) fn folder(&self) -> PathBuf {
-        self.data.join("repositories")
-    }
-
-    pub(super) fn max_fetch_bytes(&self) -> u64 {
-        *self.max_fetch_bytes.lock()
-    }
-
-    pub(super) fn access(&self, url: &RepoUrl) -> Access {
-        self.credentials.read().access(url)
-    }
-
-    pub(super) fn permit(&self, url: &RepoUrl) -> Result<(), Error> {
-        match (url.scheme(), self.local) {
-            (Scheme::File, LocalRepositories::Refused) => Err(Error::LocalRefused { url: url.clone() }),
-            _ => egress::permit(url),
-        }
-    }
 }
 
 impl std::fmt::Debug for Mirrors {
@@ -147,6 +82,6 @@ mod tests {
         shared::<Mirror>();
         shared::<crate::git::Snapshot>();
         shared::<crate::git::Watch>();
-        shared::<Error>();
+        shared::<crate::git::Error>();
     }
 }

@@ -5,10 +5,20 @@
 //! Version 2 is what is asked for: the server then sends only the refs that were asked for, and any commit can be
 //! fetched by its id. Version 0 is understood because some forges know nothing else.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 
+use super::error::Error;
 use super::oid::Oid;
 use super::packet::{self, BadFrame, Packet};
+use super::url::RepoUrl;
+
+/// Servers send a sign of life every five seconds while they put a pack together.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
+
+/// A list of refs above this size is nobody's repository.
+pub(super) const MAX_REFS_BYTES: usize = 32 << 20;
 
 /// A ref that the server has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +52,16 @@ impl Capabilities {
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|word| word == name) || self.value(name).is_some()
     }
+}
 
-    /// Its commands are those of a SHA-256 repository.
-    pub(super) fn is_sha256(&self) -> bool {
-        self.value("object-format").is_some_and(|format| format != "sha1")
+impl Greeting {
+    /// Mirrors hold SHA-1 repositories.
+    pub(super) fn refuse_sha256(&self, url: &RepoUrl) -> Result<(), Error> {
+        let (Greeting::V2(capabilities) | Greeting::V0(capabilities, _)) = self;
+        match capabilities.value("object-format") {
+            None | Some("sha1") => Ok(()),
+            Some(_) => Err(Error::Unsupported { url: url.clone(), reason: "its object ids are SHA-256" }),
+        }
     }
 }
 
@@ -58,6 +74,18 @@ pub(super) enum Fault {
     Odd(String),
     /// The server reports an error in its own words.
     Server(String),
+}
+
+impl Fault {
+    /// The same, with the repository at which it happened.
+    pub(super) fn at(self, url: &RepoUrl) -> Error {
+        let url = url.clone();
+        match self {
+            Fault::Cut => Error::Cut { url },
+            Fault::Odd(reason) => Error::Protocol { url, reason },
+            Fault::Server(message) => Error::Server { url, message },
+        }
+    }
 }
 
 impl From<BadFrame> for Fault {

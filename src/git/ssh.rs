@@ -17,17 +17,11 @@ use super::egress;
 use super::error::Error;
 use super::known_hosts::{HostKeys, Verdict};
 use super::oid::Oid;
-use super::protocol::{self, Fault, Greeting, PackAnswer, Ref};
+use super::protocol::{self, Fault, Greeting, MAX_REFS_BYTES, PackAnswer, Ref, SILENCE};
 use super::store::Piece;
 use super::url::RepoUrl;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// Servers send a sign of life every five seconds while they put a pack together.
-const SILENCE: Duration = Duration::from_secs(60);
-
-/// A list of refs above this size is nobody's repository.
-const MAX_REFS_BYTES: usize = 32 << 20;
 
 /// What is kept of what the far side writes to its standard error.
 const MAX_WORDS_BYTES: usize = 4096;
@@ -75,12 +69,7 @@ pub(super) async fn list(url: &RepoUrl, access: &Access, prefixes: &[String]) ->
             session.read(protocol::take_refs).await?
         }
     };
-    let capabilities = match &session.greeting {
-        Greeting::V2(capabilities) | Greeting::V0(capabilities, _) => capabilities,
-    };
-    if capabilities.is_sha256() {
-        return Err(Error::Unsupported { url: url.clone(), reason: "its object ids are SHA-256" });
-    }
+    session.greeting.refuse_sha256(url)?;
     Ok((refs, session))
 }
 

@@ -1,17 +1,16 @@
 //! One bare repository on disk: objects, refs, and nothing about networks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Once};
 
 use bytes::Bytes;
 use git2::{ErrorClass, ErrorCode, ObjectType, Odb, Repository};
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use std::io::Write as _;
 
 use super::error::Error;
 use super::oid::{Commit, Oid};
@@ -172,8 +171,9 @@ impl Store {
     /// Those of `ids` that are not here.
     pub(super) fn missing(&self, ids: impl IntoIterator<Item = Oid>) -> Result<Vec<Oid>, Error> {
         let mut missing = Vec::new();
+        let mut seen = HashSet::new();
         for id in ids {
-            if !missing.contains(&id) && self.header(id)?.is_none() {
+            if seen.insert(id) && self.header(id)?.is_none() {
                 missing.push(id);
             }
         }
@@ -294,7 +294,7 @@ impl Store {
         let before = walk().map_err(|error| self.fault(&error))?;
         let mut haves: Vec<Oid> = tips;
         haves.extend(before);
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         haves.retain(|id| seen.insert(*id));
         Ok(haves)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::credentials::Secret;
+use super::secret::Secret;
 
 /// Where a repository is.
 ///
@@ -458,9 +458,13 @@ mod tests {
         let cases = [
             ("https://h/a/b.git", "git@h:a/b", true),
             ("https://h/a/b", "http://h:3000/A/B.git", true),
+            ("https://h/a/b", "https://user:pw@H:8443/A/b/", true),
+            ("h:a/b", "ssh://git@h:2222/a/b", true),
+            ("http://[::1]:3000/a/b", "ssh://git@[::1]/a/b.git", true),
             ("https://h/a/b", "https://h/a/bc", false),
             ("https://h/a/b", "https://i/a/b", false),
             ("/srv/a", "file:///srv/a", true),
+            ("/srv/a.git", "file:///srv/a.git", true),
             ("/srv/a", "/srv/A", false),
             ("/srv/a", "https://h/srv/a", false),
         ];

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use super::entry::{FieldSpec, GeneratorArgs, Labels};
 use super::error::{Error, Problem};
 use super::field::Text;
-use super::file::{FieldSpec, GeneratorArgs, Kind, Kustomization, Labels};
+use super::file::{Kind, Kustomization};
 use super::generate::{self, Generates};
 use super::load::{Found, Loader};
 use super::origin::{BuildOrigin, relative};
@@ -20,7 +21,7 @@ use super::transform::name::Affix;
 use super::transform::namespace::{Namespace, Subjects};
 use super::transform::specs::{Conflict, Specs, merge_all};
 use super::transform::variables::{self, Variables};
-use super::{Options, configuration, plugin};
+use super::{configuration, plugin};
 use crate::error::Diagnostic;
 use crate::source::TreePath;
 
@@ -44,7 +45,6 @@ impl Layer {
 /// A build under way.
 pub(super) struct Build<'a> {
     pub(super) loader: Loader<'a>,
-    pub(super) options: &'a Options,
     pub(super) warnings: Vec<Diagnostic>,
     /// The directories that are being built, outermost first.
     stack: Vec<TreePath>,
@@ -64,10 +64,9 @@ pub(super) struct Target {
 }
 
 impl<'a> Build<'a> {
-    pub(super) fn new(loader: Loader<'a>, options: &'a Options) -> Self {
+    pub(super) fn new(loader: Loader<'a>) -> Self {
         Build {
             loader,
-            options,
             warnings: Vec::new(),
             stack: Vec::new(),
             schemas: None,
@@ -270,7 +269,7 @@ impl<'a> Build<'a> {
             all.extend(list.iter().map(|args| (Generator::Data(what, Box::new(with_defaults(args))), field(what))));
         }
         for config in self.configs(target, &kustomization.generators)? {
-            let origin = config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config));
+            let origin = config.origin_of_made();
             all.push((plugin::generator(&config)?, origin));
         }
         let mut errors = Vec::new();
@@ -282,8 +281,9 @@ impl<'a> Build<'a> {
                 }
                 Generator::Object(made) => Ok((*made, Behavior::Create)),
             };
-            let absorbed =
-                made.and_then(|(made, behavior)| layer.set.absorb(Resource { build_origin: origin, ..made }, behavior));
+            let absorbed = made.and_then(|(made, behavior)| {
+                generate::absorb(&mut layer.set, Resource { build_origin: origin, ..made }, behavior)
+            });
             errors.extend(absorbed.err());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
@@ -318,7 +318,7 @@ impl<'a> Build<'a> {
         let mut configured = Vec::new();
         for config in self.configs(target, entries)? {
             let transformers = plugin::transformers(&self.loader, &target.directory, &config)?;
-            let origin = config.build_origin.as_ref().and_then(|origin| origin.of_plugin(&config));
+            let origin = config.origin_of_made();
             // Several that one object configures count as one: the last of them notes it.
             let last = transformers.len().saturating_sub(1);
             let noted = |at| if at == last { origin.clone() } else { None };

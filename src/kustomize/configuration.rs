@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::entry::{FieldSpec, gvk};
 use super::error::{Error, Problem};
 use super::field::{Fields, Text, Unknown};
-use super::file::{FieldSpec, gvk};
 use super::load::Loader;
 use super::resource::Gvk;
 use super::transform::specs::{Conflict, References, SECTIONS, Specs};

@@ -238,6 +238,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Reads each item of a list, opened by the same rules.
+    pub(super) fn each<T>(
+        &mut self,
+        name: &str,
+        of: &'static str,
+        known: &[&'static str],
+        read: impl Fn(&mut Fields<'_>) -> T,
+    ) -> Vec<T> {
+        let items = self.items(name);
+        items.iter().map(|item| read(&mut self.open_item(item, of, known))).collect()
+    }
+
     /// An item of a list, opened by the same rules.
     pub(super) fn open_item<'b>(&'b mut self, item: &'b Node, of: &'static str, known: &[&'static str]) -> Fields<'b> {
         Fields::open(item, of, known, self.unknown, self.errors)

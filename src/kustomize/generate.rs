@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use smol_str::SmolStr;
 
+use super::entry::GeneratorArgs;
 use super::error::{Error, Problem};
-use super::file::GeneratorArgs;
 use super::load::Loader;
+use super::place::write_mark;
 use super::resource::{Behavior, Resource, mapping_at};
-use super::transform::write_mark;
+use super::set::Set;
 use crate::source::TreePath;
 use crate::yaml::{Entry, Node};
 
@@ -113,8 +114,39 @@ fn encode(bytes: &[u8]) -> String {
     lines
 }
 
+/// Adds what a generator made: a new object, or data for one that is there.
+///
+/// # Errors
+/// When its behavior needs an object that is not there, or forbids one that is.
+pub(super) fn absorb(set: &mut Set, mut new: Resource, behavior: Behavior) -> Result<(), Error> {
+    let id = new.id();
+    let at = match (set.with_any_id(&id).as_slice(), behavior) {
+        ([], Behavior::Create) => return set.append(new),
+        ([], _) => {
+            let problem = Problem::NothingToMerge { id: id.to_string() };
+            return Err(Error::from_origin(new.origin.as_ref(), problem));
+        }
+        ([at], Behavior::Create) => {
+            let first = set.get(*at).and_then(|old| old.origin.clone());
+            let problem = Problem::GeneratedExists { id: id.to_string(), first };
+            return Err(Error::from_origin(new.origin.as_ref(), problem));
+        }
+        ([at], _) => *at,
+        _ => {
+            let problem = Problem::ManyToMerge { id: id.to_string() };
+            return Err(Error::from_origin(new.origin.as_ref(), problem));
+        }
+    };
+    // The new one takes over what the old one is and was called.
+    if let Some(old) = set.body_mut(at) {
+        unite(&mut new, old, behavior);
+        *old = new;
+    }
+    Ok(())
+}
+
 /// Gives a generated object what it takes over from the one that it merges with or replaces.
-pub(super) fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
+fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
     for field in ["labels", "annotations"] {
         let mut pairs = old.pairs(field);
         for (key, value) in new.pairs(field) {

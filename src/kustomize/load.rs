@@ -3,13 +3,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::LoadRestrictor;
 use super::error::{Error, Problem, nearest};
 use super::field::Text;
-use super::file::NAMES;
 use super::resource::Resource;
+use crate::source::detect::KUSTOMIZATION_FILES;
 use crate::source::{self, Entry, Files, TreePath};
 use crate::yaml::{self, Document, Node};
+
+/// Where files that a kustomization names may lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadRestrictor {
+    /// In or below the directory of the kustomization.
+    #[default]
+    RootOnly,
+    /// Anywhere in the tree.
+    None,
+}
 
 /// Reads files for a build and keeps what was parsed of them.
 pub(super) struct Loader<'a> {
@@ -35,7 +44,7 @@ impl<'a> Loader<'a> {
     /// When there is none, or more than one, or it is not YAML.
     pub(super) fn kustomization(&self, directory: &TreePath) -> Result<(TreePath, Node), Error> {
         let mut found = Vec::new();
-        for name in NAMES {
+        for name in KUSTOMIZATION_FILES {
             let path = directory.join(name).map_err(|error| Error::of_file(directory, Problem::Source(error)))?;
             match self.files.entry(&path) {
                 Ok(Some(Entry::File)) => found.push((name, path)),

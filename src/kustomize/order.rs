@@ -4,10 +4,19 @@ use std::cmp::Ordering;
 
 use smol_str::SmolStr;
 
-use super::Reorder;
 use super::error::{Error, Problem};
 use super::file::SortOptions;
-use super::resource::Resource;
+use super::resource::{Gvk, Resource};
+
+/// In which order objects are printed, unless the kustomization says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reorder {
+    /// By kind, so that what others need comes first.
+    #[default]
+    Legacy,
+    /// As they were written.
+    None,
+}
 
 const FIRST: [&str; 22] = [
     "Namespace",
@@ -64,25 +73,30 @@ pub(super) fn sort(resources: &mut [Resource], options: Option<&SortOptions>, re
     } else if reorder == Reorder::None {
         return Ok(());
     }
-    let rank = |kind: &str| -> i64 {
-        let position = |list: &[SmolStr]| list.iter().position(|known| known == kind);
-        let signed = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
-        match (position(&first), position(&last)) {
-            (Some(at), _) => signed(at) - signed(first.len()),
-            (None, Some(at)) => signed(at) + 1,
-            (None, None) => 0,
-        }
-    };
-    resources.sort_by_cached_key(|resource| Key::new(resource, &rank));
+    resources.sort_by_cached_key(|resource| Key::new(resource, place(resource.kind(), &first, &last)));
     Ok(())
 }
 
-/// The place of a kind in the order that is built in; 0 for those that are not named there.
-pub(super) fn rank(kind: &str) -> i64 {
+/// What kinds are compared by: their place in the order that is built in, then their names.
+pub(super) fn rank(gvk: &Gvk) -> (i64, String) {
+    (place(&gvk.kind, &FIRST, &LAST), name(gvk))
+}
+
+/// A kind as kustomize names it to sort it.
+fn name(gvk: &Gvk) -> String {
+    format!("{}_{}_{}", or(&gvk.group, "~G"), or(&gvk.version, "~V"), or(&gvk.kind, "~K"))
+}
+
+fn or<'a>(text: &'a str, empty: &'static str) -> &'a str {
+    if text.is_empty() { empty } else { text }
+}
+
+/// Below 0 for kinds that go first, above 0 for those that go last.
+fn place<T: AsRef<str>>(kind: &str, first: &[T], last: &[T]) -> i64 {
+    let position = |list: &[T]| list.iter().position(|known| known.as_ref() == kind);
     let signed = |at: usize| i64::try_from(at).unwrap_or(i64::MAX);
-    let position = |list: &[&str]| list.iter().position(|known| *known == kind);
-    match (position(&FIRST), position(&LAST)) {
-        (Some(at), _) => signed(at) - signed(FIRST.len()),
+    match (position(first), position(last)) {
+        (Some(at), _) => signed(at) - signed(first.len()),
         (None, Some(at)) => signed(at) + 1,
         (None, None) => 0,
     }
@@ -99,21 +113,19 @@ struct Key {
 }
 
 impl Key {
-    fn new(resource: &Resource, rank: &dyn Fn(&str) -> i64) -> Self {
+    fn new(resource: &Resource, rank: i64) -> Self {
         let id = resource.id();
-        let part = |text: &SmolStr, empty: &'static str| if text.is_empty() { empty.into() } else { text.to_string() };
-        let (group, version, kind) = (&id.gvk.group, &id.gvk.version, &id.gvk.kind);
-        let or_no = |text: &SmolStr, none: &'static str| part(text, none);
+        let Gvk { group, version, kind } = &id.gvk;
         Key {
-            rank: rank(kind),
-            gvk: format!("{}_{}_{}", part(group, "~G"), part(version, "~V"), part(kind, "~K")),
+            rank,
+            gvk: name(&id.gvk),
             id: format!(
                 "{}.{}.{}|{}|{}",
-                or_no(kind, "[noKind]"),
-                or_no(version, "[noVer]"),
-                or_no(group, "[noGrp]"),
-                part(&id.namespace, "~X"),
-                part(&id.name, "~N")
+                or(kind, "[noKind]"),
+                or(version, "[noVer]"),
+                or(group, "[noGrp]"),
+                or(&id.namespace, "~X"),
+                or(&id.name, "~N")
             ),
             reversed: kind == "Namespace",
         }

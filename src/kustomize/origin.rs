@@ -1,6 +1,5 @@
 //! What `buildMetadata` writes into annotations: where an object came from, and what changed it.
 
-use super::resource::Resource;
 use crate::source::TreePath;
 use crate::yaml;
 
@@ -34,18 +33,6 @@ impl BuildOrigin {
             name: String::new(),
             namespace: String::new(),
         }
-    }
-
-    /// What made or changed an object, when it is the plugin that an object of this origin configures.
-    pub(super) fn of_plugin(&self, config: &Resource) -> Option<Self> {
-        let BuildOrigin::File(file) = self else { return None };
-        Some(BuildOrigin::Configured {
-            file: file.clone(),
-            api_version: config.gvk().api_version().into(),
-            kind: config.kind().into(),
-            name: config.name().into(),
-            namespace: config.namespace().into(),
-        })
     }
 
     fn lines(&self) -> Vec<String> {

@@ -5,9 +5,10 @@
 
 use smol_str::SmolStr;
 
+use super::entry::{Image, Labels, Patch, Replica, Selector};
 use super::error::{Error, Problem};
 use super::field::Text;
-use super::file::{Image, Kustomization, Labels, Patch, Replica, Selector};
+use super::file::Kustomization;
 use super::load::{Found, Loader};
 use super::resource::Gvk;
 use crate::error::Origin;

@@ -4,9 +4,9 @@ pub(super) mod json;
 pub(super) mod schema;
 pub(super) mod strategic;
 
+use super::entry::Patch;
 use super::error::{Error, Problem};
 use super::field::Text;
-use super::file::Patch;
 use super::load::{Loader, objects};
 use super::resource::{Resource, written_text};
 use super::selector::Matcher;

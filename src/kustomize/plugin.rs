@@ -2,11 +2,11 @@
 
 use smol_str::SmolStr;
 
-use super::error::{Error, Problem};
-use super::field::{Fields, Text, Unknown};
-use super::file::{
+use super::entry::{
     FieldSpec, GeneratorArgs, IMAGE, Image, Patch, REPLICA, Replacement, ReplacementField, Replica, Selector,
 };
+use super::error::{Error, Problem};
+use super::field::{Fields, Text, Unknown};
 use super::generate::Generates;
 use super::load::{Loader, objects};
 use super::patch::Prepared;

@@ -233,6 +233,18 @@ impl Resource {
         }
     }
 
+    /// The origin of what a plugin makes or changes that this object configures.
+    pub(super) fn origin_of_made(&self) -> Option<BuildOrigin> {
+        let Some(BuildOrigin::File(file)) = &self.build_origin else { return None };
+        Some(BuildOrigin::Configured {
+            file: file.clone(),
+            api_version: self.gvk().api_version().into(),
+            kind: self.kind().into(),
+            name: self.name().into(),
+            namespace: self.namespace().into(),
+        })
+    }
+
     /// What it is called now.
     pub(super) fn id(&self) -> Id {
         Id { gvk: self.gvk(), name: self.name(), namespace: self.namespace() }

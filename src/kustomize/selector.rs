@@ -3,8 +3,8 @@
 use regex::Regex;
 use smol_str::SmolStr;
 
+use super::entry::Selector;
 use super::error::{Error, Problem};
-use super::file::Selector;
 use super::resource::{Id, Resource};
 use super::set::Set;
 use crate::yaml::Node;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
-use super::resource::{Behavior, Id, Resource};
+use super::resource::{Id, Resource};
 
 /// More objects than any cluster directory has; a bound on what a diamond of bases can multiply to.
 const MAX_OBJECTS: usize = 200_000;
@@ -91,39 +91,6 @@ impl Set {
         let list = std::mem::take(self.list_mut());
         self.values = 0;
         list.into_iter().try_for_each(|resource| self.append(resource))
-    }
-
-    /// Adds what a generator made: a new object, or data for one that is there.
-    ///
-    /// # Errors
-    /// When its behavior needs an object that is not there, or forbids one that is.
-    pub(super) fn absorb(&mut self, mut new: Resource, behavior: Behavior) -> Result<(), Error> {
-        let id = new.id();
-        let matches = self.with_any_id(&id);
-        match (matches.as_slice(), behavior) {
-            ([], Behavior::Create) => self.append(new),
-            ([], _) => {
-                let problem = Problem::NothingToMerge { id: id.to_string() };
-                Err(Error::from_origin(new.origin.as_ref(), problem))
-            }
-            ([at], Behavior::Create) => {
-                let first = self.list.get(*at).and_then(|old| old.origin.clone());
-                let problem = Problem::GeneratedExists { id: id.to_string(), first };
-                Err(Error::from_origin(new.origin.as_ref(), problem))
-            }
-            ([at], behavior) => {
-                // The new one takes over what the old one is and was called: the indexes stay right.
-                if let Some(old) = self.list.get_mut(*at) {
-                    super::generate::unite(&mut new, old, behavior);
-                    *old = new;
-                }
-                Ok(())
-            }
-            _ => {
-                let problem = Problem::ManyToMerge { id: id.to_string() };
-                Err(Error::from_origin(new.origin.as_ref(), problem))
-            }
-        }
     }
 
     /// The objects that are or were called so.

@@ -1,9 +1,10 @@
-//! What changes objects: one file per transformer, and the walk to fields that all of them share.
+//! What changes objects: one file per transformer.
 
 pub(super) mod images;
 pub(super) mod labels;
 pub(super) mod name;
 pub(super) mod namespace;
+mod part;
 pub(super) mod path;
 pub(super) mod references;
 pub(super) mod replacements;
@@ -15,12 +16,11 @@ pub(super) mod variables;
 
 use smol_str::SmolStr;
 
-use super::error::{Error, Problem};
-use super::file::{FieldSpec, Image, Replacement, Replica};
+use super::entry::{FieldSpec, Image, Replacement, Replica};
+use super::error::Error;
 use super::patch::Prepared;
 use super::patch::schema::Schemas;
 use super::set::Set;
-use crate::yaml::{Entry, Node, ScalarStyle};
 use name::Affix;
 use namespace::Namespace;
 use value_add::ValueAdd;
@@ -63,169 +63,4 @@ impl Transformer {
             Transformer::Hash => super::generate::hash::apply(set),
         }
     }
-}
-
-/// What is made where the last field of a path is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Make {
-    Nothing,
-    Scalar,
-    Mapping,
-}
-
-/// The fields of a path: separated by slashes, of which those inside a name are written `\/`.
-pub(super) fn split(path: &str) -> Vec<SmolStr> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut letters = path.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if letters.peek() == Some(&'/') => {
-                part.push('/');
-                letters.next();
-            }
-            '/' => parts.push(std::mem::take(&mut part).into()),
-            letter => part.push(letter),
-        }
-    }
-    parts.push(part.into());
-    parts.retain(|part: &SmolStr| !part.is_empty());
-    parts
-}
-
-/// A field spec with its path in parts.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) spec: FieldSpec,
-    parts: Vec<SmolStr>,
-}
-
-impl Place {
-    pub(super) fn new(spec: &FieldSpec) -> Self {
-        Place { spec: spec.clone(), parts: split(&spec.path) }
-    }
-
-    /// The fields on the way.
-    pub(super) fn parts(&self) -> &[SmolStr] {
-        &self.parts
-    }
-
-    pub(super) fn all(specs: &[FieldSpec]) -> Vec<Self> {
-        specs.iter().map(Place::new).collect()
-    }
-
-    /// Calls `change` on every node to which the path leads; lists on the way are entered.
-    ///
-    /// # Errors
-    /// When the path leads through a scalar, or `change` fails.
-    pub(super) fn visit(
-        &self,
-        node: &mut Node,
-        make: Make,
-        change: &mut dyn FnMut(&mut Node) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let make = if self.spec.create { make } else { Make::Nothing };
-        visit(node, &self.parts, make, change).map_err(|failure| match failure {
-            Failure::Scalar(at) => {
-                let problem = Problem::FieldKind {
-                    field: self.spec.path.to_string(),
-                    of: "the object".into(),
-                    found: "a scalar",
-                    expected: "a mapping or a list",
-                };
-                Error::at(&at, problem)
-            }
-            Failure::Change(error) => *error,
-        })
-    }
-}
-
-enum Failure {
-    /// The path goes on below a scalar.
-    Scalar(Box<Node>),
-    Change(Box<Error>),
-}
-
-fn visit(
-    node: &mut Node,
-    parts: &[SmolStr],
-    make: Make,
-    change: &mut dyn FnMut(&mut Node) -> Result<(), Error>,
-) -> Result<(), Failure> {
-    let Some((part, rest)) = parts.split_first() else {
-        return change(node).map_err(|error| Failure::Change(Box::new(error)));
-    };
-    if node.is_null() {
-        return Ok(());
-    }
-    if let Some(items) = node.as_sequence_mut() {
-        return items.iter_mut().try_for_each(|item| visit(item, parts, make, change));
-    }
-    if !node.is_mapping() {
-        return Err(Failure::Scalar(Box::new(node.clone())));
-    }
-    let (name, is_list) = match part.strip_suffix("[]") {
-        Some(name) => (name, true),
-        None => (part.as_str(), false),
-    };
-    let wanted = match (is_list, make, rest.is_empty()) {
-        (true, _, _) => Some(Node::sequence(Vec::new())),
-        (false, Make::Nothing, _) => None,
-        (false, Make::Scalar, true) => Some(Node::scalar("", ScalarStyle::Plain)),
-        (false, _, _) => Some(Node::mapping()),
-    };
-    let found = match (node.get(name).is_some(), wanted) {
-        (true, wanted) => {
-            let found = node.get_mut(name);
-            match (found, wanted) {
-                (Some(found), Some(wanted)) if found.is_null() && !wanted.is_scalar() => {
-                    *found = wanted;
-                    Some(found)
-                }
-                (found, _) => found,
-            }
-        }
-        (false, Some(wanted)) if !is_list => {
-            node.insert(name, wanted);
-            node.get_mut(name)
-        }
-        (false, _) => None,
-    };
-    match found {
-        Some(found) => visit(found, rest, make, change),
-        None => Ok(()),
-    }
-}
-
-/// Writes text into a scalar; how it was quoted stays, so that text which was a string stays one.
-pub(super) fn write_text(node: &mut Node, text: impl Into<SmolStr>) {
-    let style = node.as_scalar().map_or(ScalarStyle::Plain, |scalar| scalar.style);
-    *node = Node::scalar(text, style).at_place_of(node);
-}
-
-/// Writes a string into a scalar, whatever was there.
-pub(super) fn write_string(node: &mut Node, text: impl Into<SmolStr>) {
-    let style = node.as_scalar().map_or(ScalarStyle::Plain, |scalar| scalar.style);
-    *node = Node::scalar(text, style).at_place_of(node);
-    node.set_tag(Some(SmolStr::new_static("!!str")));
-}
-
-/// Sets an entry of labels or annotations. A key that is not there yet is written without quotes: one that reads as
-/// something else than a string is refused at the end of the build, as kustomize does.
-pub(super) fn write_mark(node: &mut Node, key: &SmolStr, value: &SmolStr) -> Written {
-    if let Some(place) = node.get_mut(key) {
-        write_string(place, value.clone());
-        return Written::Changed;
-    }
-    if let Some(entries) = node.as_mapping_mut() {
-        entries.push(Entry { key: Node::plain(key.clone()), value: Node::string(value.clone()) });
-    }
-    Written::Made
-}
-
-/// Whether an entry was there before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    Changed,
-    Made,
 }

@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 pub use follow::Target;
 pub use typed::{Collection, Item, typed};
 
-use self::follow::{Sink, follow};
+use self::follow::{Shown, Sink, follow};
 use self::store::{Store, Touched};
 use super::client::{Cluster, Error, ListOptions, api_version};
 use super::record::{KindVersion, LiveView, Record};
@@ -304,6 +304,14 @@ impl Records {
         shared.tell(&touched, completeness);
     }
 
+    /// True for what is known already, as the echo of our own apply: then nothing more of it is read.
+    fn is_held(&self, key: &ObjectKey, object: &Shown<'_>) -> bool {
+        let held = self.shared.upgrade().and_then(|shared| shared.store.lock().get(key));
+        held.is_some_and(|held| {
+            held.resource_version == object.version() && held.uid == object.uid() && held.version == self.kind.version
+        })
+    }
+
     fn trouble(&self, trouble: Option<String>) {
         let Some(shared) = self.shared.upgrade() else { return };
         let changed = {
@@ -328,31 +336,30 @@ impl Sink for Records {
         self.listing = true;
     }
 
-    fn seen(&mut self, text: &str) {
-        match self.cluster.reader().read_as(text, &self.api_version, &self.kind.kind.kind) {
-            Ok(reading) => {
-                let key = &reading.record.key;
-                self.cluster.note_kinds_of(key);
-                if self.listing {
-                    self.listed.insert(key.clone());
-                }
-                self.update(Completeness::Same, |store| store.seen(&self.kind, reading));
-            }
-            // The API server has sent what is no object: it stays as it was, and is looked at again with its next event.
+    fn seen(&mut self, object: &Shown<'_>) {
+        let key = object.key(&self.kind.kind);
+        self.cluster.note_kinds_of(&key);
+        if self.listing {
+            self.listed.insert(key.clone());
+        }
+        if self.is_held(&key, object) {
+            self.update(Completeness::Same, |store| {
+                store.passed(&self.kind, object.version());
+                Touched::new()
+            });
+            return;
+        }
+        match self.cluster.reader().read_as(object.text, &self.api_version, &self.kind.kind.kind) {
+            Ok(reading) => self.update(Completeness::Same, |store| store.seen(&self.kind, reading)),
             Err(error) => warn!(kind = %self.kind, %error, "Object cannot be read"),
         }
     }
 
-    fn removed(&mut self, text: &str) {
-        match self.cluster.reader().read_as(text, &self.api_version, &self.kind.kind.kind) {
-            Ok(reading) => {
-                let Record { key, uid, resource_version, .. } = reading.record;
-                self.cluster.note_kinds_of(&key);
-                self.listed.remove(&key);
-                self.update(Completeness::Same, |store| store.removed(&self.kind, &key, &uid, &resource_version));
-            }
-            Err(error) => warn!(kind = %self.kind, %error, "Object cannot be read"),
-        }
+    fn removed(&mut self, object: &Shown<'_>) {
+        let key = object.key(&self.kind.kind);
+        self.cluster.note_kinds_of(&key);
+        self.listed.remove(&key);
+        self.update(Completeness::Same, |store| store.removed(&self.kind, &key, object.uid(), object.version()));
     }
 
     fn listed(&mut self, version: &str) {

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use regex::Regex;
 use smol_str::SmolStr;
 
+use crate::api::argo::glob::{self, Separator};
 use crate::api::argo::{AppProject, AppProjectSpec, Destination};
 use crate::object::{Object, ObjectKey};
 
-use super::glob::{self, Separator};
 use super::{Hook, Scope, Victim};
 
 /// Something that the project allows to be written or deleted. A step takes nothing else, and nothing else makes one

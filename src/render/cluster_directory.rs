@@ -2,7 +2,7 @@
 //! sub-directory.
 
 use super::unreadable;
-use crate::api::argo::{Application, ApplicationSpec, Automated, Destination, Directory, Source, SyncPolicy};
+use crate::api::argo::{Application, ApplicationSpec, Destination, Directory, Source, SyncPolicy};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, argo};
 use crate::error::{Diagnostic, Origin};
@@ -33,7 +33,6 @@ impl ClusterDirectory {
     /// As the Environment says.
     pub fn of(environment: &Environment) -> Self {
         let spec = &environment.spec;
-        let automated = || Automated { prune: true, self_heal: true, ..Automated::default() };
         ClusterDirectory {
             environment: environment.name().to_owned(),
             namespace: environment.namespace().to_owned(),
@@ -41,10 +40,7 @@ impl ClusterDirectory {
             revision: spec.branch().to_owned(),
             destination: spec.destination(),
             project: spec.project().to_owned(),
-            sync_policy: spec
-                .sync_policy
-                .clone()
-                .unwrap_or_else(|| SyncPolicy { automated: Some(automated()), ..SyncPolicy::default() }),
+            sync_policy: spec.policy_of_children(),
         }
     }
 
@@ -108,8 +104,7 @@ pub(super) fn is_application(object: &Object) -> bool {
 pub fn application_of(object: &Object) -> Option<Result<argo::Application, Diagnostic>> {
     is_application(object).then(|| {
         crate::api::decode(&object.body).map_err(|error| {
-            let expected = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-            let problem = Diagnostic::new(error.to_string()).with_note(expected);
+            let problem = error.diagnostic();
             match &object.origin {
                 Some(origin) => problem.at(origin.clone()),
                 None => problem,

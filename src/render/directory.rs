@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use serde::de::IgnoredAny;
 
-use super::glob::Glob;
 use super::{Limits, unreadable};
 use crate::api::argo::Directory;
+use crate::api::argo::glob::{Glob, Separator};
 use crate::error::{Diagnostic, Origin};
 use crate::object::Object;
 use crate::source::{Entry, Error as ReadError, Files as _, Recording, TreePath};
@@ -28,7 +28,7 @@ pub(super) fn objects(
 ) -> Result<Vec<Object>, Vec<Diagnostic>> {
     let glob = |field: &str, pattern: &Option<String>| match pattern.as_deref() {
         None | Some("") => Ok(None),
-        Some(pattern) => Glob::new(field, pattern).map(Some),
+        Some(pattern) => glob(field, pattern).map(Some),
     };
     let one = |problem| vec![problem];
     let mut walk = Walk {
@@ -44,6 +44,14 @@ pub(super) fn objects(
     };
     walk.directory(root).map_err(one)?;
     if walk.problems.is_empty() { Ok(walk.objects) } else { Err(walk.problems) }
+}
+
+/// A pattern on paths below the source. To Argo CD one that is malformed fits nothing, and nobody is told.
+fn glob(field: &str, pattern: &str) -> Result<Glob, Diagnostic> {
+    Glob::new(pattern, Separator::None).map_err(|malformed| {
+        let reason = malformed.to_string();
+        Diagnostic::new(format!("`{field}` is no pattern: `{pattern}`")).with_label(reason.clone()).with_note(reason)
+    })
 }
 
 struct Walk<'a> {

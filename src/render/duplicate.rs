@@ -1,6 +1,7 @@
 //! Two objects of one identity: an error inside one source, the last one wins between several sources.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 
 use smol_str::SmolStr;
 
@@ -57,18 +58,17 @@ pub fn concatenate(
     let mut objects: Vec<Object> = Vec::new();
     let mut places: HashMap<ObjectKey, (usize, usize)> = HashMap::new();
     for object in sources.into_iter().flatten() {
-        match identity(&object, namespace).and_then(|key| places.get_mut(&key)) {
-            Some((place, times)) => {
+        match identity(&object, namespace).map(|key| places.entry(key)) {
+            Some(Slot::Occupied(mut before)) => {
+                let (place, times) = before.get_mut();
                 *times += 1;
                 objects[*place] = object;
+                continue;
             }
-            None => {
-                if let Some(key) = identity(&object, namespace) {
-                    places.insert(key, (objects.len(), 1));
-                }
-                objects.push(object);
-            }
+            Some(Slot::Vacant(slot)) => drop(slot.insert((objects.len(), 1))),
+            None => {}
         }
+        objects.push(object);
     }
     let mut repeated: Vec<_> = places.into_iter().filter(|(_, (_, times))| *times > 1).collect();
     repeated.sort_by_key(|(_, (place, _))| *place);

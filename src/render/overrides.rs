@@ -22,7 +22,7 @@ pub(super) fn apply(
     application: &str,
     source: &Source,
 ) -> Result<Source, Diagnostic> {
-    let mut merged = None;
+    let mut source = source.clone();
     for name in [".argocd-source.yaml".to_owned(), format!(".argocd-source-{application}.yaml")] {
         let file = path.join(&name).map_err(|error| unreadable(&error))?;
         if files.entry(&file).map_err(|error| unreadable(&error))? != Some(Entry::File) {
@@ -30,20 +30,15 @@ pub(super) fn apply(
         }
         let Some(mut patch) = patch(files, &file)? else { continue };
         patch.retain(|field, _| !PROTECTED.contains(&field.as_str()));
-        let target = merged.get_or_insert_with(|| serde_json::to_value(source).unwrap_or_default());
-        merge(target, Value::Object(patch));
-        // Read after each file, so that a mistake is told with the file that has it.
-        api::decode::<Source>(target).map_err(|error| {
-            let expected = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let mut merged = serde_json::to_value(&source).unwrap_or_default();
+        merge(&mut merged, Value::Object(patch));
+        source = api::decode(&merged).map_err(|error| {
             Diagnostic::new(format!("`{}` cannot be read as part of a source", error.field))
                 .at(Origin::file(file.as_str()))
-                .with_note(expected)
+                .with_note(error.source.to_string())
         })?;
     }
-    match merged {
-        None => Ok(source.clone()),
-        Some(merged) => api::decode(&merged).map_err(|error| Diagnostic::new(error.to_string())),
-    }
+    Ok(source)
 }
 
 fn patch(files: &dyn Files, file: &TreePath) -> Result<Option<Map<String, Value>>, Diagnostic> {

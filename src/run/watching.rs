@@ -343,7 +343,7 @@ async fn heed_drift(daemon: &Daemon, changes: &Changes) {
 async fn heed_hints(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PushHint>) {
     while let Some(hint) = hints.recv().await {
         let concerned: Vec<RepoUrl> =
-            daemon.repositories.in_use().into_iter().filter(|url| hint.concerns(&url.to_string())).collect();
+            daemon.repositories.in_use().into_iter().filter(|url| hint.concerns(url)).collect();
         if concerned.is_empty() {
             info!(provider = ?hint.provider, reference = hint.reference, "Push to a repository that nobody uses");
         }

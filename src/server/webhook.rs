@@ -19,6 +19,7 @@ use std::fmt;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 
+use crate::git::RepoUrl;
 pub use signature::Secret;
 
 /// Who sends webhooks.
@@ -57,8 +58,8 @@ impl Provider {
 pub struct PushHint {
     /// Who says so.
     pub provider: Provider,
-    /// The URLs by which the repository may be known here. To be compared, never to be fetched.
-    pub repositories: Vec<String>,
+    /// The addresses by which the repository may be known here: to be compared, never to be fetched.
+    repositories: Vec<RepoUrl>,
     /// The full name: `refs/heads/main`.
     pub reference: String,
     /// The commit it points to now, in hexadecimal; `None` when it is gone or not told.
@@ -66,40 +67,11 @@ pub struct PushHint {
 }
 
 impl PushHint {
-    /// True when this is about the repository that is configured with `url`.
-    ///
-    /// Host and path count; scheme, user, port and a final `.git` do not, and neither does case, as a forge may send
-    /// another form of the URL than the one in use.
-    pub fn concerns(&self, url: &str) -> bool {
-        self.repositories.iter().any(|candidate| is_same_repository(candidate, url))
+    /// True when this is about a repository that is configured, whatever way leads to it: a forge may send another form
+    /// of the address than the one in use.
+    pub fn concerns(&self, url: &RepoUrl) -> bool {
+        self.repositories.iter().any(|candidate| candidate.is_same_repository(url))
     }
-}
-
-/// True when two URLs name the same repository, whatever way leads to it.
-pub fn is_same_repository(one: &str, other: &str) -> bool {
-    repository_name(one) == repository_name(other)
-}
-
-/// `https://user@git.example.com:8443/a/b.git` and `git@git.example.com:a/b` → `git.example.com/a/b`.
-fn repository_name(url: &str) -> String {
-    let url = url.trim();
-    let (rest, is_scp) = match url.split_once("://") {
-        Some((_, rest)) => (rest, false),
-        None => (url, true),
-    };
-    let (authority, path) = match rest.split_once('/') {
-        Some((host, path)) if !(is_scp && host.contains(':')) => (host, path),
-        _ => rest.split_once(':').unwrap_or((rest, "")),
-    };
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    // A colon before digits only is a port; an IPv6 address stands in brackets.
-    let host = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let path = path.trim_matches('/');
-    let path = path.strip_suffix(".git").unwrap_or(path);
-    format!("{host}/{path}").to_lowercase()
 }
 
 /// What the forges were given to sign with. Replace the whole value when its Secret changes.
@@ -281,11 +253,13 @@ impl Push {
     fn hint(self, provider: Provider) -> Result<PushHint, Rejection> {
         let malformed = |problem: &str| Rejection::Malformed { event: "push", problem: problem.into() };
         let plain = |text: &str| text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
-        let repositories: Vec<String> = self.repositories.into_iter().flatten().filter(|url| !url.is_empty()).collect();
-        if repositories.is_empty() {
+        let named: Vec<String> = self.repositories.into_iter().flatten().filter(|url| !url.is_empty()).collect();
+        if named.is_empty() {
             return Err(malformed("it names no repository"));
         }
-        if !repositories.iter().all(|url| plain(url)) {
+        // One of its addresses may have a form that no repository is configured with here.
+        let repositories: Vec<RepoUrl> = named.iter().filter_map(|url| RepoUrl::parse(url).ok()).collect();
+        if repositories.is_empty() || !named.iter().all(|url| plain(url)) {
             return Err(malformed("the repository's URL is none"));
         }
         if !self.reference.starts_with("refs/") || !plain(&self.reference) {

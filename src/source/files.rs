@@ -181,6 +181,19 @@ impl Error {
     }
 }
 
+/// For the tests of every kind of tree: each path with the content that it has, or words of the error.
+#[cfg(test)]
+pub(super) fn assert_reads(files: &dyn Files, cases: &[(&str, Result<&str, &str>)]) {
+    for (asked, expected) in cases {
+        let found = TreePath::new(asked).and_then(|path| files.read(&path));
+        match (&found, expected) {
+            (Ok(bytes), Ok(text)) => assert_eq!(&**bytes, text.as_bytes(), "{asked}"),
+            (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{asked}: {error}"),
+            _ => panic!("{asked}: {found:?}, expected {expected:?}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -193,6 +193,7 @@ fn unreadable(path: &TreePath, error: &io::Error) -> Error {
 mod tests {
     use std::os::unix::fs::symlink;
 
+    use super::super::files::assert_reads;
     use super::super::{ReadSet, Recording};
     use super::*;
 
@@ -239,13 +240,7 @@ mod tests {
             (".git/config", Err("does not exist")),
             ("to-git/config", Err("does not exist")),
         ];
-        for (asked, expected) in cases {
-            match (files.read(&path(asked)), expected) {
-                (Ok(bytes), Ok(text)) => assert_eq!(&*bytes, text.as_bytes(), "{asked}"),
-                (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{asked}: {error}"),
-                (found, _) => panic!("{asked}: {found:?}, expected {expected:?}"),
-            }
-        }
+        assert_reads(&files, &cases);
     }
 
     #[test]

@@ -138,6 +138,7 @@ mod tests {
     use git2::{ObjectType, Oid, Repository, Signature, Time};
     use proptest::prelude::*;
 
+    use super::super::files::assert_reads;
     use super::super::{ReadSet, Recording};
     use super::*;
     use crate::git::{LocalRepositories, Mirror, Mirrors, RepoUrl};
@@ -247,13 +248,7 @@ mod tests {
             ("hostile/root", Err("leads out of the repository")),
             ("hostile/loop", Err("leads in a circle")),
         ];
-        for (asked, expected) in cases {
-            match (files.read(&path(asked)), expected) {
-                (Ok(bytes), Ok(text)) => assert_eq!(&*bytes, text.as_bytes(), "{asked}"),
-                (Err(error), Err(words)) => assert!(error.to_string().contains(words), "{asked}: {error}"),
-                (found, _) => panic!("{asked}: {found:?}, expected {expected:?}"),
-            }
-        }
+        assert_reads(&files, &cases);
         let names =
             |at: &str| -> Vec<String> { files.list(&path(at)).unwrap().into_iter().map(|(name, _)| name).collect() };
         assert_eq!(names(""), ["apps", "clusters", "current", "hostile", "vendor"]);

@@ -1,16 +1,18 @@
 //! From plain values to the text that kustomize prints (go-yaml v2's emitter).
 //!
 //! Output depends on values only: no comment, style or order of keys survives kustomize. The order of keys is
-//! [`natural_order`]; how a string is written is decided by [`Traits`] and by what a YAML 1.1 reader would take it for.
+//! go-yaml's natural one; how a string is written is decided by [`Traits`] and by what a YAML 1.1 reader would take it for.
 //! Everything is written once, into one string.
 
+mod form;
+
 use std::borrow::Cow;
-use std::cmp::Ordering;
-use std::fmt::Write as _;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-use super::resolve::{self, Plain, Resolve};
+use super::number::push_number;
+use super::order::in_natural_order;
+use form::{Traits, is_break, is_misread, is_special, push_escape};
 
 /// Lines are folded at the first space beyond this column.
 const WIDTH: usize = 80;
@@ -292,153 +294,6 @@ impl Emitter<'_> {
     }
 }
 
-/// Which forms can hold a text.
-#[derive(Clone, Copy)]
-struct Traits {
-    plain: bool,
-    single_quoted: bool,
-    literal: bool,
-    has_break: bool,
-}
-
-impl Traits {
-    fn of(text: &str) -> Self {
-        if is_simple_word(text) {
-            return Traits { plain: true, single_quoted: true, literal: true, has_break: false };
-        }
-        let starts_like_a_document = text.starts_with("---") || text.starts_with("...");
-        let mut is_indicator = starts_like_a_document;
-        let (mut special, mut has_break, mut break_space, mut space_break) = (false, false, false, false);
-        let mut before = None;
-        let mut rest = text.chars().peekable();
-        while let Some(character) = rest.next() {
-            let before_blank = rest.peek().is_none_or(|next| matches!(next, ' ' | '\t'));
-            is_indicator |= match (character, before) {
-                (
-                    '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`',
-                    None,
-                ) => true,
-                ('?' | '-', None) | (':', _) => before_blank,
-                ('#', Some(before)) => matches!(before, ' ' | '\t' | '\0') || is_break(before),
-                _ => false,
-            };
-            special |= is_special(character);
-            let after_break = before.is_some_and(is_break);
-            if is_break(character) {
-                has_break = true;
-                space_break |= before == Some(' ');
-            } else if character == ' ' {
-                break_space |= after_break;
-            }
-            before = Some(character);
-        }
-        let ends_with_space = text.ends_with(' ');
-        let no_single = break_space || space_break || special;
-        Traits {
-            plain: !(is_indicator || has_break || text.starts_with(' ') || ends_with_space || no_single),
-            single_quoted: !no_single,
-            literal: !(ends_with_space || space_break || special),
-            has_break,
-        }
-    }
-}
-
-/// Most texts in manifests: letters, digits and what stands between them without a meaning.
-fn is_simple_word(text: &str) -> bool {
-    text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/'))
-}
-
-/// True when a reader of YAML 1.1 would take plain text for something else than a string.
-fn is_misread(text: &str) -> bool {
-    resolve::plain(text, Resolve::V2) != Plain::Text || resolve::is_time(text) || is_base_60(text)
-}
-
-/// `[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?`: `12:30`, `190:20:30.5`.
-fn is_base_60(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if !unsigned.starts_with(|first: char| first.is_ascii_digit()) || !unsigned.contains(':') {
-        return false;
-    }
-    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
-    let mut parts = whole.split(':');
-    let first_fits = parts.next().is_some_and(digits);
-    let is_sixtieth = |part: &str| match part.as_bytes() {
-        [unit] => unit.is_ascii_digit(),
-        [b'0'..=b'5', unit] => unit.is_ascii_digit(),
-        _ => false,
-    };
-    first_fits && parts.all(is_sixtieth) && digits(fraction)
-}
-
-/// What forces double quotes.
-fn is_special(character: char) -> bool {
-    !matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
-}
-
-fn is_break(character: char) -> bool {
-    matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
-}
-
-fn push_escape(out: &mut String, character: char) {
-    out.push('\\');
-    let short = match character {
-        '\0' => '0',
-        '\u{7}' => 'a',
-        '\u{8}' => 'b',
-        '\t' => 't',
-        '\n' => 'n',
-        '\u{b}' => 'v',
-        '\u{c}' => 'f',
-        '\r' => 'r',
-        '\u{1b}' => 'e',
-        '"' => '"',
-        '\\' => '\\',
-        '\u{85}' => 'N',
-        '\u{2028}' => 'L',
-        '\u{2029}' => 'P',
-        _ => {
-            let number = u32::from(character);
-            // Writing to a string cannot fail.
-            let _ = match number {
-                ..=0xff => write!(out, "x{number:02X}"),
-                0x100..=0xffff => write!(out, "u{number:04X}"),
-                _ => write!(out, "U{number:08X}"),
-            };
-            return;
-        }
-    };
-    out.push(short);
-}
-
-/// A number as Go prints it.
-pub(super) fn push_number(out: &mut String, number: &Number) {
-    let float = if number.is_f64() { number.as_f64() } else { None };
-    match float.map(|float| (float, super::value::number_from_f64(float))) {
-        Some((float, Some(Value::Number(number)))) if number.is_f64() => push_float(out, float),
-        Some((_, Some(Value::Number(integer)))) => {
-            let _ = write!(out, "{integer}");
-        }
-        _ => {
-            let _ = write!(out, "{number}");
-        }
-    }
-}
-
-/// Go's `%g` with the shortest digits: exponents below -4 and from 6 on are written.
-pub(super) fn push_float(out: &mut String, number: f64) {
-    let scientific = format!("{number:e}");
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    let _ = if (-4..6).contains(&exponent) {
-        write!(out, "{number}")
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        write!(out, "{mantissa}e{sign}{:02}", exponent.unsigned_abs())
-    };
-}
-
 /// kustomize reads each value back from JSON, where a raw next-line character is a line break: with the spaces around
 /// it, one becomes a space, and several one line feed less.
 fn without_next_line(text: &str) -> Cow<'_, str> {
@@ -461,77 +316,6 @@ fn without_next_line(text: &str) -> Cow<'_, str> {
     folded.into()
 }
 
-/// A mapping's entries in the order in which go-yaml prints them.
-///
-/// Merge sort by hand: the order is not total for odd keys (its numbers wrap), and the standard library's sort may
-/// panic on such an order.
-fn in_natural_order(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
-    let mut entries: Vec<_> = map.iter().collect();
-    let mut other = Vec::with_capacity(entries.len());
-    let mut run = 1;
-    while run < entries.len() {
-        for pair in entries.chunks(2 * run) {
-            let (mut left, mut right) = pair.split_at(run.min(pair.len()));
-            while let ([first, left_rest @ ..], [second, right_rest @ ..]) = (left, right) {
-                if natural_order(second.0, first.0) == Ordering::Less {
-                    other.push(*second);
-                    right = right_rest;
-                } else {
-                    other.push(*first);
-                    left = left_rest;
-                }
-            }
-            other.extend_from_slice(left);
-            other.extend_from_slice(right);
-        }
-        std::mem::swap(&mut entries, &mut other);
-        other.clear();
-        run *= 2;
-    }
-    entries
-}
-
-/// go-yaml's order of keys: runs of digits compare as numbers, letters come after everything else.
-pub fn natural_order(left: &str, right: &str) -> Ordering {
-    let same = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
-    // Both sides have the same bytes before it, so it is a border between characters in both or in neither.
-    let mut at = same;
-    while !left.is_char_boundary(at) {
-        at -= 1;
-    }
-    let (Some((before, left)), Some((_, right))) = (left.split_at_checked(at), right.split_at_checked(at)) else {
-        return Ordering::Equal;
-    };
-    let (Some(a), Some(b)) = (left.chars().next(), right.chars().next()) else {
-        return left.len().cmp(&right.len());
-    };
-    match (a.is_alphabetic(), b.is_alphabetic()) {
-        (true, true) => return a.cmp(&b),
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
-    }
-    let in_a_number = (a == '0' || b == '0')
-        && before.chars().rev().take_while(|character| is_digit(*character)).any(|digit| digit != '0');
-    let (a_number, a_length) = leading_number(left, in_a_number);
-    let (b_number, b_length) = leading_number(right, in_a_number);
-    a_number.cmp(&b_number).then(a_length.cmp(&b_length)).then(a.cmp(&b))
-}
-
-fn leading_number(text: &str, in_a_number: bool) -> (i64, usize) {
-    text.chars().take_while(|character| is_digit(*character)).fold(
-        (i64::from(in_a_number), 0),
-        |(number, length), digit| {
-            let digit = i64::from(u32::from(digit)) - i64::from(u32::from('0'));
-            (number.wrapping_mul(10).wrapping_add(digit), length + 1)
-        },
-    )
-}
-
-fn is_digit(character: char) -> bool {
-    character.is_ascii_digit() || (!character.is_ascii() && character.is_numeric())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -551,17 +335,6 @@ mod tests {
         check(&json!({}), "{}\n");
         check(&json!([]), "[]\n");
         check(&json!("x"), "x\n");
-    }
-
-    #[test]
-    fn keys_come_in_their_natural_order() {
-        let expected = [
-            "_x", "1", "02", "9", "10", "A", "Z", "a-b", "a.b", "a/b", "a_b", "a1", "a01", "a001", "a9", "a10", "aB",
-            "ab", "b", "v1", "v10", "v1alpha1", "v1beta1", "é", "中",
-        ];
-        let map: Map<String, Value> = expected.iter().rev().map(|key| ((*key).to_owned(), Value::Null)).collect();
-        let keys: Vec<&str> = in_natural_order(&map).into_iter().map(|(key, _)| key.as_str()).collect();
-        assert_eq!(keys, expected);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Why a file could not be read as YAML, or a tree not as values.
 
+use super::text::Text;
 use crate::error::{Diagnostic, Origin};
 
 /// A problem with its place.
@@ -111,6 +112,13 @@ pub enum Problem {
 }
 
 impl Error {
+    /// A problem at a byte of a text.
+    pub(super) fn at(problem: Problem, text: &Text, byte: u32) -> Self {
+        let origin = text.origin(byte);
+        let line = text.line(origin.line).map(Into::into);
+        Error { problem, origin, line }
+    }
+
     /// As a person sees it.
     pub fn diagnostic(&self) -> Diagnostic {
         let mut diagnostic = Diagnostic::new(self.problem.to_string()).at(self.origin.clone()).with_label(self.label());

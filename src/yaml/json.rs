@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for StrictSeed {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        super::value::number_from_f64(value).ok_or_else(|| E::custom("not a finite number"))
+        super::number::number_from_f64(value).ok_or_else(|| E::custom("not a finite number"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -422,14 +422,6 @@ impl Node {
         })
     }
 
-    /// The node at the end of a path, to change.
-    pub fn at_mut(&mut self, path: &[Step<'_>]) -> Option<&mut Node> {
-        path.iter().try_fold(self, |node, step| match *step {
-            Step::Key(key) => node.get_mut(key),
-            Step::Item(item) => node.as_sequence_mut()?.get_mut(item),
-        })
-    }
-
     /// Where the field at the end of a path stands (its key, in a mapping), or the deepest step of it that is there.
     pub fn origin_of(&self, path: &[Step<'_>]) -> Option<Origin> {
         self.nearest(path).origin()

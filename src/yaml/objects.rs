@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::json;
 use super::node::{Content, Entry, Node, Step};
+use super::parse::parse_as;
 use super::resolve::{Plain, Resolve};
-use super::{json, parse_as};
 use crate::error::{Diagnostic, Origin};
 use crate::object::Object;
 

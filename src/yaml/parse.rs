@@ -1,7 +1,9 @@
 //! From bytes to documents.
 //!
-//! A file is split at its `---` lines before any parser sees it, as kustomize and kubectl do: what follows a `...` inside
-//! of one part is never read. Most parts then take the short way of `plain_blocks`, the others that of the parser. The tree is built with a stack of its own, so that no input can exhaust the thread's.
+//! A file is split into `parts` before any parser sees it. Most parts then take the short way of `plain_blocks`, the
+//! others that of the parser. The tree is built with a stack of its own, so that no input can exhaust the thread's.
+
+mod merge;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use smol_str::SmolStr;
 use super::error::{Error, Problem};
 use super::hanging::{self, Shifts};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
+use super::parts::{decode, refuse_control_characters, split};
 use super::plain_blocks;
 use super::resolve::Resolve;
 use super::text::{Span, Text, to_u32};
@@ -92,75 +95,6 @@ pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve
         }
     }
     Ok(documents)
-}
-
-impl Error {
-    /// A problem at a byte of a text.
-    fn at(problem: Problem, text: &Text, byte: u32) -> Self {
-        let origin = text.origin(byte);
-        let line = text.line(origin.line).map(Into::into);
-        Error { problem, origin, line }
-    }
-}
-
-/// go-yaml recognises UTF-16 by its byte order mark.
-fn decode(file: &Arc<str>, bytes: &[u8]) -> Result<String, Error> {
-    let not_text = |valid_up_to: usize| {
-        let before = bytes.get(..valid_up_to).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Error { problem: Problem::NotText, origin: Origin::new(Arc::clone(file), to_u32(line), 0), line: None }
-    };
-    let from_unit: fn([u8; 2]) -> u16 = match bytes {
-        [0xff, 0xfe, ..] => u16::from_le_bytes,
-        [0xfe, 0xff, ..] => u16::from_be_bytes,
-        _ => {
-            let text = std::str::from_utf8(bytes).map_err(|error| not_text(error.valid_up_to()))?;
-            return Ok(text.to_owned());
-        }
-    };
-    let units = bytes.chunks(2).map(|unit| match *unit {
-        [first, second] => from_unit([first, second]),
-        // Half a unit: a lone surrogate is no text either.
-        _ => 0xd800,
-    });
-    char::decode_utf16(units).collect::<Result<_, _>>().map_err(|_| not_text(0))
-}
-
-/// YAML's printable characters, as go-yaml's reader has them.
-fn refuse_control_characters(text: &Text) -> Result<(), Error> {
-    let plain = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e);
-    if text.as_str().as_bytes().iter().all(plain) {
-        return Ok(());
-    }
-    let refused = text.as_str().char_indices().find(|(_, character)| is_control(*character));
-    refused.map_or(Ok(()), |(at, character)| {
-        Err(Error::at(Problem::ControlCharacter { character: character.into() }, text, to_u32(at)))
-    })
-}
-
-/// True for what go-yaml refuses to read.
-pub(super) fn is_control(character: char) -> bool {
-    !matches!(character,
-        '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
-}
-
-/// The parts between the lines that start with `---`. The file's first line is none of these: its `---` is the parser's.
-fn split(text: &Text) -> Result<Vec<Span>, Error> {
-    let all = text.as_str();
-    let mut parts = Vec::new();
-    let mut start = if all.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-    let mut from = start;
-    while let Some(at) = all.get(from..).and_then(|rest| rest.find("\n---")).map(|at| from + at + 1) {
-        let Some(end) = all.get(at..).and_then(|rest| rest.find('\n')).map(|end| at + end + 1) else { break };
-        let after = all.get(at + "---".len()..end).unwrap_or_default().trim();
-        if !after.is_empty() && !after.starts_with('#') {
-            return Err(Error::at(Problem::Separator, text, to_u32(at)));
-        }
-        parts.push(Span { start: to_u32(start), end: to_u32(at) });
-        (start, from) = (end, end);
-    }
-    parts.push(Span { start: to_u32(start), end: to_u32(all.len()) });
-    Ok(parts)
 }
 
 /// What an anchor stands for, once its node is complete.
@@ -334,7 +268,7 @@ impl<'a> Builder<'a> {
         node.set_end(end.unwrap_or(span.end));
         if has_merge && let Content::Mapping(mapping) = &mut node.content {
             let entries = std::mem::take(&mut mapping.entries);
-            mapping.entries = self.merge(entries)?;
+            mapping.entries = merge::expand(entries, self.mode, self.text)?;
         }
         self.remember(anchor, &node, span)?;
         self.add(node)
@@ -365,7 +299,7 @@ impl<'a> Builder<'a> {
             Content::Sequence(sequence) => sequence.items.push(node),
             Content::Mapping(mapping) => match parent.key.take() {
                 None => {
-                    parent.has_merge |= is_merge(&node);
+                    parent.has_merge |= merge::is_merge(&node);
                     parent.key = Some(node);
                 }
                 Some(key) => mapping.entries.push(Entry { key, value: node }),
@@ -388,85 +322,6 @@ impl<'a> Builder<'a> {
         }
         self.anchors.insert(anchor, Anchored { node: node.clone(), weight, depth });
         Ok(())
-    }
-
-    /// Replaces `<<` entries by what they stand for.
-    ///
-    /// v3: own keys win. v2: what comes later wins. In a list of mappings the earlier one wins in both.
-    fn merge(&self, entries: Vec<Entry>) -> Result<Vec<Entry>, Error> {
-        let mut merged: Vec<Entry> = Vec::with_capacity(entries.len());
-        let mut merge_key = None;
-        // Where each key is, and whether it came through `<<`.
-        let mut places: HashMap<SmolStr, (usize, bool)> = HashMap::new();
-        if self.mode == Resolve::V3 {
-            let own = entries.iter().filter(|entry| !is_merge(&entry.key)).filter_map(Entry::name);
-            places.extend(own.map(|name| (SmolStr::new(name), (usize::MAX, false))));
-        }
-        for entry in entries {
-            let name = entry.key.as_scalar().map(|scalar| scalar.text.clone());
-            if !is_merge(&entry.key) {
-                let place = name.as_ref().and_then(|name| places.get(name)).copied();
-                match place.and_then(|(at, through_merge)| merged.get_mut(at).filter(|_| through_merge)) {
-                    Some(overridden) => *overridden = entry,
-                    None => {
-                        if self.mode == Resolve::V2 {
-                            places.extend(name.map(|name| (name, (merged.len(), false))));
-                        }
-                        merged.push(entry);
-                    }
-                }
-                continue;
-            }
-            if let Some(first) = merge_key.filter(|_| self.mode == Resolve::V3) {
-                let first = self.text.origin(first).line;
-                let problem = Problem::DuplicateKey { key: "<<".to_owned(), first };
-                return Err(self.error(problem, entry.key.span().start));
-            }
-            merge_key = Some(entry.key.span().start);
-            let mut added = HashMap::new();
-            for source in self.merged_mappings(entry.value)? {
-                for entry in source {
-                    let Some(name) = entry.key.as_scalar().map(|scalar| scalar.text.clone()) else {
-                        merged.push(entry);
-                        continue;
-                    };
-                    if added.contains_key(&name) {
-                        continue;
-                    }
-                    match places.get(&name) {
-                        Some(_) if self.mode == Resolve::V3 => continue,
-                        Some((at, _)) => {
-                            added.insert(name, (*at, true));
-                            if let Some(overridden) = merged.get_mut(*at) {
-                                *overridden = entry;
-                            }
-                        }
-                        None => {
-                            added.insert(name, (merged.len(), true));
-                            merged.push(entry);
-                        }
-                    }
-                }
-            }
-            places.extend(added);
-        }
-        Ok(merged)
-    }
-
-    /// The entries of the mapping, or of the list of mappings, under a `<<`.
-    fn merged_mappings(&self, value: Node) -> Result<Vec<Vec<Entry>>, Error> {
-        let sources = match value.content {
-            Content::Sequence(sequence) => sequence.items,
-            _ => vec![value],
-        };
-        let entries = |source: Node| {
-            let (found, start) = (source.describe(), source.span().start);
-            match source.content {
-                Content::Mapping(mapping) => Ok(mapping.entries),
-                _ => Err(self.error(Problem::Merge { found }, start)),
-            }
-        };
-        sources.into_iter().map(entries).collect()
     }
 
     /// `span` has the `#`, which the event's text has not.
@@ -579,17 +434,6 @@ impl Open {
             Content::Scalar(_) => None,
         }
     }
-}
-
-/// `<<` without quotes.
-fn is_merge(key: &Node) -> bool {
-    key.as_scalar().is_some_and(|scalar| {
-        scalar.text == "<<"
-            && match key.tag() {
-                None | Some("!") => scalar.style == ScalarStyle::Plain,
-                Some(tag) => tag == "!!merge",
-            }
-    })
 }
 
 /// How much a copy costs, and how deep it is.

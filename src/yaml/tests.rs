@@ -87,7 +87,7 @@ fn go_reading(text: &str) -> String {
                 // Go's `%v` of a float writes exponents from 21 on.
                 match number.abs() {
                     1.0e6..1.0e21 => write!(text, "{number}").unwrap(),
-                    _ => emit::push_float(&mut text, number),
+                    _ => number::push_float(&mut text, number),
                 }
                 format!("float64 {text}")
             }

@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
 use super::node::{CollectionStyle, Content, Entry, Mapping, Node, Scalar, ScalarStyle};
-use super::parse::is_control;
+use super::number::{number_from_f64, push_float, push_number};
+use super::parts::is_control;
 use super::resolve::{self, Plain, Resolve};
 
 /// A key that stands twice in one mapping.
@@ -122,7 +123,7 @@ impl Node {
             (Resolve::V2, Plain::Int(number)) => Ok(number.to_string()),
             (Resolve::V2, Plain::Float(number)) if number.is_finite() => {
                 let mut name = String::new();
-                super::emit::push_float(&mut name, number);
+                push_float(&mut name, number);
                 Ok(name)
             }
             (_, meaning) => refused(meaning.describe()),
@@ -207,26 +208,8 @@ fn duplicate_of(mapping: &Mapping, second: &Node) -> Error {
     DuplicateKey { first: first.map_or(second, |entry| &entry.key), second }.error()
 }
 
-/// A float as it comes back from the JSON that Go writes: integral ones are integers while they fit 64 bits.
-/// `None` for what JSON cannot hold.
-pub fn number_from_f64(number: f64) -> Option<Value> {
-    /// 2^63 and 2^64, exactly.
-    const I64_END: f64 = 9_223_372_036_854_775_808.0;
-    const U64_END: f64 = 18_446_744_073_709_551_616.0;
-    if number.fract() != 0.0 || !(-I64_END..U64_END).contains(&number) {
-        return Number::from_f64(number).map(Value::Number);
-    }
-    // Beyond 2^53 the shortest decimal digits are not the exact integer, and those digits are what is read back.
-    if number.abs() < 9_007_199_254_740_992.0 {
-        return Some(Value::from(number as i64));
-    }
-    let digits = format!("{number}");
-    let shortest = digits.parse::<i64>().map(Value::from).or_else(|_| digits.parse::<u64>().map(Value::from));
-    shortest.ok().or_else(|| Number::from_f64(number).map(Value::Number))
-}
-
 fn number_text(number: &Number) -> SmolStr {
     let mut text = String::new();
-    super::emit::push_number(&mut text, number);
+    push_number(&mut text, number);
     text.into()
 }

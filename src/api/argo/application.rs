@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{ApplicationStatus, Propagation, Retry, Source, SourceHydrator, SyncOptions, SyncPolicy};
-use crate::api::{ARGO_GROUP, VERSION, impl_resource, is_false, lenient};
+use crate::api::{ARGO_GROUP, api_version, impl_resource, is_false, kind, lenient, named};
 use crate::object::annotation;
 
 /// A set of objects from one or several sources, and the cluster and namespace in which they belong.
@@ -15,10 +15,10 @@ use crate::object::annotation;
 #[serde(rename_all = "camelCase")]
 pub struct Application {
     /// Always `argoproj.io/v1alpha1`.
-    #[serde(default = "api_version")]
+    #[serde(default = "api_version::<Application>")]
     pub api_version: String,
     /// Always `Application`.
-    #[serde(default = "kind")]
+    #[serde(default = "kind::<Application>")]
     pub kind: String,
     /// Name, namespace, annotations, finalizers.
     pub metadata: ObjectMeta,
@@ -32,41 +32,19 @@ pub struct Application {
     pub operation: Option<Operation>,
 }
 
-fn api_version() -> String {
-    format!("{ARGO_GROUP}/{VERSION}")
-}
-
-fn kind() -> String {
-    "Application".into()
-}
-
 impl_resource!(Application, ARGO_GROUP, "Application", "applications");
 
 impl Application {
     /// An Application with this name, without a status.
     pub fn new(name: &str, namespace: &str, spec: ApplicationSpec) -> Self {
         Application {
-            api_version: api_version(),
-            kind: kind(),
-            metadata: ObjectMeta {
-                name: Some(name.into()),
-                namespace: Some(namespace.into()),
-                ..ObjectMeta::default()
-            },
+            api_version: api_version::<Self>(),
+            kind: kind::<Self>(),
+            metadata: named(name, namespace),
             spec,
             status: None,
             operation: None,
         }
-    }
-
-    /// `metadata.name`; empty only before the API server has seen it.
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// `metadata.namespace`; empty only before the API server has seen it.
-    pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or_default()
     }
 
     /// The name that its objects' tracking annotation carries: `<name>`, or `<namespace>_<name>` outside the

@@ -5,17 +5,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::api::{ARGO_GROUP, VERSION, impl_resource, is_false, lenient};
+use crate::api::{ARGO_GROUP, api_version, impl_resource, is_false, kind, lenient, named};
 
 /// What a group of applications may do. Objects of this kind count in the control-plane namespace only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AppProject {
     /// Always `argoproj.io/v1alpha1`.
-    #[serde(default = "api_version")]
+    #[serde(default = "api_version::<AppProject>")]
     pub api_version: String,
     /// Always `AppProject`.
-    #[serde(default = "kind")]
+    #[serde(default = "kind::<AppProject>")]
     pub kind: String,
     /// Name, namespace, finalizers.
     pub metadata: ObjectMeta,
@@ -26,27 +26,15 @@ pub struct AppProject {
     pub status: Option<AppProjectStatus>,
 }
 
-fn api_version() -> String {
-    format!("{ARGO_GROUP}/{VERSION}")
-}
-
-fn kind() -> String {
-    "AppProject".into()
-}
-
 impl_resource!(AppProject, ARGO_GROUP, "AppProject", "appprojects");
 
 impl AppProject {
     /// The project with this name and these rules.
     pub fn new(name: &str, namespace: &str, spec: AppProjectSpec) -> Self {
         AppProject {
-            api_version: api_version(),
-            kind: kind(),
-            metadata: ObjectMeta {
-                name: Some(name.into()),
-                namespace: Some(namespace.into()),
-                ..ObjectMeta::default()
-            },
+            api_version: api_version::<Self>(),
+            kind: kind::<Self>(),
+            metadata: named(name, namespace),
             spec,
             status: None,
         }
@@ -70,11 +58,6 @@ impl AppProject {
             ..AppProjectSpec::default()
         };
         AppProject::new("default", namespace, spec)
-    }
-
-    /// `metadata.name`.
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
     }
 }
 

@@ -363,16 +363,10 @@ impl Condition {
     pub const SYNC: &str = "SyncError";
     /// Its objects could not be deleted.
     pub const DELETION: &str = "DeletionError";
-    /// Anything else.
-    pub const UNKNOWN: &str = "UnknownError";
     /// An object belongs to another application too.
     pub const SHARED_RESOURCE: &str = "SharedResourceWarning";
     /// An object appears several times.
     pub const REPEATED_RESOURCE: &str = "RepeatedResourceWarning";
-    /// An object is of an excluded kind.
-    pub const EXCLUDED_RESOURCE: &str = "ExcludedResourceWarning";
-    /// Objects in the destination namespace belong to nobody.
-    pub const ORPHANED_RESOURCE: &str = "OrphanedResourceWarning";
 
     /// True when it keeps the application from being synced.
     pub fn is_error(&self) -> bool {

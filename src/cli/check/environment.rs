@@ -7,10 +7,10 @@ use crate::api::argo::{AppProject, Application, Destination, Source};
 use crate::api::leeboard::{Environment, EnvironmentSpec};
 use crate::api::{self, ARGO_GROUP};
 use crate::error::{Diagnostic, Origin};
+use crate::git::RepoUrl;
 use crate::object::{Object, ObjectKey, annotation};
 use crate::plan::{Owner, Project, Refusal, Wave, desired};
 use crate::render::{self, ClusterDirectory, Limits, Request};
-use crate::server::webhook::is_same_repository;
 use crate::source::local::LocalFiles;
 use crate::source::{Entry, Files as _, TreePath};
 
@@ -33,7 +33,7 @@ pub(super) struct Checked {
 }
 
 /// Renders a cluster directory and all that it leads to.
-pub(super) fn check(files: &LocalFiles, directory: &TreePath, repo_url: Option<&str>) -> Checked {
+pub(super) fn check(files: &LocalFiles, directory: &TreePath, repo_url: Option<&RepoUrl>) -> Checked {
     let checked = Checked {
         directory: directory.clone(),
         objects: 0,
@@ -57,7 +57,7 @@ pub(super) fn check(files: &LocalFiles, directory: &TreePath, repo_url: Option<&
 
 struct Walk<'a> {
     files: &'a LocalFiles,
-    repo_url: Option<&'a str>,
+    repo_url: Option<&'a RepoUrl>,
     checked: Checked,
     /// URLs that stand for this repository, as Applications write them.
     ours: BTreeSet<String>,
@@ -76,7 +76,7 @@ impl Walk<'_> {
             name => name.to_lowercase(),
         };
         let spec = EnvironmentSpec {
-            repo_url: self.repo_url.unwrap_or_default().to_owned(),
+            repo_url: self.repo_url.map(ToString::to_string).unwrap_or_default(),
             path: Some(directory.as_str().to_owned()),
             ..EnvironmentSpec::default()
         };
@@ -137,7 +137,7 @@ impl Walk<'_> {
                 .with_hint("Correct `path` in the Application's source.")
         };
         let is_ours = match self.repo_url {
-            Some(url) => is_same_repository(&source.repo_url, url),
+            Some(ours) => RepoUrl::parse(&source.repo_url).is_ok_and(|url| ours.is_same_repository(&url)),
             None => self.ours.contains(&source.repo_url),
         };
         match self.is_directory(written) {
@@ -252,10 +252,7 @@ impl Walk<'_> {
     fn queue_applications(&mut self, objects: &[Object]) {
         for object in objects.iter().filter(|object| object.key.group == ARGO_GROUP) {
             let origin = object.origin.as_ref();
-            let malformed = |error: api::Malformed| {
-                let expected = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-                at(Diagnostic::new(error.to_string()).with_note(expected), origin)
-            };
+            let malformed = |error: api::Malformed| at(error.diagnostic(), origin);
             match object.key.kind.as_str() {
                 "Application" => match api::decode::<Application>(&object.body) {
                     Ok(application) => {

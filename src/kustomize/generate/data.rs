@@ -5,9 +5,9 @@ use std::collections::HashSet;
 use smol_str::SmolStr;
 
 use crate::error::Origin;
+use crate::kustomize::entry::GeneratorArgs;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::field::Text;
-use crate::kustomize::file::GeneratorArgs;
 use crate::kustomize::load::Loader;
 use crate::source::TreePath;
 use crate::yaml;

@@ -2,9 +2,9 @@
 
 use regex::Regex;
 
-use super::{Make, Place, write_text};
+use crate::kustomize::entry::{FieldSpec, Image};
 use crate::kustomize::error::Error;
-use crate::kustomize::file::{FieldSpec, Image};
+use crate::kustomize::place::{Make, Place, write_text};
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
 

@@ -2,9 +2,9 @@
 
 use smol_str::SmolStr;
 
-use super::{Make, Place, Written, write_mark};
+use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::FieldSpec;
+use crate::kustomize::place::{Make, Place, Written, write_mark};
 use crate::kustomize::set::Set;
 
 /// Sets the pairs.

@@ -2,9 +2,9 @@
 
 use smol_str::{SmolStr, format_smolstr};
 
-use super::{Make, Place, write_text};
+use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::Error;
-use crate::kustomize::file::FieldSpec;
+use crate::kustomize::place::{Make, Place, write_text};
 use crate::kustomize::resource::{Gvk, Resource};
 use crate::kustomize::set::Set;
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use smol_str::SmolStr;
 
-use super::{Make, Place, write_string};
 use crate::error::Origin;
+use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::FieldSpec;
+use crate::kustomize::place::{Make, Place, write_string};
 use crate::kustomize::resource::{Gvk, Id, Resource};
 use crate::kustomize::set::Set;
 use crate::yaml::Node;

@@ -8,8 +8,8 @@ use std::collections::{HashMap, HashSet};
 use smol_str::SmolStr;
 
 use super::specs::Specs;
-use super::{Make, Place, write_text};
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::place::{Make, Place, write_text};
 use crate::kustomize::resource::{Gvk, Id, Resource};
 use crate::kustomize::set::Set;
 use crate::yaml::Node;

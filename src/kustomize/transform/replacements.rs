@@ -2,14 +2,14 @@
 
 use smol_str::SmolStr;
 
+use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::{FieldOptions, Replacement, ReplacementSource, ReplacementTarget};
 use crate::kustomize::resource::{Gvk, Id, Resource, count, depth};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
-use crate::kustomize::transform::structured;
-use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
+use crate::kustomize::transform::{part, structured};
+use crate::yaml::{Content, Node};
 
 /// Where a value comes from, and where it goes when no field is given.
 const DEFAULT_FIELD: &str = "metadata.name";
@@ -84,38 +84,11 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Node,
     if empty {
         return Err(missing());
     }
-    part(node, &source.options, at)
+    part::read(node, &source.options, at)
 }
 
 fn described(gvk: &Gvk, name: &SmolStr) -> String {
     if name.is_empty() { gvk.to_string() } else { format!("{gvk} `{name}`") }
-}
-
-/// The part of a text that the options ask for.
-fn part(node: &Node, options: &FieldOptions, at: &Node) -> Result<Node, Error> {
-    if options.delimiter.is_empty() {
-        return Ok(node.clone());
-    }
-    let Some(scalar) = node.as_scalar() else {
-        return Err(Error::at(at, not_a_scalar(node)));
-    };
-    let place = usize::try_from(options.index).ok();
-    let part = place.and_then(|place| scalar.text.split(options.delimiter.as_str()).nth(place));
-    let Some(part) = part else {
-        return Err(Error::at(at, Problem::Index { index: options.index, value: scalar.text.to_string() }));
-    };
-    let mut node = pinned(node);
-    set_text(&mut node, part.into());
-    Ok(node)
-}
-
-fn not_a_scalar(node: &Node) -> Problem {
-    Problem::FieldKind {
-        field: "delimiter".into(),
-        of: "a replacement".into(),
-        found: node.describe(),
-        expected: "a scalar",
-    }
 }
 
 fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), Error> {
@@ -181,7 +154,7 @@ fn copy_into(
         let mut failure = None;
         let mut change = |node: &mut Node| {
             if failure.is_none() {
-                failure = write(node, value, &target.options, written).err();
+                failure = part::write(node, value, &target.options, written).err();
             }
         };
         let found = path::visit(&mut resource.node, &steps, create, &mut change);
@@ -193,58 +166,4 @@ fn copy_into(
         }
     }
     Ok(())
-}
-
-/// Writes a value into a field. A scalar keeps its type: text that is none of that type is refused when the build
-/// ends.
-pub(super) fn write(node: &mut Node, value: &Node, options: &FieldOptions, at: &Node) -> Result<(), Error> {
-    let mut value = value.clone();
-    if !options.delimiter.is_empty() {
-        let Some(scalar) = node.as_scalar() else { return Err(Error::at(at, not_a_scalar(node))) };
-        let text: SmolStr = value.as_str().unwrap_or_default().into();
-        let mut parts: Vec<&str> = scalar.text.split(options.delimiter.as_str()).collect();
-        match usize::try_from(options.index) {
-            Err(_) => parts.insert(0, &text),
-            Ok(place) => match parts.get_mut(place) {
-                Some(part) => *part = &text,
-                None => parts.push(&text),
-            },
-        }
-        let joined = parts.join(&options.delimiter);
-        set_text(&mut value, joined.into());
-    }
-    match (node.is_scalar(), value.as_scalar()) {
-        (true, text) => {
-            let text = text.map(|scalar| scalar.text.clone()).unwrap_or_default();
-            let mut kept = pinned(node);
-            set_text(&mut kept, text);
-            *node = kept;
-        }
-        (false, _) => *node = value,
-    }
-    Ok(())
-}
-
-/// The same scalar with the type that it has now written down, so that other text does not change it.
-fn pinned(node: &Node) -> Node {
-    let mut node = node.clone();
-    let tag = match node.resolve(Resolve::V3) {
-        Ok(Some(Plain::Text)) if node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Plain) => "!!str",
-        Ok(Some(Plain::Int(_) | Plain::Uint(_))) => "!!int",
-        Ok(Some(Plain::Float(_))) => "!!float",
-        Ok(Some(Plain::Bool(_))) => "!!bool",
-        Ok(Some(Plain::Null)) => "!!null",
-        _ => return node,
-    };
-    // What no file says and nobody has given a type takes the type of its text.
-    if node.text().is_some() || node.tag().is_some() {
-        node.set_tag(Some(SmolStr::new_static(tag)));
-    }
-    node
-}
-
-fn set_text(node: &mut Node, text: SmolStr) {
-    if let Content::Scalar(scalar) = &mut node.content {
-        scalar.text = text;
-    }
 }

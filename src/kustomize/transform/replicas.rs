@@ -1,8 +1,8 @@
 //! `replicas`: sets the number of replicas of what is called so.
 
-use super::{Make, Place};
+use crate::kustomize::entry::{FieldSpec, Replica};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::{FieldSpec, Replica};
+use crate::kustomize::place::{Make, Place};
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
 

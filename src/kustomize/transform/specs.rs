@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use smol_str::SmolStr;
 
-use crate::kustomize::file::FieldSpec;
+use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::order;
 use crate::kustomize::resource::Gvk;
 
@@ -78,9 +78,9 @@ impl Specs {
     /// Sorts every list by kind.
     pub(in crate::kustomize) fn sort(&mut self) {
         for list in self.lists_mut() {
-            list.sort_by_cached_key(|spec| rank(&spec.gvk));
+            list.sort_by_cached_key(|spec| order::rank(&spec.gvk));
         }
-        self.references.sort_by_cached_key(|references| rank(&references.target));
+        self.references.sort_by_cached_key(|references| order::rank(&references.target));
     }
 
     fn lists(&self) -> [&Vec<FieldSpec>; 11] {
@@ -154,13 +154,6 @@ pub(in crate::kustomize) fn merge_all(list: &mut Vec<FieldSpec>, incoming: &[Fie
         }
     }
     Ok(())
-}
-
-/// What kinds are sorted by: their place in the output, then their names.
-fn rank(gvk: &Gvk) -> (i64, String) {
-    let part = |text: &str, none: &'static str| if text.is_empty() { none.to_owned() } else { text.to_owned() };
-    let text = format!("{}_{}_{}", part(&gvk.group, "~G"), part(&gvk.version, "~V"), part(&gvk.kind, "~K"));
-    (order::rank(&gvk.kind), text)
 }
 
 /// `group/version/kind`, `*` standing for any.

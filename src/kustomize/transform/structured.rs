@@ -3,9 +3,9 @@
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::part;
 use super::path::{self, Create, Lookup, Step};
-use super::replacements;
-use crate::kustomize::file::FieldOptions;
+use crate::kustomize::entry::FieldOptions;
 use crate::yaml::{self, Content, Node, Resolve, Span};
 
 /// Writes the value inside of a text; `false` when the path leads through no text that could hold it.
@@ -24,7 +24,7 @@ pub(super) fn write(node: &mut Node, steps: &[SmolStr], value: &Node, options: &
     let mut changes = Vec::new();
     let mut change = |node: &mut Node| {
         let span = node.text().is_some().then(|| node.span());
-        written &= replacements::write(node, value, options, &at).is_ok();
+        written &= part::write(node, value, options, &at).is_ok();
         changes.push((span, node.as_str().map(SmolStr::new)));
     };
     if path::visit(&mut document, &steps, create, &mut change) != Lookup::Found || !written {

@@ -3,9 +3,9 @@
 use smol_str::SmolStr;
 
 use super::namespace::{Namespace, Subjects};
-use super::{split, write_text};
+use crate::kustomize::entry::Selector;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::Selector;
+use crate::kustomize::place::{split, write_text};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 
 use super::path;
-use super::{Make, Place};
+use crate::kustomize::entry::{FieldSpec, Var};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::file::{FieldSpec, Var};
+use crate::kustomize::place::{Make, Place};
 use crate::kustomize::resource::Id;
 use crate::kustomize::set::Set;
 use crate::yaml::{Node, Plain, Resolve, ScalarStyle};

@@ -18,11 +18,12 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::live::client::{Call, Cluster, Error, ListOptions, Verb, list_path, with_query};
 use crate::live::pace::jittered;
 use crate::live::record::KindVersion;
+use crate::object::{GroupKind, ObjectKey};
 
 /// How long the API server keeps one watch open.
 const WATCH: Duration = Duration::from_secs(600);
@@ -54,9 +55,9 @@ pub(super) trait Sink: Send {
     /// A list begins; what it will not hold is gone.
     fn begin(&mut self);
     /// An object is there, or has changed.
-    fn seen(&mut self, text: &str);
+    fn seen(&mut self, object: &Shown<'_>);
     /// An object is gone, or is no longer selected.
-    fn removed(&mut self, text: &str);
+    fn removed(&mut self, object: &Shown<'_>);
     /// The list is complete at this version.
     fn listed(&mut self, version: &str);
     /// All is seen up to this version.
@@ -65,6 +66,39 @@ pub(super) trait Sink: Send {
     fn failed(&mut self, error: &Error);
     /// The cluster has no such kind, so no such objects.
     fn unserved(&mut self);
+}
+
+/// An object as a list or a watch shows it: which one and which state of it; all else is in its text.
+pub(super) struct Shown<'a> {
+    pub(super) text: &'a str,
+    identity: Identity<'a>,
+}
+
+impl<'a> Shown<'a> {
+    fn read(text: &'a str) -> Result<Self, serde_json::Error> {
+        let Named { metadata } = serde_json::from_str(text)?;
+        Ok(Shown { text, identity: metadata })
+    }
+
+    /// Its key, as one of this kind.
+    pub(super) fn key(&self, kind: &GroupKind) -> ObjectKey {
+        ObjectKey {
+            group: kind.group.clone(),
+            kind: kind.kind.clone(),
+            namespace: self.identity.namespace.as_deref().filter(|namespace| !namespace.is_empty()).map(SmolStr::new),
+            name: SmolStr::new(&self.identity.name),
+        }
+    }
+
+    /// `metadata.uid`.
+    pub(super) fn uid(&self) -> &str {
+        &self.identity.uid
+    }
+
+    /// `metadata.resourceVersion`.
+    pub(super) fn version(&self) -> &str {
+        &self.identity.resource_version
+    }
 }
 
 /// Where following stands.
@@ -158,7 +192,10 @@ async fn list(cluster: &Cluster, target: &Target, sink: &mut impl Sink, state: &
     let version = cluster
         .list_pages(&target.kind.kind, &target.kind.version, &target.options, |page| {
             for item in page {
-                sink.seen(item);
+                match Shown::read(item) {
+                    Ok(object) => sink.seen(&object),
+                    Err(error) => unreadable(target, &error),
+                }
             }
         })
         .await?;
@@ -215,8 +252,19 @@ async fn watch(
             let Event { kind, object } = serde_json::from_str(line).map_err(Error::Decode)?;
             let text = object.get();
             match &*kind {
-                "ADDED" | "MODIFIED" => sink.seen(text),
-                "DELETED" => sink.removed(text),
+                "ADDED" | "MODIFIED" | "DELETED" => match Shown::read(text) {
+                    Ok(object) => {
+                        if kind == "DELETED" {
+                            sink.removed(&object)
+                        } else {
+                            sink.seen(&object)
+                        }
+                        if !listing {
+                            *state = State::At(object.version().to_owned());
+                        }
+                    }
+                    Err(error) => unreadable(target, &error),
+                },
                 "BOOKMARK" => {
                     let Bookmark { metadata } = serde_json::from_str(text).map_err(Error::Decode)?;
                     if metadata.annotations.get("k8s.io/initial-events-end").is_some_and(|end| end == "true") {
@@ -228,20 +276,20 @@ async fn watch(
                     if !listing {
                         *state = State::At(metadata.resource_version.into_owned());
                     }
-                    continue;
                 }
                 "ERROR" => {
                     let Code { code } = serde_json::from_str(text).map_err(Error::Decode)?;
                     return Err(Error::from_answer(code, text.as_bytes(), None, &resource.plural));
                 }
-                _ => continue,
-            }
-            // An object that can't be read must not stop the others: the next one has a later version.
-            if !listing && let Ok(Versioned { metadata }) = serde_json::from_str(text) {
-                *state = State::At(metadata.resource_version.into_owned());
+                _ => {}
             }
         }
     }
+}
+
+/// The API server has sent what is no object: it stays as it was, and the next event, of a later version, goes on.
+fn unreadable(target: &Target, error: &serde_json::Error) {
+    warn!(kind = %target.kind, %error, "Object cannot be read");
 }
 
 fn decode_error(error: &dyn std::fmt::Display) -> Error {
@@ -257,15 +305,21 @@ struct Event<'a> {
 }
 
 #[derive(Deserialize)]
-struct Versioned<'a> {
+struct Named<'a> {
     #[serde(borrow)]
-    metadata: Version<'a>,
+    metadata: Identity<'a>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Version<'a> {
+struct Identity<'a> {
     #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, default)]
+    namespace: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    uid: Cow<'a, str>,
+    #[serde(borrow, default)]
     resource_version: Cow<'a, str>,
 }
 

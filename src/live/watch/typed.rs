@@ -1,27 +1,31 @@
 //! Small kinds that steer Leeboard, watched whole and read into types.
+//!
+//! They are held as text, and read when somebody asks: whoever asks keeps what he has read, so that nothing is held
+//! twice as a tree of values, and of several events in a row only the last one is read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use indexmap::IndexMap;
 use parking_lot::Mutex;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 use smol_str::SmolStr;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::follow::{Sink, Target, follow};
+use super::follow::{Shown, Sink, Target, follow};
 use crate::live::client::{Cluster, Error, api_version};
 use crate::live::record::KindVersion;
 use crate::object::ObjectKey;
 
 /// One object of a collection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Item<T> {
     /// As it is now.
-    Decoded(Arc<T>),
+    Decoded(T),
     /// It does not fit the type. Others are not affected.
     Undecodable {
         /// What does not fit; without values where the kind holds secrets.
@@ -29,33 +33,27 @@ pub enum Item<T> {
     },
 }
 
-impl<T> Clone for Item<T> {
-    fn clone(&self) -> Self {
-        match self {
-            Item::Decoded(object) => Item::Decoded(Arc::clone(object)),
-            Item::Undecodable { error } => Item::Undecodable { error: Arc::clone(error) },
-        }
-    }
-}
-
 /// All objects of a kind, or those that were selected, kept up to date. For one reader of changes.
 pub struct Collection<T> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<Shared>,
+    read: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for Collection<T> {
     fn clone(&self) -> Self {
-        Collection { shared: Arc::clone(&self.shared) }
+        Collection { shared: Arc::clone(&self.shared), read: PhantomData }
     }
 }
 
-struct Shared<T> {
-    state: Mutex<State<T>>,
+struct Shared {
+    kind: KindVersion,
+    state: Mutex<State>,
     notify: Notify,
 }
 
-struct State<T> {
-    items: BTreeMap<ObjectKey, Held<T>>,
+#[derive(Default)]
+struct State {
+    items: BTreeMap<ObjectKey, Held>,
     changed: BTreeSet<ObjectKey>,
     /// The first list has arrived.
     complete: bool,
@@ -64,40 +62,52 @@ struct State<T> {
     trouble: Option<String>,
 }
 
-struct Held<T> {
+struct Held {
     version: SmolStr,
-    item: Item<T>,
+    text: Arc<str>,
 }
 
 /// Watches the target until it is cancelled; the future does the work and ends then.
-pub fn typed<T: DeserializeOwned + Send + Sync + 'static>(
+pub fn typed<T: DeserializeOwned>(
     cluster: Cluster,
     target: Target,
     cancel: CancellationToken,
 ) -> (Collection<T>, impl Future<Output = ()> + Send + 'static) {
-    let state = State { items: BTreeMap::new(), changed: BTreeSet::new(), complete: false, news: false, trouble: None };
-    let shared = Arc::new(Shared { state: Mutex::new(state), notify: Notify::new() });
-    let collection = Collection { shared: Arc::clone(&shared) };
+    let shared = Shared { kind: target.kind.clone(), state: Mutex::default(), notify: Notify::new() };
+    let shared = Arc::new(shared);
+    let collection = Collection { shared: Arc::clone(&shared), read: PhantomData };
     let work = async move {
-        let kind = target.kind.clone();
-        let mut sink = Typed { shared, kind, listed: BTreeSet::new(), listing: false };
+        let mut sink = Texts { shared, listed: BTreeSet::new(), listing: false };
         follow(&cluster, &target, &mut sink, &cancel).await;
     };
     (collection, work)
 }
 
-impl<T> Collection<T> {
+impl<T: DeserializeOwned> Collection<T> {
     /// One object.
     pub fn get(&self, key: &ObjectKey) -> Option<Item<T>> {
-        self.shared.state.lock().items.get(key).map(|held| held.item.clone())
+        let text = Arc::clone(&self.shared.state.lock().items.get(key)?.text);
+        Some(self.read(&text))
     }
 
     /// All objects.
     pub fn all(&self) -> Vec<(ObjectKey, Item<T>)> {
         let state = self.shared.state.lock();
-        state.items.iter().map(|(key, held)| (key.clone(), held.item.clone())).collect()
+        state.items.iter().map(|(key, held)| (key.clone(), self.read(&held.text))).collect()
     }
 
+    fn read(&self, text: &str) -> Item<T> {
+        match serde_json::from_str(text) {
+            Ok(object) => Item::Decoded(object),
+            Err(_) if self.shared.kind.kind.kind == "Secret" => {
+                Item::Undecodable { error: "does not have the fields that are needed".into() }
+            }
+            Err(error) => Item::Undecodable { error: error.to_string().into() },
+        }
+    }
+}
+
+impl<T> Collection<T> {
     /// True once the first list has arrived: then what is not here does not exist.
     pub fn is_complete(&self) -> bool {
         self.shared.state.lock().complete
@@ -140,93 +150,61 @@ impl<T> Collection<T> {
     }
 }
 
-struct Typed<T> {
-    shared: Arc<Shared<T>>,
-    kind: KindVersion,
+/// Keeps the texts that a watch sees.
+struct Texts {
+    shared: Arc<Shared>,
     listed: BTreeSet<ObjectKey>,
     listing: bool,
 }
 
-#[derive(Deserialize)]
-struct Identity {
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Metadata {
-    name: SmolStr,
-    #[serde(default)]
-    namespace: Option<SmolStr>,
-    #[serde(default)]
-    resource_version: SmolStr,
-}
-
-impl<T> Typed<T> {
-    fn identity(&self, text: &str) -> Option<(ObjectKey, SmolStr)> {
-        let Identity { metadata } = serde_json::from_str(text).ok()?;
-        let key = ObjectKey {
-            group: self.kind.kind.group.clone(),
-            kind: self.kind.kind.kind.clone(),
-            namespace: metadata.namespace,
-            name: metadata.name,
-        };
-        Some((key, metadata.resource_version))
-    }
-
-    fn update(&self, update: impl FnOnce(&mut State<T>)) {
+impl Texts {
+    fn update(&self, update: impl FnOnce(&mut State)) {
         update(&mut self.shared.state.lock());
         self.shared.notify.notify_one();
     }
 }
 
-impl<T: DeserializeOwned> Typed<T> {
-    fn decode(&self, text: &str) -> Item<T> {
-        let api_version = api_version(&self.kind.kind.group, &self.kind.version);
-        let decoded = serde_json::from_str::<Value>(text).and_then(|mut value| {
-            // Items of a list don't say what they are.
-            if let Value::Object(map) = &mut value {
-                map.entry("kind").or_insert_with(|| self.kind.kind.kind.as_str().into());
-                map.entry("apiVersion").or_insert_with(|| api_version.into());
-                if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
-                    metadata.remove("managedFields");
-                }
-            }
-            serde_json::from_value(value)
-        });
-        match decoded {
-            Ok(object) => Item::Decoded(Arc::new(object)),
-            Err(_) if self.kind.kind.kind == "Secret" => {
-                Item::Undecodable { error: "does not have the fields that are needed".into() }
-            }
-            Err(error) => Item::Undecodable { error: error.to_string().into() },
-        }
-    }
+/// An object's text without `managedFields`, which is often the larger half, and with its kind, which items of a list
+/// don't name.
+fn whole(text: &str, kind: &KindVersion) -> Result<String, serde_json::Error> {
+    let mut object: IndexMap<String, &RawValue> = serde_json::from_str(text)?;
+    let kind_name = to_raw_value(kind.kind.kind.as_str())?;
+    let api_version = to_raw_value(&api_version(&kind.kind.group, &kind.version))?;
+    object.entry("kind".to_owned()).or_insert(&kind_name);
+    object.entry("apiVersion".to_owned()).or_insert(&api_version);
+    let metadata = object.get("metadata").map_or("{}", |metadata| metadata.get());
+    let mut metadata: IndexMap<String, &RawValue> = serde_json::from_str(metadata)?;
+    metadata.shift_remove("managedFields");
+    let metadata = to_raw_value(&metadata)?;
+    object.insert("metadata".to_owned(), &metadata);
+    serde_json::to_string(&object)
 }
 
-impl<T: DeserializeOwned + Send + Sync> Sink for Typed<T> {
+impl Sink for Texts {
     fn begin(&mut self) {
         self.listed.clear();
         self.listing = true;
     }
 
-    fn seen(&mut self, text: &str) {
-        let Some((key, version)) = self.identity(text) else { return };
+    fn seen(&mut self, object: &Shown<'_>) {
+        let key = object.key(&self.shared.kind.kind);
         if self.listing {
             self.listed.insert(key.clone());
         }
-        if self.shared.state.lock().items.get(&key).is_some_and(|held| held.version == version) {
+        if self.shared.state.lock().items.get(&key).is_some_and(|held| held.version == object.version()) {
             return;
         }
-        let item = self.decode(text);
+        // What can't be taken apart is held as it came: whoever asks for it is told why.
+        let text = whole(object.text, &self.shared.kind).map_or_else(|_| object.text.into(), Arc::from);
+        let version = object.version().into();
         self.update(|state| {
-            state.items.insert(key.clone(), Held { version, item });
+            state.items.insert(key.clone(), Held { version, text });
             state.changed.insert(key);
         });
     }
 
-    fn removed(&mut self, text: &str) {
-        let Some((key, _)) = self.identity(text) else { return };
+    fn removed(&mut self, object: &Shown<'_>) {
+        let key = object.key(&self.shared.kind.kind);
         self.listed.remove(&key);
         self.update(|state| {
             state.items.remove(&key);
@@ -265,6 +243,30 @@ impl<T: DeserializeOwned + Send + Sync> Sink for Typed<T> {
     fn unserved(&mut self) {
         self.listed.clear();
         self.listed("");
-        self.failed(&Error::NoKind { kind: self.kind.kind.clone(), version: self.kind.version.clone() });
+        let KindVersion { kind, version } = self.shared.kind.clone();
+        self.failed(&Error::NoKind { kind, version });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::GroupKind;
+
+    #[test]
+    fn a_text_is_kept_without_what_the_api_server_keeps_for_itself() {
+        let kind = KindVersion::new(GroupKind::new("argoproj.io", "Application"), "v1alpha1");
+        // text, as it is kept
+        let cases = [
+            (
+                r#"{"metadata": {"name": "x", "managedFields": [{"manager": "m"}], "uid": "u"}, "spec": {"a": 1.0, "b": null}}"#,
+                r#"{"metadata":{"name":"x","uid":"u"},"spec":{"a": 1.0, "b": null},"kind":"Application","apiVersion":"argoproj.io/v1alpha1"}"#,
+            ),
+            (r#"{"apiVersion":"v2","kind":"X","metadata":{}}"#, r#"{"apiVersion":"v2","kind":"X","metadata":{}}"#),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(whole(text, &kind).unwrap(), expected);
+        }
+        assert!(whole("[]", &kind).is_err());
     }
 }
