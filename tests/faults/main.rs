@@ -11,6 +11,7 @@ mod lifecycle;
 mod operation;
 mod outage;
 mod refusal;
+mod vanishing;
 
 use serde_json::{Value, json};
 

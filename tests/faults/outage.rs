@@ -1,5 +1,7 @@
 //! An API server that is busy, full or gone.
 
+use std::time::{Duration, Instant};
+
 use http::Method;
 use leeboard::sandbox::{Controllers, Options, Pods};
 use serde_json::{Value, json};
@@ -41,6 +43,41 @@ async fn an_outage_of_the_api_server_is_outlived() {
     world.there("configmap/b").await;
     assert_eq!(world.daemon.get("/readyz").await.unwrap().0, 200);
 }
+
+#[tokio::test]
+async fn a_long_outage_of_the_api_server_is_neither_a_storm_nor_a_loss() {
+    let (world, proxy) = world_behind_a_proxy().await;
+    let files = ["a", "b", "c"].map(|name| (format!("app/{name}.yaml"), config_map(name, "1")));
+    let files: Vec<_> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let head = world.repo.commit("main", &files);
+    world.application("outlived", "app", &json!({})).await;
+    world.synced("outlived", &head).await;
+    let uid = async |name: &str| world.there(&format!("configmap/{name}")).await["metadata"]["uid"].clone();
+    let before = (uid("a").await, uid("c").await);
+
+    let lines = world.daemon.log().lines().count();
+    proxy.set_gone(true);
+    world.shop.kubectl(["delete", "configmap", "b"]).await.unwrap();
+    let head = world.repo.commit("main", &[("app/a.yaml", &config_map("a", "2"))]);
+    tokio::time::sleep(LONG).await;
+    let (tries, log) = (proxy.turned_away(), world.daemon.log());
+    let said: Vec<_> = log.lines().skip(lines).collect();
+    // A dozen watches, the lease and the sync each come back every ten seconds at the least.
+    assert!((1..200).contains(&tries), "{tries} tries in {LONG:?}");
+    assert!(said.len() < 15, "{} lines in {LONG:?}:\n{}", said.len(), said.join("\n"));
+
+    proxy.set_gone(false);
+    let back = Instant::now();
+    world.synced("outlived", &head).await;
+    world.field("configmap/a", "{.data.value}", "2").await;
+    world.there("configmap/b").await;
+    assert!(back.elapsed() < Duration::from_secs(15), "{:?}\n{}", back.elapsed(), world.daemon.log());
+    assert_eq!((uid("a").await, uid("c").await), before, "nothing was pruned");
+    assert_eq!(world.daemon.get("/readyz").await.unwrap().0, 200);
+}
+
+/// Longer than all back-offs, and than a lease is valid.
+const LONG: Duration = Duration::from_secs(25);
 
 /// A control plane, and a daemon, of the test's own.
 struct OwnWorld {

@@ -261,3 +261,43 @@ async fn create(world: &World, manifest: &Value) -> Option<String> {
     std::fs::write(&file, manifest.to_string()).unwrap();
     world.control.kubectl(["create", "-f", file.to_str().unwrap()]).await.err()
 }
+
+#[tokio::test]
+async fn an_application_that_cannot_be_read_is_named_with_its_field_and_disturbs_no_other() {
+    let world = World::new().await;
+    let kustomization = "resources: [a.yaml]\n";
+    let head = world.repo.commit(
+        "main",
+        &[
+            ("app/a.yaml", &config_map("a", "1")),
+            ("app/kustomization.yaml", kustomization),
+            ("other/b.yaml", &config_map("b", "1")),
+        ],
+    );
+    world.application("odd", "app", &json!({})).await;
+    world.application("good", "other", &json!({})).await;
+    world.synced("odd", &head).await;
+    world.synced("good", &head).await;
+    let before = world.there("configmap/a").await["metadata"]["resourceVersion"].clone();
+
+    // To the API server it is an integer; to Kubernetes' own types it is none.
+    let replicas = json!([{"name": "web", "count": 1u64 << 40}]);
+    patch(&world, "odd", &json!({"spec": {"source": {"kustomize": {"replicas": replicas}}}})).await;
+    let status = world.complains("odd", "InvalidSpecError", "spec.source.kustomize.replicas[0].count").await;
+    let message = status["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.contains(&format!("Application `{}/odd`", world.control.name())), "{message}");
+
+    let files = [("app/a.yaml", &*config_map("a", "2")), ("other/b.yaml", &*config_map("b", "2"))];
+    let head = world.repo.commit("main", &files);
+    world.synced("good", &head).await;
+    assert_eq!(
+        world.there("configmap/a").await["metadata"]["resourceVersion"],
+        before,
+        "what it deployed is untouched"
+    );
+
+    patch(&world, "odd", &json!({"spec": {"source": {"kustomize": null}}})).await;
+    world.synced("odd", &head).await;
+    world.until("odd", "without a complaint", |status| status["conditions"].is_null()).await;
+    world.field("configmap/a", "{.data.value}", "2").await;
+}

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 pub use cluster::{Cluster, Namespace};
 pub use daemon::{Daemon, DaemonOptions, leeboard};
-pub use proxy::{Answer, Proxy, Seen};
+pub use proxy::{Answer, Held, Proxy, Seen};
 pub use repo::Repo;
 pub use webhook::{Verdict, Webhook};
 pub use world::{A_WHILE, World, established, install_crds};
@@ -59,9 +59,11 @@ pub fn random_suffix() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Runs a program to its end: its standard output, or its standard error.
+/// Runs a program to its end: its standard output, or its standard error. Panics when it does not end.
 pub async fn run(mut command: tokio::process::Command) -> Result<String, String> {
-    let output = command.kill_on_drop(true).output().await.map_err(|error| format!("{command:?}: {error}"))?;
+    let output = tokio::time::timeout(2 * SOON, command.kill_on_drop(true).output()).await;
+    let output = output.unwrap_or_else(|_| panic!("{command:?} does not end"));
+    let output = output.map_err(|error| format!("{command:?}: {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {

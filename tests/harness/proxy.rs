@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http::{Method, Request, Response, StatusCode};
@@ -10,9 +11,9 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
-use super::Cluster;
+use super::{Cluster, SOON};
 
 /// Speaks plain HTTP on loopback, and passes on to the API server in the name of the administrator.
 pub struct Proxy {
@@ -43,9 +44,30 @@ pub struct Seen {
     pub uri: String,
 }
 
+/// A request that waits at the proxy.
+#[derive(Clone, Debug, Default)]
+pub struct Held {
+    arrived: Arc<Notify>,
+    released: Arc<Notify>,
+}
+
+impl Held {
+    /// Waits until the request is there.
+    pub async fn arrived(&self) {
+        let arrived = tokio::time::timeout(SOON, self.arrived.notified()).await;
+        arrived.expect("the request that is to be held is made");
+    }
+
+    /// Lets it go on to the API server.
+    pub fn release(self) {
+        self.released.notify_one();
+    }
+}
+
 struct Shared {
     client: kube::Client,
     gone: watch::Sender<bool>,
+    turned_away: AtomicUsize,
     rules: Mutex<Vec<Rule>>,
     seen: Mutex<Vec<Seen>>,
 }
@@ -54,7 +76,20 @@ struct Rule {
     method: Method,
     path: String,
     times: usize,
-    answer: Answer,
+    then: Then,
+}
+
+impl Rule {
+    fn fits(&self, method: &Method, uri: &str) -> bool {
+        let is_passed_over = matches!(self.then, Then::Hold(_)) && uri.contains("dryRun=");
+        self.times > 0 && self.method == *method && uri.contains(&self.path) && !is_passed_over
+    }
+}
+
+#[derive(Clone)]
+enum Then {
+    Answer(Answer),
+    Hold(Held),
 }
 
 impl Drop for Proxy {
@@ -86,6 +121,7 @@ current-context: proxy
         let shared = Arc::new(Shared {
             client,
             gone: watch::Sender::new(false),
+            turned_away: AtomicUsize::new(0),
             rules: Mutex::default(),
             seen: Mutex::default(),
         });
@@ -103,9 +139,25 @@ current-context: proxy
         self.shared.gone.send_replace(gone);
     }
 
+    /// How often somebody has come while it was gone, since the last call.
+    pub fn turned_away(&self) -> usize {
+        self.shared.turned_away.swap(0, Ordering::Relaxed)
+    }
+
     /// Answers the next requests with this method and this text in path or query.
     pub fn answer(&self, method: Method, path: &str, times: usize, answer: Answer) {
-        self.shared.rules.lock().unwrap().push(Rule { method, path: path.into(), times, answer });
+        self.on(method, path, times, Then::Answer(answer));
+    }
+
+    /// Holds the next request with this method and this text in path or query that is no dry run.
+    pub fn hold(&self, method: Method, path: &str) -> Held {
+        let held = Held::default();
+        self.on(method, path, 1, Then::Hold(held.clone()));
+        held
+    }
+
+    fn on(&self, method: Method, path: &str, times: usize, then: Then) {
+        self.shared.rules.lock().unwrap().push(Rule { method, path: path.into(), times, then });
     }
 
     /// Lets everything through again; how many answers of rules are left over.
@@ -123,6 +175,10 @@ async fn serve(listener: tokio::net::TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let (shared, mut gone) = (shared.clone(), shared.gone.subscribe());
+        if *gone.borrow() {
+            shared.turned_away.fetch_add(1, Ordering::Relaxed);
+            continue;
+        }
         connections.spawn(async move {
             let handler = hyper::service::service_fn(|request| {
                 let shared = shared.clone();
@@ -141,17 +197,21 @@ async fn pass_on(shared: &Shared, request: Request<Incoming>) -> Response<Body> 
     let (mut parts, body) = request.into_parts();
     let uri = parts.uri.to_string();
     shared.seen.lock().unwrap().push(Seen { method: parts.method.clone(), uri: uri.clone() });
-    let answer = {
+    let then = {
         let mut rules = shared.rules.lock().unwrap();
-        let rule =
-            rules.iter_mut().find(|rule| rule.times > 0 && rule.method == parts.method && uri.contains(&rule.path));
+        let rule = rules.iter_mut().find(|rule| rule.fits(&parts.method, &uri));
         rule.map(|rule| {
             rule.times -= 1;
-            rule.answer.clone()
+            rule.then.clone()
         })
     };
-    if let Some(answer) = answer {
-        return status(&answer);
+    match then {
+        Some(Then::Answer(answer)) => return status(&answer),
+        Some(Then::Hold(held)) => {
+            held.arrived.notify_one();
+            held.released.notified().await;
+        }
+        None => {}
     }
     let Ok(body) = body.collect().await else { return Response::new(Body::empty()) };
     parts.headers.remove(http::header::HOST);

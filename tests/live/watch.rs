@@ -1,16 +1,16 @@
 //! The live view, as watches keep it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use leeboard::health::Health;
-use leeboard::live::client::{ApplyOptions, Cluster, DeleteOptions, Error, ListOptions, Part};
+use leeboard::live::client::{ApplyOptions, Cluster, DeleteOptions, Error, ListOptions, Options, Part};
 use leeboard::live::watch::{Item, LiveStore, Target, typed};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{Fixture, PART_OF, apply_soon, deployment, eventually, key, kind, names, object, widget_definition};
+use crate::harness::{self, Proxy};
 
 /// A ConfigMap of the application that has the test's namespace for its label.
 fn config_map(fixture: &Fixture, name: &str, value: &str) -> Value {
@@ -182,50 +182,12 @@ async fn an_object_that_does_not_fit_its_type_spoils_no_other() {
     fixture.end().await;
 }
 
-/// Forwards connections, and breaks them when it is told.
-struct Proxy {
-    port: u16,
-    breaks: Arc<tokio::sync::watch::Sender<bool>>,
-}
-
-impl Proxy {
-    async fn start(to: String) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (breaks, broken) = tokio::sync::watch::channel(false);
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let (to, mut broken) = (to.clone(), broken.clone());
-                tokio::spawn(async move {
-                    if *broken.borrow() {
-                        return;
-                    }
-                    let Ok(mut server) = tokio::net::TcpStream::connect(to).await else { return };
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-                        _ = broken.wait_for(|broken| *broken) => {}
-                    }
-                });
-            }
-        });
-        Proxy { port, breaks: Arc::new(breaks) }
-    }
-
-    fn set_broken(&self, broken: bool) {
-        self.breaks.send_replace(broken);
-    }
-}
-
 #[tokio::test]
 async fn a_watch_that_breaks_misses_nothing() {
     let fixture = Fixture::start("breaks").await;
-    let kubeconfig = kube::config::Kubeconfig::read_from(crate::harness::Cluster::shared().await.kubeconfig()).unwrap();
-    let options = kube::config::KubeConfigOptions::default();
-    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
-    let proxy = Proxy::start(config.cluster_url.authority().unwrap().to_string()).await;
-    config.cluster_url = format!("https://127.0.0.1:{}", proxy.port).parse().unwrap();
-    config.default_retry = false;
-    let through = Cluster::of(config).unwrap();
+    let proxy = Proxy::start(harness::Cluster::shared().await).await;
+    let options = Options { kubeconfig: Some(proxy.kubeconfig()), ..Options::default() };
+    let through = Cluster::connect(options).await.unwrap();
 
     let application = fixture.namespace.as_str();
     let kinds = BTreeSet::from([kind("", "ConfigMap", "v1")]);
@@ -234,7 +196,7 @@ async fn a_watch_that_breaks_misses_nothing() {
     store.watch(&kinds);
     assert_eq!(store.settled(&kinds, Duration::from_secs(10)).await, [] as [String; 0]);
 
-    proxy.set_broken(true);
+    proxy.set_gone(true);
     fixture.apply(config_map(&fixture, "meanwhile", "1")).await;
     fixture.cluster.delete(&gone.key, "v1", &DeleteOptions::default()).await.unwrap();
     eventually("the trouble shows", async || {
@@ -250,7 +212,7 @@ async fn a_watch_that_breaks_misses_nothing() {
     });
     eventually("the apply waits", async || through.pace().waiting_since()).await;
 
-    proxy.set_broken(false);
+    proxy.set_gone(false);
     apply.await.unwrap().expect("the apply got through");
     eventually("the view has caught up", async || {
         let view = store.view(application, [], &kinds);

@@ -32,7 +32,8 @@ const GRACE: Duration = Duration::from_secs(60);
 /// An answer begins within this time, also when the API server has much to list.
 const BEGIN: Duration = Duration::from_secs(60);
 const FIRST_BACKOFF: Duration = Duration::from_millis(250);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+/// As long as requests wait: after an outage the view is whole again when they get through.
+const LONGEST_BACKOFF: Duration = Duration::from_secs(10);
 /// A kind that is not served is looked for at this pace, unless its definition shows up before.
 const UNSERVED: Duration = Duration::from_secs(60);
 /// Where a definition has just changed, it will be served in a moment.

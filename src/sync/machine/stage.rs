@@ -309,6 +309,11 @@ impl Underway {
         }
         member.stands = stands(record.health.as_ref().map(|verdict| verdict.status), member.hook.is_some());
         member.message = record.health.as_ref().map(|verdict| verdict.message.clone()).unwrap_or_default();
+        // Our finalizer holds a hook that somebody deletes while it runs: it would neither end nor go.
+        if record.deleting && member.hook.is_some() && member.stands == Stands::Waiting {
+            member.stands = Stands::Failed;
+            member.message = format!("hook {} was deleted before it ended", name(&record.key)).into();
+        }
         if member.stands == Stands::Passed {
             self.establishing.remove(&record.key);
         }

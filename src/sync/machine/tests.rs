@@ -9,7 +9,7 @@
 //! | `createNamespace` | the destination namespace is not there, and is to be made |
 //! | `start`, `resume Sync 1` | plan, and begin |
 //! | `applied Kind/name [health] [generation=2]`, `fails Kind/name why`, `deleting Kind/name`, `deleted Kind/name` | a step has ended |
-//! | `seen Kind/name health [generation=2] [uid=x]`, `gone Kind/name [uid=x]` | the live view |
+//! | `seen Kind/name health [generation=2] [uid=x] [deleting=true]`, `gone Kind/name [uid=x]` | the live view |
 //! | `confirmed`, `overdue Kind/name`, `superseded`, `terminated`, `timeout` | other events |
 //! | `results`, `chores`, `at` | print what is on record |
 
@@ -334,7 +334,7 @@ fn record(words: &Words<'_>, health: Option<Verdict>) -> Record {
         tracking: Some(Tracking { application: owner.application, key: key.clone() }),
         part_of: Some(owner.part_of),
         projection: Some(1),
-        deleting: false,
+        deleting: words.options.contains_key("deleting"),
         health,
         wave: 0,
         is_hook: false,
