@@ -55,7 +55,8 @@ impl Malformed {
 /// # Errors
 /// When a field that steers Leeboard has a value of another type.
 pub fn decode<T: DeserializeOwned>(object: &Value) -> Result<T, Malformed> {
-    serde_path_to_error::deserialize(without_nulls(object)).map_err(|error| {
+    let object = if has_nulls(object) { &without_nulls(object) } else { object };
+    serde_path_to_error::deserialize(object).map_err(|error| {
         let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
         let metadata = object.get("metadata");
         let name = text(metadata.and_then(|m| m.get("name"))).unwrap_or_default();
@@ -67,6 +68,14 @@ pub fn decode<T: DeserializeOwned>(object: &Value) -> Result<T, Malformed> {
             source: error.into_inner(),
         }
     })
+}
+
+fn has_nulls(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().any(|value| value.is_null() || has_nulls(value)),
+        Value::Array(items) => items.iter().any(has_nulls),
+        _ => false,
+    }
 }
 
 /// A copy without `null` fields. Values of a chart keep theirs: to Helm they mean “remove the default”.

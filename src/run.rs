@@ -395,8 +395,10 @@ impl Daemon {
         let key = application_key(application);
         match self.cluster.merge_patch(&key, crate::api::VERSION, Part::Whole, patch).await {
             Ok(applied) => {
-                let newest = applied.body.as_ref().and_then(|body| crate::api::decode(body).ok());
-                if let Some(newest) = newest {
+                let newest = applied.body.as_ref().and_then(|body| crate::api::decode::<Application>(body).ok());
+                if let Some(mut newest) = newest {
+                    // They are most of an Application, and nobody reads them.
+                    newest.metadata.managed_fields = None;
                     self.written.wrote_application(newest);
                 }
                 true

@@ -10,7 +10,7 @@
 //! | `leeboard_render_duration_seconds` | `result` | one render of an application |
 //! | `leeboard_renders_reused_total` | | renders that a commit did not touch and that were not made again |
 //! | `leeboard_plan_duration_seconds` | | one comparison of a manifest with the live view |
-//! | `leeboard_apply_duration_seconds` | `result` | one object: from the request to the API server's answer |
+//! | `leeboard_apply_duration_seconds` | `result` | one object: from when it is due to the API server's answer, its turn in the queue included |
 //! | `leeboard_push_duration_seconds` | | from the notice of a push until all that it changes is applied |
 //! | `leeboard_syncs_total` | `phase` | syncs that ended, by the phase in which they ended |
 //! | `leeboard_queue_depth` | `priority` | applications that wait for a worker |
@@ -224,7 +224,7 @@ impl Default for Metrics {
         let mut timed = |name, help, metric: Durations| registry.register_with_unit(name, help, Unit::Seconds, metric);
         timed("fetch_duration", "One fetch of a repository", metrics.fetches.clone());
         timed("render_duration", "One render of an application", metrics.renders.clone());
-        timed("apply_duration", "One object, from request to answer", metrics.applies.clone());
+        timed("apply_duration", "One object, from when it is due to the answer", metrics.applies.clone());
         let mut timed = |name, help, metric: Histogram| registry.register_with_unit(name, help, Unit::Seconds, metric);
         timed("plan_duration", "One comparison of a manifest with the live view", metrics.plans.clone());
         timed("push_duration", "From the notice of a push until all is applied", metrics.pushes.clone());

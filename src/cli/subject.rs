@@ -79,8 +79,8 @@ impl Subject {
     ///
     /// # Errors
     /// When the cluster can't be asked for their kinds.
-    pub(super) async fn desired(cluster: &Cluster, objects: &[Object], owner: &Owner) -> Result<Desired, Failure> {
-        let objects: Vec<Object> = objects.iter().map(repair::acceptable).collect();
+    pub(super) async fn desired(cluster: &Cluster, objects: Vec<Object>, owner: &Owner) -> Result<Desired, Failure> {
+        let objects: Vec<Object> = objects.into_iter().map(repair::acceptable).collect();
         let mut discovery = reached(cluster).await?;
         if let Some(object) = objects.iter().find(|object| discovery.is_namespaced(&object.key.group_kind()).is_none())
         {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use git2::{ErrorCode, Repository, RepositoryOpenFlags};
+use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags};
 
 use super::error::Error;
 use super::oid::Oid;
@@ -74,11 +74,20 @@ impl Session {
         Repository::open_ext(&self.path, flags, std::iter::empty::<&Path>()).map_err(|error| self.fault(&error))
     }
 
-    /// Puts together a pack with all of `wants` that `haves` do not bring along.
-    pub(super) fn fetch(self, wants: &[Oid], haves: &[Oid], mut send: impl FnMut(Piece) -> bool) -> Result<(), Error> {
+    /// Puts together a pack with all of `wants` that `haves` do not bring along. `settings` is a place for a file.
+    pub(super) fn fetch(
+        self,
+        wants: &[Oid],
+        haves: &[Oid],
+        settings: &Path,
+        mut send: impl FnMut(Piece) -> bool,
+    ) -> Result<(), Error> {
         let source = self.open()?;
         let mut is_heard = true;
         let mut pack = || -> Result<(), git2::Error> {
+            if is_short(&source, wants, haves)? {
+                search_no_deltas(&source, settings)?;
+            }
             let mut builder = source.packbuilder()?;
             // As many as there are cores.
             builder.set_threads(0);
@@ -97,11 +106,7 @@ impl Session {
                     object = tag.target()?;
                 }
             }
-            for have in haves {
-                if source.find_commit(have.libgit2()).is_ok() {
-                    walk.hide(have.libgit2())?;
-                }
-            }
+            hide(&source, &mut walk, haves)?;
             builder.insert_walk(&mut walk)?;
             builder.foreach(|piece| {
                 is_heard = send(Piece::Data(bytes::Bytes::copy_from_slice(piece)));
@@ -133,4 +138,36 @@ impl Session {
             _ => Error::Unreachable { url, reason: super::protocol::clean(error.message()) },
         }
     }
+}
+
+/// Leaves out what is there already.
+fn hide(source: &Repository, walk: &mut git2::Revwalk<'_>, haves: &[Oid]) -> Result<(), git2::Error> {
+    for have in haves {
+        if source.find_commit(have.libgit2()).is_ok() {
+            walk.hide(have.libgit2())?;
+        }
+    }
+    Ok(())
+}
+
+/// True when few commits are fetched: a push, not a history.
+fn is_short(source: &Repository, wants: &[Oid], haves: &[Oid]) -> Result<bool, git2::Error> {
+    const FEW: usize = 32;
+    let mut walk = source.revwalk()?;
+    for want in wants {
+        if let Ok(commit) = source.find_object(want.libgit2(), None)?.peel_to_commit() {
+            walk.push(commit.id())?;
+        }
+    }
+    hide(source, &mut walk, haves)?;
+    Ok(walk.take(FEW).count() < FEW)
+}
+
+/// Lets packs of this repository, as it is open here, be put together without a search for deltas: who takes them in
+/// is on the same machine, and would only wait. What is larger than a big file is not searched, so every file is one.
+fn search_no_deltas(source: &Repository, settings: &Path) -> Result<(), git2::Error> {
+    if std::fs::write(settings, "[core]\n\tbigFileThreshold = 1\n").is_ok() {
+        source.config()?.add_file(settings, ConfigLevel::App, true)?;
+    }
+    Ok(())
 }

@@ -271,7 +271,7 @@ impl Mirror {
             shared.consolidate()?;
             Ok(bytes)
         });
-        let (sent, received) = tokio::join!(session.fetch(&self.url, wants, haves, sender), receive);
+        let (sent, received) = tokio::join!(session.fetch(&self.url, wants, haves, store.path(), sender), receive);
         // When the server failed, the receiver saw no more than an end.
         sent?;
         received

@@ -1,5 +1,6 @@
 //! The three ways to a repository behind one: list its refs, then maybe fetch a pack.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -64,19 +65,22 @@ impl Session {
         }
     }
 
-    /// Asks for a pack with all of `wants` that `haves` do not bring along, and sends it on.
+    /// Asks for a pack with all of `wants` that `haves` do not bring along, and sends it on. `folder` is the mirror's.
     pub(super) async fn fetch(
         self,
         url: &RepoUrl,
         wants: Vec<Oid>,
         haves: Vec<Oid>,
+        folder: &Path,
         pack: mpsc::Sender<Piece>,
     ) -> Result<(), Error> {
         match self {
             Session::Http(session) => in_time(url, session.fetch(&wants, &haves, &pack)).await,
             Session::Ssh(session) => in_time(url, session.fetch(&wants, &haves, &pack)).await,
             Session::Local(session) => {
-                blocking(url, move || session.fetch(&wants, &haves, |piece| pack.blocking_send(piece).is_ok())).await
+                let settings = folder.join("local.config");
+                let fetch = move || session.fetch(&wants, &haves, &settings, |piece| pack.blocking_send(piece).is_ok());
+                blocking(url, fetch).await
             }
         }
     }

@@ -305,6 +305,11 @@ impl Store {
         refs.graph_descendant_of(new.libgit2(), old.libgit2()).map_err(|error| self.fault(&error))
     }
 
+    /// Its folder.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Takes a pack in, as it arrives; nothing of it is there before its end has come and its checksums hold.
     ///
     /// `next` waits for the next piece; `None` means that no more comes and what came is worthless.

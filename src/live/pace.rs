@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client::Error;
@@ -63,6 +63,10 @@ pub struct Pace {
     bulk: Semaphore,
     single: Semaphore,
     limit: Mutex<Limit>,
+    /// Applies whose turn has not come.
+    queued: AtomicU32,
+    /// Rung when there are none any more.
+    served: Notify,
     /// Seconds since the epoch; 0: not waiting.
     waiting_since: AtomicU64,
     waiting: AtomicU32,
@@ -91,6 +95,8 @@ impl Pace {
         Pace {
             bulk: Semaphore::new(START as usize),
             single: Semaphore::new(RESERVED),
+            queued: AtomicU32::new(0),
+            served: Notify::new(),
             limit: Mutex::new(Limit { allowed: START, surplus: 0, successes: 0, lowered: None }),
             waiting_since: AtomicU64::new(0),
             waiting: AtomicU32::new(0),
@@ -124,14 +130,17 @@ impl Pace {
 
     /// Waits until no apply waits for its turn, but no longer than this.
     pub async fn lull(&self, within: Duration) {
-        let nobody_waits = async {
-            // A permit comes after all that asked before; while none is left over then, others have asked meanwhile.
-            while self.bulk.available_permits() == 0 {
-                drop(self.bulk.acquire().await);
+        let nobody_queues = async {
+            loop {
+                let next = self.served.notified();
+                if self.queued.load(Ordering::Acquire) == 0 {
+                    return;
+                }
+                next.await;
             }
         };
         // Late is as good as calm: whoever waits here goes on in any case.
-        let _ = timeout(within, nobody_waits).await;
+        let _ = timeout(within, nobody_queues).await;
     }
 
     /// Makes attempts until one succeeds, fails for good, or patience has run out.
@@ -170,8 +179,10 @@ impl Pace {
             Queue::Bulk => &self.bulk,
             Queue::Single => &self.single,
         };
+        let queued = (queue == Queue::Bulk).then(|| Queued::begin(self));
         // Neither is ever closed.
         let permit = semaphore.acquire().await.ok()?;
+        drop(queued);
         Some(Permit { permit: Some(permit), pace: self, queue })
     }
 
@@ -234,6 +245,24 @@ impl Drop for Permit<'_> {
                     permit.forget();
                 }
             }
+        }
+    }
+}
+
+/// Counts whose turn has not come, also of those who give up.
+struct Queued<'a>(&'a Pace);
+
+impl<'a> Queued<'a> {
+    fn begin(pace: &'a Pace) -> Self {
+        pace.queued.fetch_add(1, Ordering::AcqRel);
+        Queued(pace)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        if self.0.queued.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.served.notify_waiters();
         }
     }
 }
@@ -379,24 +408,31 @@ mod tests {
     async fn a_lull_comes_when_no_apply_waits_any_more() {
         let pace = Pace::with(HURRY);
         let mut held: Vec<_> = join_all((0..24).map(|_| pace.permit(Queue::Bulk))).await;
-        let lull = pace.lull(Duration::from_secs(600));
-        tokio::pin!(lull);
-        assert!(lull.as_mut().now_or_never().is_none(), "all permits are out");
-        let waits = pace.permit(Queue::Bulk);
-        tokio::pin!(waits);
-        assert!(waits.as_mut().now_or_never().is_none());
+        assert!(pace.lull(Duration::from_secs(600)).now_or_never().is_some(), "nobody waits for a permit");
+        let (first, second) = (pace.permit(Queue::Bulk), pace.permit(Queue::Bulk));
+        tokio::pin!(first, second);
+        assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+        let (one, other) = (pace.lull(Duration::from_secs(600)), pace.lull(Duration::from_secs(600)));
+        tokio::pin!(one, other);
+        assert!(one.as_mut().now_or_never().is_none() && other.as_mut().now_or_never().is_none());
         held.pop();
-        assert!(lull.as_mut().now_or_never().is_none(), "another apply has asked meanwhile");
-        held.push(waits.await);
+        held.push(first.await);
+        assert!(one.as_mut().now_or_never().is_none() && other.as_mut().now_or_never().is_none(), "one is left");
         held.pop();
-        lull.await;
+        held.push(second.await);
+        assert!(one.now_or_never().is_some() && other.now_or_never().is_some());
     }
 
     #[tokio::test]
     async fn a_lull_is_not_waited_for_for_ever() {
         let pace = Pace::with(HURRY);
         let _held: Vec<_> = join_all((0..24).map(|_| pace.permit(Queue::Bulk))).await;
+        let waits = pace.permit(Queue::Bulk);
+        tokio::pin!(waits);
+        assert!(waits.as_mut().now_or_never().is_none());
+        let began = Instant::now();
         pace.lull(Duration::from_millis(5)).await;
+        assert!(began.elapsed() >= Duration::from_millis(5));
     }
 
     #[tokio::test]

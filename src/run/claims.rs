@@ -3,6 +3,7 @@
 //! A push may move an object from one application to another, and who loses it may be looked at first. So it is noted
 //! which applications a push concerns: until they have been looked at, nobody knows all claims, and nothing is pruned.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -17,12 +18,18 @@ pub struct Claims(Arc<RwLock<State>>);
 
 #[derive(Default)]
 struct State {
-    by_object: HashMap<SmolStr, HashMap<ObjectKey, BTreeSet<SmolStr>>>,
+    by_object: HashMap<SmolStr, HashMap<ObjectKey, Claimants>>,
     by_application: BTreeMap<SmolStr, (SmolStr, BTreeSet<ObjectKey>)>,
     /// Names of applications whose sources have moved since they were looked at, and when that was noticed.
     moved: BTreeMap<SmolStr, u64>,
     /// Counts what was noticed.
     time: u64,
+}
+
+/// Who wants an object: one application, as a rule.
+struct Claimants {
+    first: SmolStr,
+    others: Vec<SmolStr>,
 }
 
 impl Claims {
@@ -36,7 +43,10 @@ impl Claims {
         state.unclaim(application);
         let claims = state.by_object.entry(wanted.0.clone()).or_default();
         for key in &wanted.1 {
-            claims.entry(key.clone()).or_default().insert(application.clone());
+            match claims.entry(key.clone()) {
+                Entry::Occupied(mut claimants) => claimants.get_mut().others.push(application.clone()),
+                Entry::Vacant(free) => drop(free.insert(Claimants { first: application.clone(), others: Vec::new() })),
+            }
         }
         state.by_application.insert(application.clone(), wanted);
     }
@@ -76,7 +86,11 @@ impl Claims {
 
     /// Another application that wants an object of a cluster.
     pub fn others(&self, cluster: &str, key: &ObjectKey, application: &SmolStr) -> Option<SmolStr> {
-        self.0.read().by_object.get(cluster)?.get(key)?.iter().find(|other| *other != application).cloned()
+        let state = self.0.read();
+        let claimants = state.by_object.get(cluster)?.get(key)?;
+        let all = std::iter::once(&claimants.first).chain(&claimants.others);
+        // Always the same one of several: it stands in statuses.
+        all.filter(|other| *other != application).min().cloned()
     }
 }
 
@@ -85,10 +99,12 @@ impl State {
         let Some((cluster, before)) = self.by_application.remove(application) else { return };
         let Some(claims) = self.by_object.get_mut(&cluster) else { return };
         for key in before {
-            if let Some(applications) = claims.get_mut(&key) {
-                applications.remove(application);
-                if applications.is_empty() {
-                    claims.remove(&key);
+            let Some(claimants) = claims.get_mut(&key) else { continue };
+            claimants.others.retain(|other| other != application);
+            if claimants.first == application {
+                match claimants.others.pop() {
+                    Some(other) => claimants.first = other,
+                    None => drop(claims.remove(&key)),
                 }
             }
         }

@@ -98,6 +98,11 @@ pub async fn run(
     };
     // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
     let end = sync.drive().await?;
+    if end == End::Succeeded
+        && let Some(noticed) = daemon.repositories.answered(application.name())
+    {
+        daemon.metrics.push_applied(noticed.elapsed());
+    }
     // What changes clusters goes before what reports it; who dies meanwhile does the same sync again, without effect.
     if is_repeatable {
         job.aside(daemon.cluster.pace().lull(REPORT_WITHIN)).await;

@@ -78,7 +78,9 @@ impl Reconciliation<'_> {
                 Some(CLAIMS_SETTLE)
             }
             Decision::Start(start) => {
-                let again = operate::run(self.daemon, &self.application, self.memory, look, *start, self.job).await;
+                // In a box: most looks end without a sync, and all that wait for their turn would carry its state.
+                let sync = operate::run(self.daemon, &self.application, self.memory, look, *start, self.job);
+                let again = Box::pin(sync).await;
                 self.application = self.daemon.written.application(self.application.name())?;
                 again
             }
@@ -127,6 +129,8 @@ impl Reconciliation<'_> {
         }
         let status = self.compared(look, Some(plan), conditions);
         self.announce(&status).await;
+        // Whatever was pushed, nothing is applied for it now.
+        self.daemon.repositories.answered(self.application.name());
         self.daemon.write_status(&self.application, status, Clear::refresh(&self.application), self.memory).await;
         again
     }

@@ -43,6 +43,8 @@ struct Shared {
     repositories: Mutex<HashMap<RepoUrl, Arc<Repository>>>,
     /// What each application follows.
     followers: Mutex<HashMap<SmolStr, BTreeSet<(RepoUrl, String)>>>,
+    /// When a push was noticed that an application has not answered yet.
+    noticed: Mutex<HashMap<SmolStr, Instant>>,
 }
 
 struct Repository {
@@ -89,6 +91,7 @@ impl Repositories {
             shutdown,
             repositories: Mutex::default(),
             followers: Mutex::default(),
+            noticed: Mutex::default(),
         }))
     }
 
@@ -114,8 +117,14 @@ impl Repositories {
         }
     }
 
+    /// When the push was noticed that this application answers by now; told once.
+    pub fn answered(&self, application: &str) -> Option<Instant> {
+        self.0.noticed.lock().remove(application)
+    }
+
     /// Forgets an application.
     pub fn forget(&self, application: &str) {
+        self.answered(application);
         let before = self.0.followers.lock().remove(application).unwrap_or_default();
         for (url, revision) in &before {
             self.unfollow(application, url, revision);
@@ -272,6 +281,7 @@ impl Repositories {
         self.0.claims.moved(&moved);
         drop(state);
         for application in &moved {
+            self.0.noticed.lock().insert(application.clone(), started);
             self.0.queue.push(application, priority);
         }
     }

@@ -162,7 +162,7 @@ async fn stamp(
     rendered: Objects,
 ) -> Result<(Arc<Content>, Place), Trouble> {
     // What the API server would refuse and client-side apply took is made acceptable before anything compares it.
-    let objects: Vec<Object> = rendered.objects.iter().map(repair::acceptable).collect();
+    let objects: Vec<Object> = rendered.objects.into_iter().map(repair::acceptable).collect();
     let groups = || objects.iter().map(|object| &*object.key.group);
     let mut place = self::place(daemon, application, groups(), None).await?;
     let is_unknown = |object: &&Object| place.discovery.is_namespaced(&object.key.group_kind()).is_none();

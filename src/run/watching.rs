@@ -200,27 +200,34 @@ async fn watch_managed_kinds(daemon: &Daemon) {
 
 fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: BTreeSet<ObjectKey>) {
     for key in changed {
-        match applications.get(&key) {
-            Some(Item::Decoded(body)) => match crate::api::decode::<Application>(&body) {
-                Ok(application) => {
-                    let is_environment = daemon.written.environment(&key.name).is_some();
-                    if daemon.written.see_application(application) == Change::Asked {
-                        daemon.queue.push(&key.name, Priority::Person);
+        let is_environment = daemon.written.environment(&key.name).is_some();
+        // The echo of our own patch is not worth reading.
+        let is_echo = applications.version(&key).is_some_and(|version| daemon.written.has(&key.name, &version));
+        let priority = match applications.get(&key) {
+            _ if is_echo => Priority::Drift,
+            Some(Item::Decoded(body)) => {
+                match crate::api::decode::<Application>(&body) {
+                    Ok(application) => {
+                        if daemon.written.see_application(application) == Change::Asked {
+                            daemon.queue.push(&key.name, Priority::Person);
+                        }
                     }
-                    if is_environment {
-                        daemon.environments.push(&key.name, Priority::Drift);
-                    }
+                    Err(error) => malformed(daemon, &key, Some(&body), &sentence(&error)),
                 }
-                Err(error) => malformed(daemon, &key, Some(&body), &sentence(&error)),
-            },
-            Some(Item::Undecodable { error }) => malformed(daemon, &key, None, &error),
+                Priority::Drift
+            }
+            Some(Item::Undecodable { error }) => {
+                malformed(daemon, &key, None, &error);
+                Priority::Drift
+            }
             None => {
                 daemon.written.forget_application(&key.name);
                 daemon.queue.push(&key.name, Priority::Person);
-                if daemon.written.environment(&key.name).is_some() {
-                    daemon.environments.push(&key.name, Priority::Person);
-                }
+                Priority::Person
             }
+        };
+        if is_environment {
+            daemon.environments.push(&key.name, priority);
         }
     }
 }

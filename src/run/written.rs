@@ -82,6 +82,13 @@ impl Written {
         self.applications.read().get(name)?.clone().ok()
     }
 
+    /// True when an Application is known in this version.
+    pub fn has(&self, name: &str, version: &str) -> bool {
+        let applications = self.applications.read();
+        let Some(Ok(known)) = applications.get(name) else { return false };
+        known.metadata.resource_version.as_deref() == Some(version)
+    }
+
     /// All of them that can be read.
     pub fn applications(&self) -> Vec<Arc<Application>> {
         self.applications.read().values().filter_map(|read| read.clone().ok()).collect()

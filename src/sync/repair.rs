@@ -166,8 +166,7 @@ fn step<'a>(at: &'a mut Value, part: &Part) -> Option<&'a mut Value> {
 ///
 /// `stringData` is write-only: who applies it owns `f:stringData` and never `f:data`, so a key that is dropped in git
 /// would stay in the cluster for ever.
-pub fn acceptable(object: &Object) -> Object {
-    let mut object = object.clone();
+pub fn acceptable(mut object: Object) -> Object {
     if let Value::Object(body) = &mut object.body {
         body.shift_remove("status");
         if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
@@ -264,7 +263,7 @@ mod tests {
     fn string_data_becomes_data_and_wins_over_it() {
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s", "creationTimestamp": null},
             "data": {"a": "b2xk", "b": "Yg=="}, "stringData": {"a": "new", "c": null}});
-        let object = acceptable(&Object::from_value(secret, None).unwrap());
+        let object = acceptable(Object::from_value(secret, None).unwrap());
         assert_eq!(
             object.body,
             json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"a": "bmV3", "b": "Yg==", "c": ""}})

@@ -139,7 +139,7 @@ pub(in super::super) async fn subject(
     );
     let project = project(cluster, application, control, &owner).await?;
     let (objects, commit, from, warnings) = rendered(cluster, application, asked, control).await?;
-    let desired = Subject::desired(cluster, &objects, &owner).await?;
+    let desired = Subject::desired(cluster, objects, &owner).await?;
     let automated = spec.automated();
     let status = application.status.as_ref();
     let before = status.into_iter().flat_map(|status| &status.resources);

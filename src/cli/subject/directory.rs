@@ -111,7 +111,7 @@ impl Local {
         };
         manifest.objects.iter_mut().for_each(|object| shown(&mut object.origin));
         manifest.warnings.iter_mut().for_each(|warning| shown(&mut warning.origin));
-        let desired = Subject::desired(cluster, &manifest.objects, &owner).await?;
+        let desired = Subject::desired(cluster, manifest.objects, &owner).await?;
         let record = Record::read(cluster, &self.name, namespace).await?;
         let root = self.opened.files.root();
         let files = manifest.read_set.paths().map(|path| root.join(path.as_str())).collect();

@@ -90,6 +90,11 @@ impl<T: DeserializeOwned> Collection<T> {
         Some(self.read(&text))
     }
 
+    /// The resource version of one object.
+    pub fn version(&self, key: &ObjectKey) -> Option<SmolStr> {
+        Some(self.shared.state.lock().items.get(key)?.version.clone())
+    }
+
     /// All objects.
     pub fn all(&self) -> Vec<(ObjectKey, Item<T>)> {
         let state = self.shared.state.lock();

@@ -40,7 +40,7 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// When the API server would refuse the manifest; the field is named.
 pub(super) fn differs(live: &Object, desired: &Object, ignored: &Ignored) -> anyhow::Result<bool> {
     refuse(desired)?;
-    let desired = repair::acceptable(desired);
+    let desired = repair::acceptable(desired.clone());
     let (mut before, mut after) = (live.body.clone(), desired.body.clone());
     encode_owned(&mut before);
     forget_defaults(&mut before);
