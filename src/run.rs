@@ -47,10 +47,12 @@ use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
 use self::written::Written;
 use crate::api::argo::{Application, SyncStatus};
+use crate::api::leeboard::Environment;
 use crate::git::{LocalRepositories, Mirrors};
 use crate::health::Health;
 use crate::live::client::{self, Cluster, Part};
-use crate::object::{Object, ObjectKey, annotation, tracking};
+use crate::object::tracking::{self, Tracking};
+use crate::object::{Object, ObjectKey, annotation};
 use crate::server::{self, Readiness};
 use crate::sync::event::{self, About, Reason};
 use crate::telemetry::Metrics;
@@ -343,6 +345,22 @@ impl Daemon {
             (false, true) => Ok(self.destinations.own().clone()),
             (false, false) => Err(destinations::Error::Mixed),
         }
+    }
+
+    /// The Environment whose cluster directory an application comes from, through however many applications.
+    fn environment_above(&self, application: &Application) -> Option<Arc<Environment>> {
+        /// A chain that is longer leads in a circle.
+        const DEPTH: usize = 16;
+        let mut parent: Option<Arc<Application>> = None;
+        for _ in 0..DEPTH {
+            let application = parent.as_deref().unwrap_or(application);
+            if let Some(name) = application.annotation(annotation::ENVIRONMENT) {
+                return self.written.environment(name);
+            }
+            let tracking = Tracking::parse(application.annotation(annotation::TRACKING_ID)?)?;
+            parent = Some(self.written.application(&tracking.application)?);
+        }
+        None
     }
 
     /// How often an application's repositories are asked when nobody notifies.

@@ -26,6 +26,7 @@ async fn a_push_changes_the_cluster() {
     world.field("configmap/settings", "{.data.greeting}", "good day").await;
     let status = world.synced("web", &second).await;
     assert_eq!(status["history"][1]["revision"], second.as_str());
+    assert_eq!(world.daemon.metric("leeboard_push_duration_seconds_count").await, Some(1.0), "the first was no push");
 }
 
 #[tokio::test]
@@ -55,6 +56,35 @@ async fn an_environment_becomes_an_application_of_applications() {
         if ready == format!("True {head}") { Ok(()) } else { Err(ready) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_suspended_environment_is_left_as_it_is_down_to_its_applications() {
+    let world = World::new().await;
+    let text = |greeting: &str| SETTINGS.replace("hello", greeting);
+    world.repo.commit("env/dev", &[("clusters/dev/plain/config.yaml", SETTINGS)]);
+    world.environment().await;
+    world.field("configmap/settings", "{.data.greeting}", "hello").await;
+    let suspend = async |suspend: bool| {
+        let patch = json!({"spec": {"suspend": suspend}}).to_string();
+        world.control.kubectl(["patch", "environment", "dev", "--type=merge", "-p", &patch]).await.unwrap();
+    };
+    suspend(true).await;
+    eventually("the environment says so", SOON, async || {
+        let reason = world.control.field("environment/dev", "{.status.conditions[0].reason}").await?;
+        if reason == "Suspended" { Ok(()) } else { Err(reason) }
+    })
+    .await;
+    world.repo.commit("env/dev", &[("clusters/dev/plain/config.yaml", &text("good day"))]);
+    eventually("the push is seen", SOON, async || {
+        let sync = world.control.field("application/dev-plain", "{.status.sync.status}").await?;
+        if sync == "OutOfSync" { Ok(()) } else { Err(sync) }
+    })
+    .await;
+    tokio::time::sleep(A_WHILE).await;
+    world.field("configmap/settings", "{.data.greeting}", "hello").await;
+    suspend(false).await;
+    world.field("configmap/settings", "{.data.greeting}", "good day").await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::BytesMut;
 use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags};
 
 use super::error::Error;
@@ -9,6 +10,9 @@ use super::oid::Oid;
 use super::protocol::Ref;
 use super::store::Piece;
 use super::url::RepoUrl;
+
+/// How much of a pack is handed over at once.
+const PIECE: usize = 64 * 1024;
 
 /// A conversation with a repository on disk.
 pub(super) struct Session {
@@ -108,10 +112,17 @@ impl Session {
             }
             hide(&source, &mut walk, haves)?;
             builder.insert_walk(&mut walk)?;
-            builder.foreach(|piece| {
-                is_heard = send(Piece::Data(bytes::Bytes::copy_from_slice(piece)));
+            // It comes in three parts for each object; the reader is another thread.
+            let mut buffer = BytesMut::with_capacity(PIECE);
+            builder.foreach(|part| {
+                buffer.extend_from_slice(part);
+                if buffer.len() >= PIECE {
+                    is_heard = send(Piece::Data(buffer.split().freeze()));
+                }
                 is_heard
-            })
+            })?;
+            is_heard = is_heard && send(Piece::Data(buffer.freeze()));
+            Ok(())
         };
         match pack() {
             // Whoever no longer listens has its own error to tell.
@@ -122,7 +133,9 @@ impl Session {
             }
             Err(error) => Err(self.fault(&error)),
             Ok(()) => {
-                send(Piece::End);
+                if is_heard {
+                    send(Piece::End);
+                }
                 Ok(())
             }
         }
@@ -164,9 +177,10 @@ fn is_short(source: &Repository, wants: &[Oid], haves: &[Oid]) -> Result<bool, g
 }
 
 /// Lets packs of this repository, as it is open here, be put together without a search for deltas: who takes them in
-/// is on the same machine, and would only wait. What is larger than a big file is not searched, so every file is one.
+/// is on the same machine, and would only wait. What is larger than a big file is not searched, so every file is one;
+/// libgit2 1.9 reads that size from the name of another setting.
 fn search_no_deltas(source: &Repository, settings: &Path) -> Result<(), git2::Error> {
-    if std::fs::write(settings, "[core]\n\tbigFileThreshold = 1\n").is_ok() {
+    if std::fs::write(settings, "[core]\n\tbigFileThreshold = 1\n[pack]\n\tdeltaCacheSize = 1\n").is_ok() {
         source.config()?.add_file(settings, ConfigLevel::App, true)?;
     }
     Ok(())

@@ -144,6 +144,8 @@ pub(super) async fn acquire(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) ->
 async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<String>) {
     let mut renewed = Instant::now();
     let mut pause = RENEW_EVERY;
+    // Why it is not renewed, as it was told last: each reason is told once.
+    let mut told: Option<String> = None;
     loop {
         tokio::select! {
             () = daemon.shutdown.cancelled() => return,
@@ -153,6 +155,9 @@ async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<Str
         let holder = match timeout(RENEW_WITHIN, turn(daemon, &mut candidate)).await {
             Ok(Ok(None)) => {
                 (renewed, pause) = (Instant::now(), RENEW_EVERY);
+                if told.take().is_some() {
+                    info!("Lease renewed again");
+                }
                 daemon.cluster.hold_writes(false);
                 continue;
             }
@@ -162,9 +167,13 @@ async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<Str
                 "nobody we know of".into()
             }
             answer => {
-                match answer {
-                    Ok(Err(error)) => warn!(%error, "Lease not renewed"),
-                    _ => warn!("Lease not renewed: no answer"),
+                let reason = match answer {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "no answer".to_owned(),
+                };
+                if told.as_ref() != Some(&reason) {
+                    warn!(reason, "Lease not renewed");
+                    told = Some(reason);
                 }
                 // An outage that concerns everybody lets nobody take the lease; one that concerns only us does.
                 if renewed.elapsed() >= HOLD_AFTER {

@@ -108,6 +108,7 @@ impl Reconciliation<'_> {
             only_prunes: differing().all(|resource| resource.requires_pruning),
             waits_for: waits_for.as_deref(),
             is_noop: plan.is_noop(),
+            is_suspended: self.daemon.environment_above(&self.application).is_some_and(|above| above.spec.suspend),
             would_empty: plan.refusals.iter().any(|refusal| matches!(refusal, crate::plan::Refusal::WouldEmpty)),
             out_of_sync: &out_of_sync,
             now: now(),

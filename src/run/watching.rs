@@ -286,7 +286,16 @@ fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: 
                 if let Err(why) = &read {
                     warn!(environment = %key.name, why, "Environment cannot be read");
                 }
+                let is_suspended = |environment: Arc<Environment>| environment.spec.suspend;
+                let before = daemon.written.environment(&key.name).map(is_suspended);
                 daemon.written.see_environment(&key.name, read);
+                // All that comes from its cluster directory begins, or ends, to be left alone.
+                if before != daemon.written.environment(&key.name).map(is_suspended) {
+                    let concerned = daemon.written.applications().into_iter().filter(|application| {
+                        daemon.environment_above(application).is_some_and(|above| above.name() == key.name)
+                    });
+                    concerned.for_each(|application| daemon.queue.push(application.name(), Priority::Person));
+                }
             }
             Some(Item::Undecodable { error }) => daemon.written.see_environment(&key.name, Err(error.to_string())),
             None => daemon.written.forget_environment(&key.name),

@@ -29,6 +29,8 @@ pub struct Situation<'a> {
     pub waits_for: Option<&'a str>,
     /// A sync would change nothing: what differs is left as it is.
     pub is_noop: bool,
+    /// An Environment that it belongs to is suspended: nothing begins by itself, nor goes on.
+    pub is_suspended: bool,
     /// What differs: self-heal syncs these only.
     pub out_of_sync: &'a [SelectedResource],
     /// The time.
@@ -93,6 +95,9 @@ pub fn decide(situation: &Situation<'_>) -> Decision {
             Some(last) => retry_of(last, situation.now),
             None => start(operation.clone(), Trigger::Person, 0),
         };
+    }
+    if situation.is_suspended {
+        return Decision::Rest;
     }
     match last {
         Some(last) if waits_for_retry(last) && asks_for_these(last, situation) && !is_outdated(last, situation) => {
@@ -285,6 +290,7 @@ mod tests {
             would_empty: false,
             waits_for: None,
             is_noop: false,
+            is_suspended: false,
             out_of_sync: &[],
             now: at(0),
         };
@@ -354,6 +360,7 @@ mod tests {
                 would_empty: false,
                 waits_for,
                 is_noop,
+                is_suspended: false,
                 out_of_sync: &[],
                 now: at(0),
             };
@@ -362,6 +369,31 @@ mod tests {
         assert_eq!(decided(&Value::Null, Some("no kind X"), false), Decision::Blocked("no kind X".into()));
         assert!(matches!(decided(&Value::Null, None, true), Decision::Start(_)), "hooks may have to run");
         assert_eq!(decided(&ended("Succeeded", 1, 0), None, true), Decision::Rest);
+    }
+
+    #[test]
+    fn below_a_suspended_environment_only_a_person_starts_a_sync() {
+        let decided = |application: &Application| {
+            decide(&Situation {
+                application,
+                revisions: &["a1".to_owned()],
+                status: SyncStatus::OutOfSync,
+                only_prunes: false,
+                would_empty: false,
+                waits_for: None,
+                is_noop: false,
+                is_suspended: true,
+                out_of_sync: &[],
+                now: at(0),
+            })
+        };
+        let running = json!({"operation": {"sync": {"revision": "a1"}}, "phase": "Running"});
+        for last in [Value::Null, running, ended("Failed", 60, 0)] {
+            assert_eq!(decided(&application(&json!({}), &last)), Decision::Rest, "{last}");
+        }
+        let mut asked = application(&json!({}), &Value::Null);
+        asked.operation = Some(Operation::default());
+        assert!(matches!(decided(&asked), Decision::Start(start) if start.trigger == Trigger::Person));
     }
 
     #[test]
