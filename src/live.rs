@@ -5,7 +5,6 @@
 
 pub mod client;
 pub mod discovery;
-pub mod dry_run;
 pub mod pace;
 pub mod record;
 pub mod watch;

@@ -46,10 +46,8 @@ impl Rendered {
         request: &Request<'_>,
         metrics: &Metrics,
     ) -> Result<Render, Vec<Diagnostic>> {
-        // The commit is a variable of the build environment: only who uses it depends on it.
-        let names_commit = format!("{:?}", request.source).contains("ARGOCD_APP_REVISION");
-        let commit = if names_commit { request.commit } else { "" };
-        let fingerprint = format!("{} {:?}", snapshot.repository().normal(), Request { commit, ..*request });
+        // A render that names its commit says so in its read set.
+        let fingerprint = format!("{} {:?}", snapshot.repository().normal(), Request { commit: "", ..*request });
         let files = SnapshotFiles::new(snapshot.clone());
         if let Some(last) = &mut self.last
             && last.fingerprint == fingerprint

@@ -1,9 +1,8 @@
 //! Applies, deletions and dry runs.
 
 use leeboard::live::client::{ApplyOptions, DeleteOptions, Deleted, Error, ListOptions, Part};
-use leeboard::live::dry_run::{self, Proof};
 use leeboard::object::GroupKind;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Fixture, deployment, eventually, key, object};
 
@@ -89,24 +88,32 @@ async fn a_dry_run_proves_a_baseline_and_shows_a_difference() {
     fixture.place(&mut body);
     let baseline = fixture.apply(body.clone()).await;
     let desired = object(body.clone());
-    let proof = dry_run::prove(&fixture.cluster, &desired, &baseline).await.unwrap();
-    assert_eq!(proof, Proof::InSync { baseline: baseline.projection.unwrap() });
-    let same = dry_run::compare(&fixture.cluster, &desired).await.unwrap();
-    assert_eq!(same.live.unwrap(), same.predicted);
+    let dry = ApplyOptions { dry_run: true, force: true, want_body: true, ..ApplyOptions::default() };
+    let same = fixture.cluster.apply(&desired, &dry).await.unwrap();
+    assert!(baseline.projection.is_some());
+    assert_eq!(same.record.projection, baseline.projection);
+    let own = |mut body: Value| {
+        body["metadata"].as_object_mut().unwrap().remove("managedFields");
+        body
+    };
+    let live = fixture.cluster.find(&desired.key, &desired.version).await.unwrap().unwrap();
+    assert_eq!(own(live), own(same.body.unwrap()));
 
     body["spec"]["template"]["spec"]["containers"][0]["image"] = json!("nginx:2");
     body["metadata"]["labels"].as_object_mut().unwrap().clear();
     let changed = object(body.clone());
-    let live = fixture.now(&baseline).await;
-    assert_eq!(dry_run::prove(&fixture.cluster, &changed, &live).await.unwrap(), Proof::Differs);
-    let comparison = dry_run::compare(&fixture.cluster, &changed).await.unwrap();
-    let (live, predicted) = (comparison.live.unwrap(), comparison.predicted);
+    let other = fixture.cluster.apply(&changed, &dry).await.unwrap();
+    assert_ne!(other.record.projection, fixture.now(&baseline).await.projection);
+    let live = fixture.cluster.find(&desired.key, &desired.version).await.unwrap().unwrap();
+    let predicted = other.body.unwrap();
     assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:1.27");
     assert_eq!(predicted["spec"]["template"]["spec"]["containers"][0]["image"], "nginx:2");
     assert_eq!((live["metadata"]["labels"]["app"].as_str(), predicted["metadata"].get("labels")), (Some("web"), None));
 
     body["metadata"]["name"] = json!("new");
-    assert_eq!(dry_run::compare(&fixture.cluster, &object(body)).await.unwrap().live, None);
+    let new = object(body);
+    fixture.cluster.apply(&new, &dry).await.unwrap();
+    assert_eq!(fixture.cluster.find(&new.key, &new.version).await.unwrap(), None);
     assert_eq!(fixture.now(&baseline).await.projection, baseline.projection, "nothing was written");
     fixture.end().await;
 }
