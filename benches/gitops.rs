@@ -134,6 +134,8 @@ impl Bench {
         rate(objects.len(), started)
     }
 
+    /// From the end of the first `git push`, just before the webhook, until all objects are there. The Applications are
+    /// there before, and wait for their branch.
     async fn first_sync(&self) -> f64 {
         let mut files = Vec::new();
         for app in 0..APPS {
@@ -145,17 +147,19 @@ impl Bench {
             }
             files.push((format!("apps/app-{app}/kustomization.yaml"), kustomization));
         }
-        self.commit(&files);
         let applications: Vec<Object> = (0..APPS).map(|app| self.application(&format!("app-{app}"))).collect();
         let options = ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() };
-        let target = self.watch_target();
-        target.complete(Duration::from_secs(5)).await.unwrap();
-        let started = Instant::now();
         futures::stream::iter(&applications)
             .map(|application| self.client.apply(application, &options))
             .buffer_unordered(32)
             .for_each(async |answer| drop(answer.unwrap()))
             .await;
+        self.rested().await;
+        let target = self.watch_target();
+        target.complete(Duration::from_secs(5)).await.unwrap();
+        self.commit(&files);
+        let started = Instant::now();
+        self.tell_of_push().await;
         self.count(&target, APPS * OBJECTS).await;
         let rate = rate(APPS * OBJECTS, started);
         self.rested().await;
@@ -195,16 +199,7 @@ impl Bench {
                 name: name.into(),
             };
             let started = Instant::now();
-            let url = self.repo.url();
-            let body = json!({"ref": "refs/heads/main", "after": self.repo.head("main"), "repository": {"clone_url": url, "html_url": url}, "commits": []});
-            self.daemon
-                .post(
-                    "/api/webhook",
-                    &[("X-GitHub-Event", "push"), ("Content-Type", "application/json")],
-                    &body.to_string(),
-                )
-                .await
-                .unwrap();
+            self.tell_of_push().await;
             loop {
                 let live = self.client.get(&key, "v1").await.unwrap();
                 if live["data"]["value"] == value.as_str() {
@@ -217,6 +212,17 @@ impl Bench {
             self.rested().await;
         }
         times
+    }
+
+    /// The webhook of a push.
+    async fn tell_of_push(&self) {
+        let url = self.repo.url();
+        let body = json!({
+            "ref": "refs/heads/main", "after": self.repo.head("main"),
+            "repository": {"clone_url": url, "html_url": url}, "commits": [],
+        });
+        let headers = [("X-GitHub-Event", "push"), ("Content-Type", "application/json")];
+        self.daemon.post("/api/webhook", &headers, &body.to_string()).await.unwrap();
     }
 
     async fn requests_at_rest(&self, time: Duration) -> f64 {

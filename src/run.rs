@@ -104,7 +104,7 @@ pub enum Error {
 }
 
 /// Applications that are worked on at once; those that only wait do not count.
-const SLOTS: usize = 64;
+const SLOTS: usize = 24;
 /// How long syncs under way may take to reach a safe point at shutdown: all of it has to fit into five seconds.
 const GRACE: Duration = Duration::from_millis(2500);
 /// How long giving the lease away may take: without an API server it just expires.

@@ -2,15 +2,23 @@
 //!
 //! A push may move an object from one application to another, and who loses it may be looked at first. So it is noted
 //! which applications a push concerns: until they have been looked at, nobody knows all claims, and nothing is pruned.
+//! The new owner may be an application that the same push makes: whose sync may make one is waited for a while.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use smol_str::SmolStr;
+use tokio::time::Instant;
 
 use crate::object::ObjectKey;
+
+/// How long what a sync may make is waited for at most.
+const WITHIN: Duration = Duration::from_secs(5);
+/// How long what it has made is waited for.
+const MOMENT: Duration = Duration::from_millis(300);
 
 /// By cluster and object, the tracking names of the applications whose last render has it.
 #[derive(Clone, Default)]
@@ -22,6 +30,8 @@ struct State {
     by_application: BTreeMap<SmolStr, (SmolStr, BTreeSet<ObjectKey>)>,
     /// Names of applications whose sources have moved since they were looked at, and when that was noticed.
     moved: BTreeMap<SmolStr, u64>,
+    /// Applications of applications that are worked on, and until when what they may make is waited for.
+    makers: BTreeMap<SmolStr, Instant>,
     /// Counts what was noticed.
     time: u64,
 }
@@ -56,6 +66,20 @@ impl Claims {
         let mut state = self.0.write();
         state.unclaim(application);
         state.moved.remove(application);
+        state.makers.remove(application);
+    }
+
+    /// A sync of this application may make others, until it is over. It is not waited for much longer than a sync
+    /// takes: one that waits for the health of its children would wait for who waits for it.
+    pub fn makes(&self, application: &str) {
+        self.0.write().makers.insert(application.into(), Instant::now() + WITHIN);
+    }
+
+    /// It has made them: they are seen a moment later.
+    pub fn has_made(&self, application: &str) {
+        if let Some(until) = self.0.write().makers.get_mut(application) {
+            *until = (*until).min(Instant::now() + MOMENT);
+        }
     }
 
     /// Sources of these applications have moved: what they want is not known any more.
@@ -79,9 +103,12 @@ impl Claims {
         }
     }
 
-    /// True when every application but this one has been looked at since its sources moved.
+    /// True when every application but this one has been looked at since its sources moved, and none is being made.
     pub fn are_known(&self, application: &str) -> bool {
-        self.0.read().moved.keys().all(|other| other == application)
+        let state = self.0.read();
+        let now = Instant::now();
+        let is_made = |(maker, until): (&SmolStr, &Instant)| maker == application || *until <= now;
+        state.moved.keys().all(|other| other == application) && state.makers.iter().all(is_made)
     }
 
     /// Another application that wants an object of a cluster.
@@ -130,6 +157,17 @@ mod tests {
         claims.looked("b", claims.now());
         assert!(claims.are_known("a"), "its own look is no matter");
         assert!(!claims.are_known("b"));
+    }
+
+    #[tokio::test]
+    async fn what_a_sync_may_make_is_waited_for_a_moment_longer() {
+        let claims = Claims::default();
+        claims.makes("root");
+        assert!(!claims.are_known("a") && claims.are_known("root"));
+        claims.has_made("root");
+        assert!(!claims.are_known("a"), "what was made has not been seen yet");
+        tokio::time::sleep(MOMENT).await;
+        assert!(claims.are_known("a"));
     }
 
     #[test]

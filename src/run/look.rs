@@ -161,6 +161,9 @@ pub async fn look(
 ) -> Result<Look, Trouble> {
     let began = daemon.claims.now();
     let look = look_at(daemon, application, memory, asked).await;
+    if look.as_ref().is_ok_and(|look| look.content.is_app_of_apps) {
+        daemon.claims.makes(application.name());
+    }
     daemon.claims.looked(application.name(), began);
     look
 }

@@ -55,16 +55,7 @@ pub async fn run(
     let begun = application.status.as_ref().and_then(|status| status.operation_state.as_ref());
     let resumed = begun.filter(|_| start.trigger == Trigger::Resume);
     let started = resumed.and_then(|state| state.started_at.clone()).unwrap_or(Time(now()));
-    let progress = memory.progress.as_deref().and_then(Progress::parse).filter(|_| resumed.is_some());
     let policy = policy(application, &sync, started.0);
-    let run = Run {
-        revision: look.revisions().first().cloned().unwrap_or_default().into(),
-        started: started.0.as_second(),
-        attempt: start.retry,
-        resumed: progress.as_ref().map(|progress| progress.plan),
-    };
-    let plan = look.proved_plan(daemon, memory, &policy, &run).await;
-    let plan_hash = progress.as_ref().map_or(plan.hash, |progress| progress.plan);
     let mut state = OperationState {
         operation: start.operation.clone(),
         phase: OperationPhase::Running,
@@ -74,30 +65,10 @@ pub async fn run(
         finished_at: None,
         retry_count: (start.retry > 0).then_some(start.retry.into()),
     };
-    let manner = Manner { dry_run: sync.dry_run, force: sync.is_forced() };
-    let machine = match &progress {
-        Some(progress) if progress.is_over => Operation::resume(plan.clone(), AFTER_ALL),
-        Some(progress) => Operation::resume(plan.clone(), progress.at),
-        None => Operation::new(plan.clone()),
-    };
-    announce_start(daemon, application, &start, &plan, &look).await;
-    let is_repeatable = is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
-    let mut sync = Sync {
-        daemon,
-        application,
-        memory,
-        look: &look,
-        course: Course::new(machine, manner),
-        state: &mut state,
-        plan: &plan,
-        plan_hash,
-        is_repeatable,
-        recorded: None,
-        is_confirmed: false,
-        job,
-    };
-    // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there.
-    let end = sync.drive().await?;
+    let order = Order { daemon, application, look: &look, policy: &policy, start: &start, job };
+    // At shutdown, or when it can't be recorded, the record stays as it is: who comes next goes on there. In boxes:
+    // what is only needed while steps are executed must not be held by all who wait to report.
+    let (end, is_repeatable) = Box::pin(order.carry_out(memory, &mut state)).await?;
     if end == End::Succeeded
         && let Some(noticed) = daemon.repositories.answered(application.name())
     {
@@ -107,7 +78,126 @@ pub async fn run(
     if is_repeatable {
         job.aside(daemon.cluster.pace().lull(REPORT_WITHIN)).await;
     }
-    finish(daemon, application, memory, &look, &policy, state, end, &start).await
+    Box::pin(order.finish(memory, state, end)).await
+}
+
+/// An operation that is to be carried out.
+struct Order<'a> {
+    daemon: &'a Arc<Daemon>,
+    application: &'a Arc<Application>,
+    look: &'a Look,
+    policy: &'a Policy,
+    start: &'a Start,
+    job: &'a Job,
+}
+
+impl Order<'_> {
+    /// To the end of the last step; true beside it when the sync can simply be done again.
+    async fn carry_out(&self, memory: &mut Memory, state: &mut OperationState) -> Option<(End, bool)> {
+        let Order { daemon, application, look, start, .. } = *self;
+        let is_resumed = start.trigger == Trigger::Resume;
+        let progress = memory.progress.as_deref().and_then(Progress::parse).filter(|_| is_resumed);
+        let run = Run {
+            revision: look.revisions().first().cloned().unwrap_or_default().into(),
+            started: state.started_at.as_ref().map_or(0, |started| started.0.as_second()),
+            attempt: start.retry,
+            resumed: progress.as_ref().map(|progress| progress.plan),
+        };
+        let plan = look.proved_plan(daemon, memory, self.policy, &run).await;
+        let plan_hash = progress.as_ref().map_or(plan.hash, |progress| progress.plan);
+        let sync = start.operation.sync.as_ref();
+        let manner = Manner {
+            dry_run: sync.is_some_and(|sync| sync.dry_run),
+            force: sync.is_some_and(SyncOperation::is_forced),
+        };
+        let machine = match &progress {
+            Some(progress) if progress.is_over => Operation::resume(plan.clone(), AFTER_ALL),
+            Some(progress) => Operation::resume(plan.clone(), progress.at),
+            None => Operation::new(plan.clone()),
+        };
+        announce_start(daemon, application, start, &plan, look).await;
+        let is_repeatable = is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
+        let mut sync = Sync {
+            daemon,
+            application,
+            memory,
+            look,
+            course: Course::new(machine, manner),
+            state,
+            plan: &plan,
+            plan_hash,
+            is_repeatable,
+            recorded: None,
+            is_confirmed: false,
+            job: self.job,
+        };
+        Some((sync.drive().await?, is_repeatable))
+    }
+
+    /// Records the end, and whether and when there is another try.
+    async fn finish(&self, memory: &mut Memory, mut state: OperationState, end: End) -> Option<Duration> {
+        let Order { daemon, application, look, policy, start, .. } = *self;
+        let now = now();
+        let is_dry_run = state.operation.sync.as_ref().is_some_and(|sync| sync.dry_run);
+        let is_selective = state.operation.sync.as_ref().is_some_and(SyncOperation::is_selective);
+        let progress = memory.progress.take();
+        let mut again = None;
+        state.finished_at = Some(Time(now));
+        let (phase, reason) = match &end {
+            End::Succeeded => (OperationPhase::Succeeded, Reason::OperationCompleted),
+            End::Superseded => (OperationPhase::Failed, Reason::OperationSuperseded),
+            End::Failed(_) | End::Terminated(_) => (OperationPhase::Failed, Reason::OperationFailed),
+            End::Refused { .. } => (OperationPhase::Failed, Reason::OperationFailed),
+        };
+        state.phase = phase;
+        let may_retry = match &end {
+            End::Failed(failed) => failed.iter().any(|failed| failed.failure.is_transient),
+            End::Refused { is_transient } => *is_transient,
+            _ => false,
+        };
+        if may_retry && state.operation.retry.allows(start.retry) && !is_dry_run {
+            let wait = state.operation.retry.backoff(start.retry);
+            let at =
+                now.checked_add(k8s_openapi::jiff::SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(now);
+            state.phase = OperationPhase::Running;
+            state.retry_count = Some(i64::from(start.retry) + 1);
+            let clock = at.strftime("%-I:%M%p");
+            state.message = format!("{}. Retrying attempt #{} at {clock}.", state.message, start.retry + 1);
+            again = Some(wait);
+        } else if start.retry > 0 && phase != OperationPhase::Succeeded {
+            state.message = format!("{} (retried {} times).", state.message, start.retry);
+        }
+        let newest = daemon.written.application(application.name());
+        let application = newest.as_ref().unwrap_or(application);
+        let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
+        let whole = Policy { selection: Vec::new(), ..policy.clone() };
+        let plan = look.plan(daemon, memory, &look.live(), &whole, &run);
+        let mut status = found(application, look, &plan, memory);
+        if end == End::Succeeded && !is_dry_run && !is_selective {
+            status::remember(&mut status, application, &state);
+        }
+        daemon.metrics.synced(if end == End::Superseded { "Superseded" } else { state.phase.as_str() });
+        info!(application = application.name(), phase = state.phase.as_str(), message = %state.message, "Sync ended");
+        daemon.event(application, reason, &state.message).await;
+        let waits_for_retry = state.phase == OperationPhase::Running;
+        status.operation_state = Some(state);
+        let clear = Clear::refresh(application);
+        let clear = if waits_for_retry { clear } else { clear.with_operation() };
+        if !daemon.write_status(application, status, clear, memory).await {
+            // To the cluster's knowledge it still runs: it is resumed where it ended, and recorded then.
+            memory.progress = progress;
+            return None;
+        }
+        // What was seen of the cluster meanwhile has pushed the queue already. A newer commit goes before it; of a failure
+        // the next look says whether there is another attempt.
+        match end {
+            End::Succeeded => {}
+            End::Superseded => daemon.queue.push(application.name(), Priority::Push),
+            _ if again.is_none() => daemon.queue.push(application.name(), Priority::Timer),
+            _ => {}
+        }
+        again
+    }
 }
 
 /// True when a sync leaves nothing to be remembered but what the objects themselves show.
@@ -412,77 +502,4 @@ async fn announce_start(daemon: &Daemon, application: &Application, start: &Star
         Trigger::Person => daemon.event(application, Reason::OperationStarted, &message).await,
         Trigger::Commit | Trigger::Retry | Trigger::Resume => {}
     }
-}
-
-/// Records the end, and whether and when there is another try.
-#[expect(clippy::too_many_arguments, reason = "the whole of a sync comes together here, once")]
-async fn finish(
-    daemon: &Arc<Daemon>,
-    application: &Arc<Application>,
-    memory: &mut Memory,
-    look: &Look,
-    policy: &Policy,
-    mut state: OperationState,
-    end: End,
-    start: &Start,
-) -> Option<Duration> {
-    let now = now();
-    let is_dry_run = state.operation.sync.as_ref().is_some_and(|sync| sync.dry_run);
-    let is_selective = state.operation.sync.as_ref().is_some_and(SyncOperation::is_selective);
-    let progress = memory.progress.take();
-    let mut again = None;
-    state.finished_at = Some(Time(now));
-    let (phase, reason) = match &end {
-        End::Succeeded => (OperationPhase::Succeeded, Reason::OperationCompleted),
-        End::Superseded => (OperationPhase::Failed, Reason::OperationSuperseded),
-        End::Failed(_) | End::Terminated(_) => (OperationPhase::Failed, Reason::OperationFailed),
-        End::Refused { .. } => (OperationPhase::Failed, Reason::OperationFailed),
-    };
-    state.phase = phase;
-    let may_retry = match &end {
-        End::Failed(failed) => failed.iter().any(|failed| failed.failure.is_transient),
-        End::Refused { is_transient } => *is_transient,
-        _ => false,
-    };
-    if may_retry && state.operation.retry.allows(start.retry) && !is_dry_run {
-        let wait = state.operation.retry.backoff(start.retry);
-        let at = now.checked_add(k8s_openapi::jiff::SignedDuration::try_from(wait).unwrap_or_default()).unwrap_or(now);
-        state.phase = OperationPhase::Running;
-        state.retry_count = Some(i64::from(start.retry) + 1);
-        let clock = at.strftime("%-I:%M%p");
-        state.message = format!("{}. Retrying attempt #{} at {clock}.", state.message, start.retry + 1);
-        again = Some(wait);
-    } else if start.retry > 0 && phase != OperationPhase::Succeeded {
-        state.message = format!("{} (retried {} times).", state.message, start.retry);
-    }
-    let newest = daemon.written.application(application.name());
-    let application = newest.as_ref().unwrap_or(application);
-    let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
-    let whole = Policy { selection: Vec::new(), ..policy.clone() };
-    let plan = look.plan(daemon, memory, &look.live(), &whole, &run);
-    let mut status = found(application, look, &plan, memory);
-    if end == End::Succeeded && !is_dry_run && !is_selective {
-        status::remember(&mut status, application, &state);
-    }
-    daemon.metrics.synced(if end == End::Superseded { "Superseded" } else { state.phase.as_str() });
-    info!(application = application.name(), phase = state.phase.as_str(), message = %state.message, "Sync ended");
-    daemon.event(application, reason, &state.message).await;
-    let waits_for_retry = state.phase == OperationPhase::Running;
-    status.operation_state = Some(state);
-    let clear = Clear::refresh(application);
-    let clear = if waits_for_retry { clear } else { clear.with_operation() };
-    if !daemon.write_status(application, status, clear, memory).await {
-        // To the cluster's knowledge it still runs: it is resumed where it ended, and recorded then.
-        memory.progress = progress;
-        return None;
-    }
-    // What was seen of the cluster meanwhile has pushed the queue already. A newer commit goes before it; of a failure
-    // the next look says whether there is another attempt.
-    match end {
-        End::Succeeded => {}
-        End::Superseded => daemon.queue.push(application.name(), Priority::Push),
-        _ if again.is_none() => daemon.queue.push(application.name(), Priority::Timer),
-        _ => {}
-    }
-    again
 }

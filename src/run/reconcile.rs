@@ -40,6 +40,7 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
         super::deletion::delete(daemon, &application, &mut memory).await;
     } else {
         let again = Reconciliation { daemon, application, memory: &mut memory, job }.run().await;
+        daemon.claims.has_made(name);
         if let Some(delay) = again {
             daemon.queue.push_after(name, Priority::Timer, delay);
         }
@@ -61,7 +62,7 @@ impl Reconciliation<'_> {
     /// When to look again, when there is a reason to.
     async fn run(mut self) -> Option<Duration> {
         let asked = Asked { refresh: self.application.refresh(), ..Asked::default() };
-        let look = match look::look(self.daemon, &self.application, self.memory, &asked).await {
+        let look = match Box::pin(look::look(self.daemon, &self.application, self.memory, &asked)).await {
             Ok(look) => look,
             Err(trouble) => return self.report_trouble(&trouble).await,
         };
@@ -78,7 +79,7 @@ impl Reconciliation<'_> {
                 Some(CLAIMS_SETTLE)
             }
             Decision::Start(start) => {
-                // In a box: most looks end without a sync, and all that wait for their turn would carry its state.
+                // In boxes both: what only waits would carry the state of the largest else.
                 let sync = operate::run(self.daemon, &self.application, self.memory, look, *start, self.job);
                 let again = Box::pin(sync).await;
                 self.application = self.daemon.written.application(self.application.name())?;

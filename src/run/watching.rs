@@ -208,6 +208,10 @@ fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: 
             Some(Item::Decoded(body)) => {
                 match crate::api::decode::<Application>(&body) {
                     Ok(application) => {
+                        if daemon.written.application(&key.name).is_none() {
+                            // Nobody knows what it wants.
+                            daemon.claims.moved([&key.name]);
+                        }
                         if daemon.written.see_application(application) == Change::Asked {
                             daemon.queue.push(&key.name, Priority::Person);
                         }

@@ -138,3 +138,29 @@ async fn an_object_that_moves_to_another_application_is_never_deleted() {
     let tracking = after["metadata"]["annotations"]["argocd.argoproj.io/tracking-id"].as_str().unwrap();
     assert!(tracking.starts_with("two:"), "{tracking}");
 }
+
+#[tokio::test]
+async fn an_object_that_moves_to_an_application_of_the_same_push_is_never_deleted() {
+    let world = World::new().await;
+    let files = [
+        ("clusters/dev/one/a.yaml", config_map("a", "1")),
+        ("clusters/dev/one/moved.yaml", config_map("moved", "1")),
+        ("clusters/dev/other/b.yaml", config_map("b", "1")),
+    ];
+    let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let head = world.repo.commit("env/dev", &files);
+    world.environment().await;
+    world.synced("dev-one", &head).await;
+    world.synced("dev-other", &head).await;
+    let before = world.there("configmap/moved").await["metadata"]["uid"].clone();
+    std::fs::create_dir(world.repo.clone_path().join("clusters/dev/two")).unwrap();
+    world.repo.git(&["mv", "clusters/dev/one/moved.yaml", "clusters/dev/two/moved.yaml"]);
+    let head = world.repo.commit("env/dev", &[]);
+    world.synced("dev-two", &head).await;
+    world
+        .until("dev-one", "in sync without it", |status| {
+            status["sync"]["status"] == "Synced" && status["resources"].as_array().is_some_and(|all| all.len() == 1)
+        })
+        .await;
+    assert_eq!(world.there("configmap/moved").await["metadata"]["uid"], before, "it is the same object");
+}
