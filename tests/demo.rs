@@ -1,10 +1,13 @@
-//! What the demo puts into git and tells people to type; the tour itself is run by CI.
+//! What the demo puts into git and tells people to type, and what it does when they do; the tour is run by CI.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use leeboard::cli::demo::{ENVIRONMENTS, branch, commands, contents};
 
@@ -82,4 +85,76 @@ fn the_document_tells_the_same_commands() {
     for command in printed(Path::new(".leeboard-demo")) {
         assert!(document.lines().any(|line| line == command), "docs/getting-started.md does not say: {command}");
     }
+}
+
+/// What the demo prints, line by line.
+struct Window {
+    demo: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Window {
+    fn open(directory: &Path) -> Window {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_leeboard"));
+        let mut demo = demo.arg("demo").current_dir(directory).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let output = BufReader::new(demo.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)).ok();
+        });
+        Window { demo, lines }
+    }
+
+    /// Reads on until a line holds this.
+    fn until(&self, words: &str) {
+        let deadline = Instant::now() + Duration::from_secs(600);
+        let mut read = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            if line.contains(words) {
+                return;
+            }
+            read.push(line);
+        }
+        panic!("no line with “{words}”:\n{}", read.join("\n"));
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // A lifeline takes all that it started along.
+        self.demo.kill().ok();
+        self.demo.wait().ok();
+    }
+}
+
+/// The process that is the daemon of the demo in this directory.
+#[cfg(target_os = "linux")]
+fn daemon_of(directory: &Path) -> String {
+    let data = directory.join(".leeboard-demo/data").display().to_string();
+    let is_daemon = |process: &fs::DirEntry| {
+        let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        let words: Vec<&str> = command.split('\0').collect();
+        words.first().is_some_and(|program| program.ends_with("/leeboard")) && words.contains(&data.as_str())
+    };
+    let process = fs::read_dir("/proc").unwrap().flatten().find(is_daemon).unwrap();
+    process.file_name().into_string().unwrap()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_kills_the_daemon_sees_it_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().canonicalize().unwrap();
+    let mut window = Window::open(&directory);
+    window.until("Your turn");
+    sh(&directory, &format!("kill -9 {}", daemon_of(&directory)));
+    window.until("was killed, and started again");
+    sh(&directory, "rm -rf shop");
+    let push: Vec<String> =
+        printed(Path::new(".leeboard-demo")).into_iter().take_while(|command| !command.contains("/kubectl")).collect();
+    sh(&directory, &push.join("\n"));
+    window.until("all of it is at");
+    sh(&directory, &format!("kill -INT {}", window.demo.id()));
+    assert!(window.demo.wait().unwrap().success());
+    assert!(!directory.join(".leeboard-demo").exists(), "nothing is left behind");
 }

@@ -79,7 +79,7 @@ fn obstacle(world: &World, environment: &str) -> Option<String> {
     }
 }
 
-/// Shows what happens until the daemon ends, which is an error.
+/// Shows what happens until the daemon ends by itself, which is an error.
 pub(super) async fn show(
     screen: &mut Screen<'_>,
     stage: &mut Stage,
@@ -90,6 +90,10 @@ pub(super) async fn show(
         let lines = frame(&world.borrow_and_update(), screen.terminal);
         screen.terminal.paint(&lines);
         tell(screen, &world.borrow(), &mut told)?;
+        let killed = Instant::now();
+        if stage.revive_daemon().await? {
+            screen.good("leeboard", "was killed, and started again as a Deployment would", Some(killed.elapsed()))?;
+        }
         stage.check_daemon()?;
         tokio::time::sleep(FRAME).await;
         // An error means that nobody follows any more, which the daemon's end explains.

@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -192,6 +193,19 @@ impl Stage {
             Some(mut daemon) => Ok(daemon.kill()?),
             None => bail!("the daemon does not run"),
         }
+    }
+
+    /// Starts the daemon again when somebody has killed it, as a Deployment would; true then.
+    pub(super) async fn revive_daemon(&mut self) -> anyhow::Result<bool> {
+        // The shell between says 128 and the signal.
+        let by_signal = |status: ExitStatus| status.signal().is_some() || status.code().is_some_and(|code| code > 128);
+        let Some(daemon) = &mut self.daemon else { return Ok(false) };
+        if !daemon.ended()?.is_some_and(by_signal) {
+            return Ok(false);
+        }
+        self.daemon = None;
+        self.start_daemon().await?;
+        Ok(true)
     }
 
     /// Fails with its last words when the daemon has ended by itself.
