@@ -30,7 +30,7 @@ struct State {
     by_application: BTreeMap<SmolStr, (SmolStr, BTreeSet<ObjectKey>)>,
     /// Names of applications whose sources have moved since they were looked at, and when that was noticed.
     moved: BTreeMap<SmolStr, u64>,
-    /// Applications of applications that are worked on, and until when what they may make is waited for.
+    /// Applications whose sync makes others, and until when those are waited for.
     makers: BTreeMap<SmolStr, Instant>,
     /// Counts what was noticed.
     time: u64,
@@ -69,7 +69,7 @@ impl Claims {
         state.makers.remove(application);
     }
 
-    /// A sync of this application may make others, until it is over. It is not waited for much longer than a sync
+    /// A sync of this application is to make others, until it is over. It is not waited for much longer than a sync
     /// takes: one that waits for the health of its children would wait for who waits for it.
     pub fn makes(&self, application: &str) {
         self.0.write().makers.insert(application.into(), Instant::now() + WITHIN);

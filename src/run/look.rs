@@ -161,7 +161,8 @@ pub async fn look(
 ) -> Result<Look, Trouble> {
     let began = daemon.claims.now();
     let look = look_at(daemon, application, memory, asked).await;
-    if look.as_ref().is_ok_and(|look| look.content.is_app_of_apps) {
+    let is_missing = |child: &ObjectKey| daemon.written.application(&child.name).is_none();
+    if look.as_ref().is_ok_and(|look| look.content.applications().any(is_missing)) {
         daemon.claims.makes(application.name());
     }
     daemon.claims.looked(application.name(), began);

@@ -481,7 +481,7 @@ fn found(application: &Application, look: &Look, plan: &Plan, memory: &Memory) -
             conditions,
             source_types: look.content.source_types.clone(),
             images: look.content.images.clone(),
-            is_app_of_apps: look.content.is_app_of_apps,
+            is_app_of_apps: look.content.is_app_of_apps(),
             resolved: true,
             now: now(),
         },

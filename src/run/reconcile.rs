@@ -146,7 +146,7 @@ impl Reconciliation<'_> {
                 conditions,
                 source_types: look.content.source_types.clone(),
                 images: look.content.images.clone(),
-                is_app_of_apps: look.content.is_app_of_apps,
+                is_app_of_apps: look.content.is_app_of_apps(),
                 resolved: self.application.refresh().is_some(),
                 now: now(),
             },

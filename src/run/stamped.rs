@@ -41,11 +41,20 @@ pub struct Content {
     pub warnings: Vec<Condition>,
     /// Images of the objects, sorted.
     pub images: Vec<String>,
-    /// Applications are among the objects.
-    pub is_app_of_apps: bool,
 }
 
 impl Content {
+    /// The Applications among the objects.
+    pub fn applications(&self) -> impl Iterator<Item = &ObjectKey> {
+        let keys = self.desired.objects.iter().map(|wanted| &wanted.object.key);
+        keys.filter(|key| key.kind == "Application" && key.group == crate::api::ARGO_GROUP)
+    }
+
+    /// Applications are among the objects.
+    pub fn is_app_of_apps(&self) -> bool {
+        self.applications().next().is_some()
+    }
+
     fn groups(&self) -> impl Iterator<Item = &str> {
         self.desired.objects.iter().map(|wanted| &*wanted.object.key.group)
     }
@@ -178,11 +187,9 @@ async fn stamp(
     warnings.extend(desired.warnings.iter().map(|warning| condition("RenderWarning", warning)));
     let mut images = BTreeSet::new();
     desired.objects.iter().for_each(|wanted| status::images(&wanted.object.body, &mut images));
-    let is_application = |key: &ObjectKey| key.kind == "Application" && key.group == crate::api::ARGO_GROUP;
     let wanted = desired.objects.iter().map(|wanted| wanted.object.key.clone());
     daemon.claims.set(&place.owner.application, place.target.cluster.server(), wanted);
     let content = Arc::new(Content {
-        is_app_of_apps: desired.objects.iter().any(|wanted| is_application(&wanted.object.key)),
         desired,
         source_types: rendered.source_types,
         warnings,
