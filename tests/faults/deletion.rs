@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{annotate, patch, says};
-use crate::harness::manifests::{annotated_config_map, config_map};
+use crate::harness::manifests::{annotated_config_map, config_map, job};
 use crate::harness::{A_WHILE, World};
 
 #[tokio::test]
@@ -139,26 +139,29 @@ async fn an_object_that_moves_to_another_application_is_never_deleted() {
     assert!(tracking.starts_with("two:"), "{tracking}");
 }
 
+/// The new owner is made a while after the old one has seen the push: a hook goes before.
 #[tokio::test]
 async fn an_object_that_moves_to_an_application_of_the_same_push_is_never_deleted() {
     let world = World::new().await;
+    let child = |name: &str| world.manifest(name, name, &json!({})).to_string();
     let files = [
-        ("clusters/dev/one/a.yaml", config_map("a", "1")),
-        ("clusters/dev/one/moved.yaml", config_map("moved", "1")),
-        ("clusters/dev/other/b.yaml", config_map("b", "1")),
+        ("root/one.yaml", child("one")),
+        ("root/prepare.yaml", job("prepare", "argocd.argoproj.io/hook: PreSync", "leeboard.test/delay: 1200ms")),
+        ("one/a.yaml", config_map("a", "1")),
+        ("one/moved.yaml", config_map("moved", "1")),
     ];
     let files: Vec<_> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
-    let head = world.repo.commit("env/dev", &files);
-    world.environment().await;
-    world.synced("dev-one", &head).await;
-    world.synced("dev-other", &head).await;
+    let head = world.repo.commit("main", &files);
+    world.application("root", "root", &json!({})).await;
+    world.synced("one", &head).await;
+    world.synced("root", &head).await;
     let before = world.there("configmap/moved").await["metadata"]["uid"].clone();
-    std::fs::create_dir(world.repo.clone_path().join("clusters/dev/two")).unwrap();
-    world.repo.git(&["mv", "clusters/dev/one/moved.yaml", "clusters/dev/two/moved.yaml"]);
-    let head = world.repo.commit("env/dev", &[]);
-    world.synced("dev-two", &head).await;
+    std::fs::create_dir(world.repo.clone_path().join("two")).unwrap();
+    world.repo.git(&["mv", "one/moved.yaml", "two/moved.yaml"]);
+    let head = world.repo.commit("main", &[("root/two.yaml", &child("two"))]);
+    world.synced("two", &head).await;
     world
-        .until("dev-one", "in sync without it", |status| {
+        .until("one", "in sync without it", |status| {
             status["sync"]["status"] == "Synced" && status["resources"].as_array().is_some_and(|all| all.len() == 1)
         })
         .await;
