@@ -158,22 +158,15 @@ impl Repositories {
         self.refresh(&repository, revisions, Priority::Push).await;
     }
 
-    /// Something was pushed to a repository that somebody calls by one of these addresses. True when it is in use.
-    pub fn hint(&self, addresses: &[RepoUrl]) -> bool {
+    /// Something was pushed to the repositories that this is true of. False when none of them is in use.
+    pub fn hint(&self, concerns: impl Fn(&RepoUrl) -> bool) -> bool {
         let repositories = self.0.repositories.lock();
         let mut known = false;
-        for repository in repositories.values() {
-            if addresses.iter().any(|address| repository.url.is_same_repository(address)) {
-                repository.hint.notify_one();
-                known = true;
-            }
+        for repository in repositories.values().filter(|repository| concerns(&repository.url)) {
+            repository.hint.notify_one();
+            known = true;
         }
         known
-    }
-
-    /// The local repositories in use, for the watch on files.
-    pub fn in_use(&self) -> Vec<RepoUrl> {
-        self.0.repositories.lock().keys().cloned().collect()
     }
 
     fn unfollow(&self, application: &str, url: &RepoUrl, revision: &str) {

@@ -25,7 +25,7 @@ use super::{Daemon, environment};
 use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
-use crate::git::{CredentialStore, RepoUrl};
+use crate::git::CredentialStore;
 use crate::live::client::{ListOptions, Part};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Changes, Collection, Item, LiveStore, Target, typed};
@@ -362,12 +362,9 @@ async fn heed_drift(daemon: &Daemon, changes: &Changes) {
 /// Pushes that webhooks announce.
 async fn heed_hints(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PushHint>) {
     while let Some(hint) = hints.recv().await {
-        let concerned: Vec<RepoUrl> =
-            daemon.repositories.in_use().into_iter().filter(|url| hint.concerns(url)).collect();
-        if concerned.is_empty() {
+        if !daemon.repositories.hint(|url| hint.concerns(url)) {
             info!(provider = ?hint.provider, reference = hint.reference, "Push to a repository that nobody uses");
         }
-        daemon.repositories.hint(&concerned);
     }
 }
 
@@ -448,6 +445,6 @@ impl Credentials {
         }
         daemon.repositories.mirrors().set_credentials(store);
         // Who failed for want of them is asked again.
-        daemon.repositories.hint(&daemon.repositories.in_use());
+        daemon.repositories.hint(|_| true);
     }
 }
