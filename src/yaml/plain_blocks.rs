@@ -184,16 +184,9 @@ impl<'a, R: Receiver> Reader<'a, R> {
                 self.rest_of_line(end + 1)
             }
             b'{' | b'[' => {
-                let content = match line.get(..2)? {
-                    "{}" => Content::Mapping(Mapping { entries: Vec::new(), style: CollectionStyle::Flow }),
-                    "[]" => Content::Sequence(Sequence { items: Vec::new(), style: CollectionStyle::Flow }),
-                    _ => return None,
-                };
-                let at = to_u32(self.at);
-                self.receiver.start(content, Span { start: at, end: at + 1 })?;
-                self.receiver.end(Span { start: at + 1, end: at + 2 })?;
+                let length = self.flow(line, self.at)?;
                 self.is_waiting = false;
-                self.rest_of_line(2)
+                self.rest_of_line(length)
             }
             b'|' => self.literal(parent),
             b'-' if is_dash(line) => None,
@@ -208,6 +201,64 @@ impl<'a, R: Receiver> Reader<'a, R> {
             }
             _ => None,
         }
+    }
+
+    /// A collection in brackets or braces that ends on its line; gives its length.
+    fn flow(&mut self, text: &str, at: usize) -> Option<usize> {
+        let is_mapping = text.starts_with('{');
+        let content = if is_mapping {
+            Content::Mapping(Mapping { entries: Vec::new(), style: CollectionStyle::Flow })
+        } else {
+            Content::Sequence(Sequence { items: Vec::new(), style: CollectionStyle::Flow })
+        };
+        let place = |from: usize, to: usize| Span { start: to_u32(at + from), end: to_u32(at + to) };
+        self.receiver.start(content, place(0, 1))?;
+        let last = if is_mapping { '}' } else { ']' };
+        let mut next = 1;
+        if !text.get(next..)?.starts_with(last) {
+            loop {
+                if is_mapping {
+                    let key = key_length(text.get(next..)?)?;
+                    self.word(text.get(next..next + key)?, ScalarStyle::Plain, at + next, at + next + key)?;
+                    next += key + ": ".len();
+                }
+                next += self.flow_item(text.get(next..)?, at + next)?;
+                let rest = text.get(next..)?;
+                if rest.starts_with(last) {
+                    break;
+                }
+                next += rest.starts_with(", ").then_some(", ".len())?;
+            }
+        }
+        self.receiver.end(place(next, next + 1))?;
+        Some(next + 1)
+    }
+
+    /// A word, a quoted text, or one more collection.
+    fn flow_item(&mut self, text: &str, at: usize) -> Option<usize> {
+        let first = *text.as_bytes().first()?;
+        let (word, length, style) = match first {
+            b'[' | b'{' => return self.flow(text, at),
+            b'\'' | b'"' => {
+                let end = 1 + text.get(1..)?.find(char::from(first))?;
+                let word = text.get(1..end)?;
+                if word.contains('\\') || text.get(end + 1..)?.starts_with('\'') {
+                    return None;
+                }
+                let style = if first == b'\'' { ScalarStyle::SingleQuoted } else { ScalarStyle::DoubleQuoted };
+                (word, end + 1, style)
+            }
+            _ => {
+                let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'/' | b'-');
+                let length = text.bytes().take_while(|byte| is_letter(*byte)).count();
+                (text.get(..length)?, length, ScalarStyle::Plain)
+            }
+        };
+        if style == ScalarStyle::Plain && !first.is_ascii_alphanumeric() {
+            return None;
+        }
+        self.word(word, style, at, at + length)?;
+        Some(length)
     }
 
     /// Nothing but a comment may stand behind a value.

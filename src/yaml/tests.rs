@@ -212,7 +212,7 @@ fn compare_ways(text: &str) -> (Option<String>, bool) {
 
 #[test]
 fn the_short_way_gives_the_same_tree() {
-    let text = "# head\na:\n- b: x # right\n  c: 'y'\n- - d\n# e\n-   e: |\n      f\n\n      g\n\nh:\n    - {}\ni: \"j\"\n# foot\n";
+    let text = "# head\na:\n- b: x # right\n  c: 'y'\n- - d\n# e\n-   e: |\n      f\n\n      g\n\nh:\n    - {}\ni: \"j\"\nk: [l, \"m\", {n: 'o p', q: [[], 1.5]}] # r\n# foot\n";
     assert_eq!(compare_ways(text), (None, true));
     let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS") else {
         println!("skipped the rest: LEEBOARD_CORPUS is not set");
@@ -503,6 +503,13 @@ proptest! {
     #[test]
     fn the_short_way_gives_the_same_tree_for_yaml_like_text(
         text in "((  ){0,3}(- ){0,2}([ab]:( |\n)|)([ab]|'a'|\"b c\"|a b|\\{\\}|\\[\\]|\\||\\|-|# c|a # c|b: |-|)\n){0,8}"
+    ) {
+        prop_assert_eq!(compare_ways(&text).0, None);
+    }
+
+    #[test]
+    fn the_short_way_gives_the_same_tree_for_brackets_and_braces(
+        text in "(a: |- )[\\[{]([ab]|a: |, |,|'|'c d'|\"e\"|\"|#| |\\[|\\]|\\{|\\}|1.5|-|:|x/y|\\[a, \"b\"\\]|\\{c: d, e: \\[\\]\\}){0,9}[\\]}]( # f|)\n"
     ) {
         prop_assert_eq!(compare_ways(&text).0, None);
     }
