@@ -31,28 +31,69 @@ pub(in crate::kustomize) fn apply(set: &mut Set, image: &Image, specs: &[FieldSp
 
 struct Change<'a> {
     image: &'a Image,
-    /// Of the whole reference.
-    pattern: Regex,
+    pattern: Pattern<'a>,
+}
+
+/// What a whole reference has to look like: the name is a regular expression in kustomize, and hardly ever meant so.
+enum Pattern<'a> {
+    /// A name in which the dots alone mean something: any character.
+    Name(&'a str),
+    /// Everything else.
+    Regex(Box<Regex>),
+}
+
+impl<'a> Pattern<'a> {
+    /// `None` when the name is an expression that can't match anything.
+    fn new(name: &'a str) -> Option<Self> {
+        const REST: &str = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?$";
+        if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/' | b':' | b'.')) {
+            return Some(Pattern::Name(name));
+        }
+        Regex::new(&format!("^{name}{REST}")).ok().map(|regex| Pattern::Regex(Box::new(regex)))
+    }
+
+    fn matches(&self, reference: &str) -> bool {
+        let name = match self {
+            Pattern::Regex(regex) => return regex.is_match(reference),
+            Pattern::Name(name) => name,
+        };
+        let mut rest = reference.chars();
+        let is_named = name.chars().all(|wanted| match (wanted, rest.next()) {
+            ('.', Some(found)) => found != '\n',
+            (wanted, found) => found == Some(wanted),
+        });
+        is_named && is_version(rest.as_str())
+    }
+}
+
+/// A tag, a digest, both or neither: what may stand behind a name.
+fn is_version(text: &str) -> bool {
+    let is_tag = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'{' | b'}' | b'-'))
+    };
+    let (tag, digest) = match text.split_once('@') {
+        Some((tag, digest)) => (tag, Some(digest)),
+        None => (text, None),
+    };
+    let is_algorithm = |text: &str| {
+        let words = text.split(['.', '+', '_', '-']);
+        words.into_iter().all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+    };
+    (tag.is_empty() || tag.strip_prefix(':').is_some_and(is_tag))
+        && digest.is_none_or(|digest| {
+            digest.split_once(':').is_some_and(|(algorithm, hash)| is_algorithm(algorithm) && is_tag(hash))
+        })
 }
 
 impl<'a> Change<'a> {
     /// `None` when the name is an expression that can't match anything.
     fn new(image: &'a Image) -> Option<Self> {
-        const REST: &str = "(:[a-zA-Z0-9_.{}-]*)?(@[a-zA-Z0-9]+([.+_-][a-zA-Z0-9]+)*:[a-zA-Z0-9_.{}-]*)?$";
-        let pattern = Regex::new(&format!("^{}{REST}", image.name)).ok()?;
-        Some(Change { image, pattern })
+        Some(Change { image, pattern: Pattern::new(&image.name)? })
     }
 
     fn apply(&self, node: &mut Node) {
         let Some(reference) = node.as_str().filter(|_| !node.is_null()) else { return };
-        // Most images are others: a plain name that the reference does not begin with can't match.
-        let first = self.image.name.chars().next();
-        if first.is_some_and(|first| first.is_ascii_alphanumeric() && !reference.starts_with(first))
-            && !self.image.name.contains(['|', '?', '*', '{'])
-        {
-            return;
-        }
-        if self.pattern.is_match(reference) {
+        if self.pattern.matches(reference) {
             let changed = changed(reference, self.image);
             write_text(node, changed);
         }
@@ -141,6 +182,12 @@ mod tests {
             ("foo/nginx:1", image("nginx", "", "2", ""), "foo/nginx:1"),
             ("host:5000/nginx", image("host:5000/nginx", "", "2", ""), "host:5000/nginx:2"),
             ("nginx:1", image("ng(", "", "2", ""), "nginx:1"),
+            ("nginx:1", image("ng[hi]nx", "", "2", ""), "nginx:2"),
+            ("a-b/nginx", image("a.b/nginx", "", "2", ""), "a-b/nginx:2"),
+            ("nginx:1/x", image("nginx", "", "2", ""), "nginx:1/x"),
+            ("nginx@sha", image("nginx", "", "2", ""), "nginx@sha"),
+            ("nginx:@sha256+b64u:ab", image("nginx", "", "2", ""), "nginx:2"),
+            ("nginx@sha256..b:ab", image("nginx", "", "2", ""), "nginx@sha256..b:ab"),
         ];
         for (reference, image, expected) in cases {
             let mut node = Node::plain(reference);
