@@ -7,12 +7,14 @@
 //! `accumulate` (in which order it is done), then `transform`, `patch` and `generate`.
 
 mod accumulate;
+mod base;
 mod configuration;
 mod entry;
 mod error;
 mod field;
 mod file;
 mod generate;
+mod in_order;
 mod load;
 mod order;
 mod origin;
@@ -25,16 +27,24 @@ mod selector;
 mod set;
 mod transform;
 
+pub use base::Bases;
 pub use error::{Error, Problem};
 pub use load::LoadRestrictor;
 pub use order::Reorder;
 pub use overrides::{OverridePatch, OverrideTarget, Overrides};
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
 use crate::error::Diagnostic;
 use crate::object::Object;
-use crate::source::{Files, TreePath};
+use crate::source::{Files, Recording, TreePath};
+use crate::yaml::emit;
 use accumulate::Build;
-use load::Loader;
+use in_order::in_order;
+use load::{Loader, Tree};
+use resource::Resource;
 
 /// What is asked of a build.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +55,8 @@ pub struct Options {
     pub reorder: Reorder,
     /// What an Application adds to the kustomization.
     pub overrides: Overrides,
+    /// How many threads may work on it; 0 and 1: the caller's alone.
+    pub workers: usize,
 }
 
 /// What a build gives.
@@ -61,11 +73,51 @@ pub struct Rendered {
 /// # Errors
 /// Every problem that was found, in the order in which they were met.
 pub fn build(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Rendered, Vec<Diagnostic>> {
-    let mut build = Build::new(Loader::new(files, options.load_restrictor));
+    build_tree(Tree::Files(files), root, options, &Bases::of_one_build())
+}
+
+/// Renders the kustomization in a directory, notes what it reads, and uses the bases that other builds have left.
+///
+/// # Errors
+/// Every problem that was found, in the order in which they were met.
+pub fn build_recorded(
+    files: &Recording<'_>,
+    root: &TreePath,
+    options: &Options,
+    bases: &Bases,
+) -> Result<Rendered, Vec<Diagnostic>> {
+    build_tree(Tree::Recorded(files), root, options, bases)
+}
+
+fn build_tree(tree: Tree<'_>, root: &TreePath, options: &Options, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
+    let mut build = Build::new(Loader::new(tree, options.load_restrictor), bases, options.workers);
     let objects = render(&mut build, root, options)
         .map_err(|errors| errors.iter().map(Error::diagnostic).collect::<Vec<Diagnostic>>())?;
-    Ok(Rendered { objects, warnings: build.warnings })
+    Ok(Rendered { objects, warnings: build.into_warnings() })
 }
+
+/// The text of the objects as `kustomize build` prints it, in pieces that follow each other.
+pub fn print(objects: &[Object], workers: usize) -> Vec<String> {
+    let pieces: Vec<&[Object]> = objects.chunks(PIECE).collect();
+    let mut texts = in_order(workers, &pieces, |objects| {
+        let mut text = String::new();
+        for object in *objects {
+            text.push_str(SEPARATOR);
+            emit::push(&mut text, &object.body);
+        }
+        text
+    });
+    if let Some(first) = texts.first_mut() {
+        first.drain(..SEPARATOR.len());
+    }
+    texts
+}
+
+/// What stands between two objects.
+const SEPARATOR: &str = "---\n";
+
+/// How many objects one thread takes at a time when the work on each is small.
+const PIECE: usize = 64;
 
 /// The label that says which tool made an object, when `buildMetadata` asks for it.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
@@ -96,9 +148,8 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
     });
     let sort_options = target.kustomization.sort_options.as_ref();
     order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
-    let mut objects = Vec::with_capacity(resources.len());
-    let mut errors = Vec::new();
-    for mut resource in resources {
+    let finish = |mut resource: Arc<Resource>| {
+        let resource = Arc::make_mut(&mut resource);
         if wants("managedByLabel") {
             resource.set_mark("labels", MANAGED_BY.0, MANAGED_BY.1);
         }
@@ -111,7 +162,25 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
             let text = origin::list_text(&resource.transformations);
             resource.set_mark("annotations", "alpha.config.kubernetes.io/transformations", &text);
         }
-        match resource.into_object() {
+        resource.to_object()
+    };
+    // Each is given up as soon as it is finished: two forms of all objects would take twice the room.
+    let mut pieces = Vec::new();
+    let mut rest = resources.into_iter();
+    loop {
+        let piece: Vec<Arc<Resource>> = rest.by_ref().take(PIECE).collect();
+        if piece.is_empty() {
+            break;
+        }
+        pieces.push(Mutex::new(piece));
+    }
+    let finished = in_order(build.workers(), &pieces, |piece| {
+        std::mem::take(&mut *piece.lock()).into_iter().map(&finish).collect::<Vec<Result<Object, Error>>>()
+    });
+    let mut objects = Vec::with_capacity(finished.iter().map(Vec::len).sum());
+    let mut errors = Vec::new();
+    for object in finished.into_iter().flatten() {
+        match object {
             Ok(object) => objects.push(object),
             Err(error) => errors.push(error),
         }

@@ -15,7 +15,7 @@ mod overrides;
 
 use crate::api::argo::Source;
 use crate::error::{Diagnostic, Origin};
-use crate::kustomize;
+use crate::kustomize::{self, Bases};
 use crate::object::Object;
 use crate::source::detect::{CHART_FILE, Detected, detect};
 use crate::source::{Error as ReadError, Identified, ReadSet, Recording, TreePath};
@@ -90,13 +90,13 @@ impl Default for Limits {
     }
 }
 
-/// Renders an application's source in the tree of its repository.
+/// Renders an application's source in the tree of its repository, with the bases that renders before it have left.
 ///
 /// # Errors
 /// Every problem that was found, sorted by place.
-pub fn manifest(tree: &dyn Identified, request: &Request<'_>) -> Result<Manifest, Vec<Diagnostic>> {
+pub fn manifest(tree: &dyn Identified, request: &Request<'_>, bases: &Bases) -> Result<Manifest, Vec<Diagnostic>> {
     let files = Recording::new(tree);
-    let rendered = rendered(&files, request);
+    let rendered = rendered(&files, request, bases);
     let (objects, warnings, source_type) = rendered.map_err(|mut problems| {
         problems.sort_by(|a, b| a.origin.cmp(&b.origin));
         problems
@@ -106,7 +106,7 @@ pub fn manifest(tree: &dyn Identified, request: &Request<'_>) -> Result<Manifest
 
 type Rendered = (Vec<Object>, Vec<Diagnostic>, SourceType);
 
-fn rendered(files: &Recording<'_>, request: &Request<'_>) -> Result<Rendered, Vec<Diagnostic>> {
+fn rendered(files: &Recording<'_>, request: &Request<'_>, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
     let one = |problem| vec![problem];
     let written = request.source.path().unwrap_or(".");
     let path = TreePath::new(written).map_err(|error| one(unreadable(&error)))?;
@@ -120,7 +120,7 @@ fn rendered(files: &Recording<'_>, request: &Request<'_>) -> Result<Rendered, Ve
             if variables.named_commit() {
                 files.note_commit();
             }
-            let rendered = kustomize::build(files, &path, &options)?;
+            let rendered = kustomize::build_recorded(files, &path, &options, bases)?;
             (rendered.objects, rendered.warnings)
         }
         SourceType::Directory => {

@@ -50,6 +50,7 @@ use crate::api::argo::{Application, SyncStatus};
 use crate::api::leeboard::Environment;
 use crate::git::{LocalRepositories, Mirrors};
 use crate::health::Health;
+use crate::kustomize::Bases;
 use crate::live::client::{self, Cluster, Part};
 use crate::object::tracking::{self, Tracking};
 use crate::object::{Object, ObjectKey, annotation};
@@ -134,6 +135,8 @@ pub struct Daemon {
     pub claims: Claims,
     /// Renders run here.
     pub renders: RenderPool,
+    /// What their bases gave, where several applications or commits use them.
+    pub bases: Arc<Bases>,
     /// The key of plans' hashes, and under which name it leads.
     pub data_dir: DataDir,
     /// Cancelled at shutdown.
@@ -215,6 +218,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         metrics,
         claims,
         renders: RenderPool::new(),
+        bases: Arc::default(),
         data_dir,
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),

@@ -1,5 +1,7 @@
 //! `build`: what `kustomize build` prints; with `--plain` the manifests of a plain directory.
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, anyhow};
@@ -10,11 +12,10 @@ use super::terminal::Terminal;
 use super::{Exit, Failure, tree};
 use crate::api::argo::Source;
 use crate::error::Diagnostic;
-use crate::kustomize::{self, LoadRestrictor, Options, Reorder};
+use crate::kustomize::{self, Bases, LoadRestrictor, Options, Reorder};
 use crate::object::Object;
 use crate::render::{self, Limits, Request};
 use crate::source::detect::{Detected, detect};
-use crate::yaml::emit;
 
 /// Print the objects of a kustomization
 ///
@@ -101,6 +102,11 @@ impl Refused {
     }
 }
 
+/// As many threads as there are cores.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 impl Build {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         self.refused.check()?;
@@ -114,18 +120,15 @@ impl Build {
             let text = report::warning(warning, &opened.paths, terminal);
             terminal.say(&text);
         }
-        let mut text = String::new();
-        for object in &objects {
-            if !text.is_empty() {
-                text.push_str("---\n");
-            }
-            emit::push(&mut text, &object.body);
-        }
+        let text = kustomize::print(&objects, workers());
+        // The process ends here: to give back each value by itself would take longer than to print them all.
+        std::mem::forget(objects);
         match &self.output {
             Some(file) => {
-                std::fs::write(file, text).with_context(|| format!("cannot write `{}`", file.display()))?;
+                let write = |file| text.iter().try_for_each(|piece| io::Write::write_all(&mut &file, piece.as_bytes()));
+                File::create(file).and_then(write).with_context(|| format!("cannot write `{}`", file.display()))?;
             }
-            None => terminal.print_raw(text.as_bytes())?,
+            None => text.iter().try_for_each(|piece| terminal.print_raw(piece.as_bytes()))?,
         }
         Ok(Exit::Ok)
     }
@@ -143,6 +146,7 @@ impl Build {
                     Order::Legacy => Reorder::Legacy,
                     Order::None => Reorder::None,
                 },
+                workers: workers(),
                 ..Options::default()
             };
             let rendered = kustomize::build(files, directory, &options)?;
@@ -170,7 +174,7 @@ impl Build {
             cluster_directory: None,
             limits: Limits::default(),
         };
-        let manifest = render::manifest(files, &request)?;
+        let manifest = render::manifest(files, &request, &Bases::default())?;
         Ok((manifest.objects, manifest.warnings))
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use smol_str::SmolStr;
 
+use super::base::{Base, Bases, Met};
 use super::entry::{FieldSpec, GeneratorArgs, Labels};
 use super::error::{Error, Problem};
 use super::field::Text;
 use super::file::{Kind, Kustomization};
 use super::generate::{self, Generates};
-use super::load::{Found, Loader};
+use super::in_order::in_order;
+use super::load::{Found, Loader, Tree};
 use super::origin::{BuildOrigin, relative};
 use super::patch::Prepared;
 use super::patch::schema::{BuiltIn, Schemas};
@@ -24,7 +27,7 @@ use super::transform::specs::{Conflict, Specs, merge_all};
 use super::transform::variables::{self, Variables};
 use super::{configuration, plugin};
 use crate::error::Diagnostic;
-use crate::source::TreePath;
+use crate::source::{Recording, TreePath};
 
 /// How deep bases may be nested.
 const MAX_DEPTH: usize = 64;
@@ -47,23 +50,45 @@ impl Layer {
     }
 }
 
-/// A build under way.
+/// A build under way: of the root, or of one base for it.
 pub(super) struct Build<'a> {
     pub(super) loader: Loader<'a>,
-    pub(super) warnings: Vec<Diagnostic>,
+    bases: &'a Bases,
+    /// How many threads may work on the bases of one kustomization; 0 and 1: this one alone.
+    workers: usize,
     /// The directories that are being built, outermost first.
     stack: Vec<TreePath>,
-    /// How many have been built or are being built.
-    layers: usize,
+    met: Met,
+    /// How many layers the whole build has, those of failed attempts too.
+    layers: Arc<AtomicUsize>,
+    /// Before this, the build came across an object of a kind that is not built in.
+    unknown_kind_before: bool,
     /// The files whose warnings have been told.
     warned_of: HashSet<TreePath>,
-    /// The first schema that a kustomization brings holds for the whole build.
-    schemas: Option<Arc<Schemas>>,
-    schema_is_set: bool,
-    met_unknown_kind: bool,
+    schema: GivenSchema,
     /// The directory from which paths are shown, when `buildMetadata` wants to know what came from where.
     traced_from: Option<TreePath>,
 }
+
+/// The first schema that a kustomization brings holds for the whole build.
+#[derive(Clone, Default)]
+enum GivenSchema {
+    /// None so far.
+    #[default]
+    None,
+    /// That which is built in, by its name.
+    BuiltIn,
+    Own(Arc<Schemas>),
+}
+
+impl GivenSchema {
+    fn is_none(&self) -> bool {
+        matches!(self, GivenSchema::None)
+    }
+}
+
+/// What is there of a base before its turn.
+type Ahead = Option<Result<Base, Vec<Error>>>;
 
 /// A kustomization and where it stands.
 pub(super) struct Target {
@@ -73,18 +98,29 @@ pub(super) struct Target {
 }
 
 impl<'a> Build<'a> {
-    pub(super) fn new(loader: Loader<'a>) -> Self {
+    pub(super) fn new(loader: Loader<'a>, bases: &'a Bases, workers: usize) -> Self {
         Build {
             loader,
-            warnings: Vec::new(),
+            bases,
+            workers,
             stack: Vec::new(),
-            layers: 0,
+            met: Met::default(),
+            layers: Arc::default(),
+            unknown_kind_before: false,
             warned_of: HashSet::new(),
-            schemas: None,
-            schema_is_set: false,
-            met_unknown_kind: false,
+            schema: GivenSchema::None,
             traced_from: None,
         }
+    }
+
+    /// How many threads may work on it.
+    pub(super) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// What a person should know although it was built.
+    pub(super) fn into_warnings(self) -> Vec<Diagnostic> {
+        self.met.warnings.into_iter().flat_map(|(_, warnings)| warnings).collect()
     }
 
     /// Reads the kustomization of a directory.
@@ -94,11 +130,12 @@ impl<'a> Build<'a> {
     pub(super) fn target(&mut self, directory: &TreePath) -> Result<Target, Vec<Error>> {
         let (file, node) = self.loader.kustomization(directory).map_err(|error| vec![error])?;
         let kustomization = Kustomization::read(&node)?;
-        if self.warned_of.insert(file.clone()) {
-            self.warnings.extend(kustomization.deprecated.iter().map(|deprecated| {
+        if !kustomization.deprecated.is_empty() && self.warned_of.insert(file.clone()) {
+            let warnings = kustomization.deprecated.iter().map(|deprecated| {
                 let problem = Problem::Deprecated { field: deprecated.field, successor: deprecated.successor };
                 Error::at(&deprecated.node, problem).diagnostic()
-            }));
+            });
+            self.met.warnings.push((file.clone(), warnings.collect()));
         }
         let target = Target { directory: directory.clone(), file, kustomization };
         self.schema(&target).map_err(|error| vec![error])?;
@@ -110,7 +147,8 @@ impl<'a> Build<'a> {
         let given = |name: &str| target.kustomization.openapi.iter().find(|(key, _)| key == name).map(|(_, text)| text);
         let (path, version) = (given("path"), given("version"));
         let documents = path.map(|path| self.loader.documents(&target.directory, path)).transpose()?;
-        if self.schema_is_set {
+        self.met.brings_schema |= path.is_some() || version.is_some();
+        if !self.schema.is_none() {
             return Ok(());
         }
         match (path, documents, version) {
@@ -119,15 +157,14 @@ impl<'a> Build<'a> {
             }
             (Some(path), Some(documents), None) => {
                 // The built-in kinds are known once one that is not among them had to be looked up.
-                let built_in = if self.met_unknown_kind { BuiltIn::Kept } else { BuiltIn::Replaced };
+                let built_in = if self.knows_unknown_kind() { BuiltIn::Kept } else { BuiltIn::Replaced };
                 let schemas = documents.first().and_then(|document| Schemas::from_openapi(&document.root, built_in));
                 let wrong = || Error::at(&path.node, Problem::Schema { path: path.value.to_string() });
-                self.schemas = Some(Arc::new(schemas.ok_or_else(wrong)?));
-                self.schema_is_set = true;
+                self.schema = GivenSchema::Own(Arc::new(schemas.ok_or_else(wrong)?));
                 Ok(())
             }
             (_, _, Some(version)) if version.as_str() == Schemas::BUILT_IN_VERSION => {
-                self.schema_is_set = true;
+                self.schema = GivenSchema::BuiltIn;
                 Ok(())
             }
             (_, _, Some(version)) if !version.value.is_empty() => {
@@ -135,6 +172,10 @@ impl<'a> Build<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn knows_unknown_kind(&self) -> bool {
+        self.unknown_kind_before || self.met.unknown_kind
     }
 
     /// Keeps track of where objects come from, shown from this directory.
@@ -154,14 +195,21 @@ impl<'a> Build<'a> {
         if self.stack.len() >= MAX_DEPTH {
             return Err(vec![Error::of_file(&target.file, Problem::TooDeep { limit: MAX_DEPTH })]);
         }
-        self.layers += 1;
-        if self.layers > MAX_LAYERS {
-            return Err(vec![Error::of_file(&target.file, Problem::TooManyLayers { limit: MAX_LAYERS })]);
-        }
+        self.met.directories.insert(target.directory.clone());
+        self.count_layers(1, target)?;
         self.stack.push(target.directory.clone());
+        self.met.depth = self.met.depth.max(self.stack.len());
         let layer = self.steps(target, onto.unwrap_or_else(Layer::new));
         self.stack.pop();
         layer
+    }
+
+    fn count_layers(&mut self, more: usize, target: &Target) -> Result<(), Vec<Error>> {
+        self.met.layers += more;
+        if self.layers.fetch_add(more, Ordering::Relaxed) + more > MAX_LAYERS {
+            return Err(vec![Error::of_file(&target.file, Problem::TooManyLayers { limit: MAX_LAYERS })]);
+        }
+        Ok(())
     }
 
     fn steps(&mut self, target: &Target, mut layer: Layer) -> Result<Layer, Vec<Error>> {
@@ -198,37 +246,163 @@ impl<'a> Build<'a> {
     /// # Errors
     /// Every entry that is missing, is not YAML, or brings an object twice.
     pub(super) fn resources(&mut self, target: &Target, entries: &[Text], layer: &mut Layer) -> Result<(), Vec<Error>> {
+        let found: Vec<Result<Found, Error>> =
+            entries.iter().map(|entry| self.loader.find(&target.directory, entry)).collect();
+        let ahead = self.bases_ahead(entries, &found);
         let mut errors = Vec::new();
-        for entry in entries {
-            if let Err(more) = self.resource(target, entry, layer) {
-                errors.extend(more);
-            }
+        for ((entry, found), ahead) in entries.iter().zip(found).zip(ahead) {
+            let added = match found {
+                Ok(Found::File(path)) => self.file(target, &path, entry, layer),
+                Ok(Found::Directory(path)) => self.take_base(target, &path, entry, ahead, layer),
+                Err(error) => Err(vec![error]),
+            };
+            errors.extend(added.err().into_iter().flatten());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    fn resource(&mut self, target: &Target, entry: &Text, layer: &mut Layer) -> Result<(), Vec<Error>> {
+    fn file(&mut self, target: &Target, path: &TreePath, entry: &Text, layer: &mut Layer) -> Result<(), Vec<Error>> {
         let mut errors = Vec::new();
-        match self.loader.find(&target.directory, entry).map_err(|error| vec![error])? {
-            Found::File(path) => {
-                let resources = self.loader.objects(&target.directory, &path, entry)?;
-                let origin = self.shown(&path).map(BuildOrigin::File);
-                for resource in resources.iter() {
-                    let gvk = resource.gvk();
-                    self.met_unknown_kind |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
-                    let resource = Resource { build_origin: origin.clone(), ..resource.clone() };
-                    errors.extend(layer.set.append(resource).err());
-                }
-            }
-            Found::Directory(path) => {
-                let base = self.directory(&path, entry, Kind::Kustomization)?;
-                let base = self.layer(&base, None)?;
-                errors.extend(base.set.into_vec().into_iter().filter_map(|resource| layer.set.append(resource).err()));
-                layer.specs = configuration::merge(&layer.specs, &base.specs, entry)?;
-                variables::merge(&mut layer.variables, &base.variables)?;
-            }
+        let origin = self.shown(path).map(BuildOrigin::File);
+        for resource in self.loader.objects(&target.directory, path, entry)? {
+            let gvk = resource.gvk();
+            self.met.unknown_kind |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
+            errors.extend(layer.set.append(Resource { build_origin: origin.clone(), ..resource }).err());
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Adds what a base gives: as it was known before, as it was built ahead, or built now.
+    fn take_base(
+        &mut self,
+        target: &Target,
+        path: &TreePath,
+        entry: &Text,
+        ahead: Ahead,
+        layer: &mut Layer,
+    ) -> Result<(), Vec<Error>> {
+        let base = match self.known_base(path) {
+            Some(base) => {
+                self.count_layers(base.met.layers, target)?;
+                base
+            }
+            None => {
+                // Another schema than the one that it was built with may be in force by now.
+                let holds = |base: &Result<Base, _>| base.as_ref().is_ok_and(|base| !base.met.brings_schema);
+                let ahead = ahead.filter(|base| self.schema.is_none() && (base.is_err() || holds(base)));
+                let base = Arc::new(ahead.unwrap_or_else(|| self.built_base(path, entry))?);
+                self.met.layers += base.met.layers;
+                if self.is_shared(&base.met) {
+                    self.bases.built(path, self.loader.restrictor(), &base);
+                }
+                base
+            }
+        };
+        self.absorb(&base);
+        let Layer { set, specs, variables } = match Arc::try_unwrap(base) {
+            Ok(base) => base.layer,
+            Err(shared) => shared.layer.clone(),
+        };
+        let errors: Vec<Error> =
+            set.into_vec().into_iter().filter_map(|resource| layer.set.append(resource).err()).collect();
+        layer.specs = configuration::merge(&layer.specs, &specs, entry)?;
+        variables::merge(&mut layer.variables, &variables)?;
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// True when what was built is the same for everybody.
+    fn is_shared(&self, met: &Met) -> bool {
+        self.schema.is_none() && !met.brings_schema && self.traced_from.is_none()
+    }
+
+    /// A base from before that is the one which would be built now.
+    fn known_base(&self, path: &TreePath) -> Option<Arc<Base>> {
+        if !self.schema.is_none() || self.traced_from.is_some() {
+            return None;
+        }
+        let base = self.bases.find(path, self.loader.restrictor(), self.loader.tree().identified())?;
+        let leads_back = |built: &TreePath| self.stack.iter().any(|visited| visited.is_within(built));
+        let fits = self.stack.len() + base.met.depth <= MAX_DEPTH && !base.met.directories.iter().any(leads_back);
+        fits.then_some(base)
+    }
+
+    /// Builds a base from nothing but its directory.
+    fn built_base(&mut self, path: &TreePath, entry: &Text) -> Result<Base, Vec<Error>> {
+        let (base, schema) = self.base_by_itself(path, entry)?;
+        self.schema = schema;
+        Ok(base)
+    }
+
+    fn base_by_itself(&self, path: &TreePath, entry: &Text) -> Result<(Base, GivenSchema), Vec<Error>> {
+        let recording = self.loader.tree().recording().map(Recording::part);
+        let tree = recording.as_ref().map_or(self.loader.tree(), Tree::Recorded);
+        let mut build = Build {
+            loader: Loader::new(tree, self.loader.restrictor()),
+            bases: self.bases,
+            workers: 0,
+            stack: self.stack.clone(),
+            met: Met::default(),
+            layers: Arc::clone(&self.layers),
+            unknown_kind_before: self.knows_unknown_kind(),
+            warned_of: HashSet::new(),
+            schema: self.schema.clone(),
+            traced_from: self.traced_from.clone(),
+        };
+        let built = build.directory(path, entry, Kind::Kustomization).and_then(|target| build.layer(&target, None));
+        let Build { mut met, schema, .. } = build;
+        met.depth = met.depth.saturating_sub(self.stack.len());
+        let read_set = recording.map(Recording::into_read_set);
+        match built {
+            Ok(layer) => Ok((Base { layer, met, read_set }, schema)),
+            Err(errors) => {
+                if let (Some(recording), Some(read_set)) = (self.loader.tree().recording(), &read_set) {
+                    recording.absorb(read_set);
+                }
+                Err(errors)
+            }
+        }
+    }
+
+    /// Builds the bases among the entries side by side, each as if it was the first.
+    fn bases_ahead(&self, entries: &[Text], found: &[Result<Found, Error>]) -> Vec<Ahead> {
+        let mut ahead: Vec<Ahead> = found.iter().map(|_| None).collect();
+        let bases: Vec<(usize, &TreePath, &Text)> = found
+            .iter()
+            .zip(entries)
+            .enumerate()
+            .filter_map(|(at, (found, entry))| match found {
+                Ok(Found::Directory(path)) => Some((at, path, entry)),
+                _ => None,
+            })
+            .collect();
+        if self.workers < 2 || bases.len() < 2 || !self.schema.is_none() {
+            return ahead;
+        }
+        let built = in_order(self.workers, &bases, |(_, path, entry)| {
+            self.known_base(path).is_none().then(|| self.base_by_itself(path, entry).map(|(base, _)| base))
+        });
+        for ((at, ..), built) in bases.into_iter().zip(built) {
+            if let Some(place) = ahead.get_mut(at) {
+                *place = built;
+            }
+        }
+        ahead
+    }
+
+    /// Takes over what building a base came across.
+    fn absorb(&mut self, base: &Base) {
+        for (file, warnings) in &base.met.warnings {
+            if self.warned_of.insert(file.clone()) {
+                self.met.warnings.push((file.clone(), warnings.clone()));
+            }
+        }
+        self.met.directories.extend(base.met.directories.iter().cloned());
+        self.met.depth = self.met.depth.max(self.stack.len() + base.met.depth);
+        self.met.brings_schema |= base.met.brings_schema;
+        self.met.unknown_kind |= base.met.unknown_kind;
+        if let (Some(recording), Some(read_set)) = (self.loader.tree().recording(), &base.read_set) {
+            recording.absorb(read_set);
+        }
     }
 
     /// The kustomization of a directory that an entry names.
@@ -308,7 +482,7 @@ impl<'a> Build<'a> {
 
     /// The objects that entries of `generators`, `transformers` or `validators` give: as text, or in files and
     /// directories.
-    fn configs(&mut self, target: &Target, entries: &[Text]) -> Result<Vec<Resource>, Vec<Error>> {
+    fn configs(&mut self, target: &Target, entries: &[Text]) -> Result<Vec<Arc<Resource>>, Vec<Error>> {
         let mut layer = Layer::new();
         let mut paths = Vec::new();
         for entry in entries {
@@ -352,7 +526,7 @@ impl<'a> Build<'a> {
     ) -> Result<(), Vec<Error>> {
         transformer.apply(&mut layer.set, self.schemas())?;
         if let Some(origin) = origin {
-            for resource in layer.set.bodies_mut() {
+            for resource in layer.set.bodies_mut(|_| true) {
                 if resource.build_origin.is_none() {
                     resource.build_origin = Some(origin.clone());
                 } else {
@@ -364,7 +538,10 @@ impl<'a> Build<'a> {
     }
 
     fn schemas(&self) -> &Schemas {
-        self.schemas.as_deref().unwrap_or_else(|| Schemas::built_in())
+        match &self.schema {
+            GivenSchema::Own(schemas) => schemas,
+            GivenSchema::None | GivenSchema::BuiltIn => Schemas::built_in(),
+        }
     }
 
     /// The transformers of a kustomization in the order in which they work. All that they need is read before the

@@ -1,17 +1,17 @@
-//! Files of a build: read inside the tree, restricted as kustomize restricts them, parsed once.
+//! Files of a build: read inside the tree, restricted as kustomize restricts them, and parsed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::{Error, Problem, nearest};
 use super::field::Text;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
-use crate::source::{self, Entry, Files, TreePath};
+use crate::source::{self, Entry, Files, Identified, Recording, TreePath};
 use crate::yaml::{self, Document, Node};
 
 /// Where files that a kustomization names may lie.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LoadRestrictor {
     /// In or below the directory of the kustomization.
     #[default]
@@ -20,11 +20,42 @@ pub enum LoadRestrictor {
     None,
 }
 
-/// Reads files for a build and keeps what was parsed of them.
+/// Reads files for a build.
+#[derive(Clone, Copy)]
 pub(super) struct Loader<'a> {
-    files: &'a dyn Files,
+    files: Tree<'a>,
     restrictor: LoadRestrictor,
-    parsed: HashMap<TreePath, Arc<Vec<Resource>>>,
+}
+
+/// What is read.
+#[derive(Clone, Copy)]
+pub(super) enum Tree<'a> {
+    /// Just the files.
+    Files(&'a dyn Files),
+    /// The files, and what is read of them is noted.
+    Recorded(&'a Recording<'a>),
+}
+
+impl<'a> Tree<'a> {
+    fn files(self) -> &'a dyn Files {
+        match self {
+            Tree::Files(files) => files,
+            Tree::Recorded(recording) => recording,
+        }
+    }
+
+    /// Where what is read is noted.
+    pub(super) fn recording(self) -> Option<&'a Recording<'a>> {
+        match self {
+            Tree::Files(_) => None,
+            Tree::Recorded(recording) => Some(recording),
+        }
+    }
+
+    /// By what a base of an earlier build is found valid.
+    pub(super) fn identified(self) -> Option<&'a dyn Identified> {
+        self.recording().map(Recording::tree)
+    }
 }
 
 /// What stands at an entry of `resources` or `components`.
@@ -34,8 +65,20 @@ pub(super) enum Found {
 }
 
 impl<'a> Loader<'a> {
-    pub(super) fn new(files: &'a dyn Files, restrictor: LoadRestrictor) -> Self {
-        Loader { files, restrictor, parsed: HashMap::new() }
+    pub(super) fn new(files: Tree<'a>, restrictor: LoadRestrictor) -> Self {
+        Loader { files, restrictor }
+    }
+
+    pub(super) fn tree(&self) -> Tree<'a> {
+        self.files
+    }
+
+    pub(super) fn restrictor(&self) -> LoadRestrictor {
+        self.restrictor
+    }
+
+    fn files(&self) -> &'a dyn Files {
+        self.files.files()
     }
 
     /// The one kustomization file of a directory.
@@ -46,7 +89,7 @@ impl<'a> Loader<'a> {
         let mut found = Vec::new();
         for name in KUSTOMIZATION_FILES {
             let path = directory.join(name).map_err(|error| Error::of_file(directory, Problem::Source(error)))?;
-            match self.files.entry(&path) {
+            match self.files().entry(&path) {
                 Ok(Some(Entry::File)) => found.push((name, path)),
                 Ok(_) => {}
                 Err(error) => return Err(Error::of_file(&path, Problem::Source(error))),
@@ -60,7 +103,7 @@ impl<'a> Loader<'a> {
             let problem = Problem::ManyKustomizations { directory: directory.clone(), names };
             return Err(Error::of_file(directory, problem));
         }
-        let bytes = self.files.read(&path).map_err(|error| Error::of_file(&path, Problem::Source(error)))?;
+        let bytes = self.files().read(&path).map_err(|error| Error::of_file(&path, Problem::Source(error)))?;
         let documents = yaml::parse_as(&path.to_string().into(), &bytes, yaml::Resolve::V2)?;
         match documents.into_iter().next() {
             Some(document) => Ok((path, document.root)),
@@ -74,7 +117,7 @@ impl<'a> Loader<'a> {
     /// When nothing is there, or it leads out of the tree.
     pub(super) fn find(&self, directory: &TreePath, entry: &Text) -> Result<Found, Error> {
         let path = self.path(directory, entry)?;
-        match self.files.entry(&path) {
+        match self.files().entry(&path) {
             Ok(Some(Entry::File)) => Ok(Found::File(path)),
             Ok(Some(Entry::Directory)) => Ok(Found::Directory(path)),
             Ok(None) => Err(self.missing(&path, entry)),
@@ -97,7 +140,7 @@ impl<'a> Loader<'a> {
         if is_remote(entry.as_str()) {
             return Error::at(&entry.node, Problem::Remote { path: entry.value.to_string() });
         }
-        let beside = path.parent().and_then(|parent| self.files.list(&parent).ok()).unwrap_or_default();
+        let beside = path.parent().and_then(|parent| self.files().list(&parent).ok()).unwrap_or_default();
         let near = nearest(path.file_name(), beside.iter().map(|(name, _)| name.as_str()));
         let nearest = near.map(|name| match entry.as_str().rsplit_once('/') {
             Some((directory, _)) => format!("{directory}/{name}"),
@@ -113,7 +156,7 @@ impl<'a> Loader<'a> {
     pub(super) fn read(&self, directory: &TreePath, entry: &Text) -> Result<(TreePath, Arc<[u8]>), Error> {
         let path = self.path(directory, entry)?;
         self.permit(directory, &path, entry)?;
-        match self.files.read(&path) {
+        match self.files().read(&path) {
             Ok(bytes) => Ok((path, bytes)),
             Err(source::Error::NotFound { .. }) => Err(self.missing(&path, entry)),
             Err(error) => Err(Error::at(&entry.node, Problem::Source(error))),
@@ -136,25 +179,20 @@ impl<'a> Loader<'a> {
         Ok(yaml::parse(&path.to_string().into(), &bytes)?)
     }
 
-    /// The objects of a file; it is parsed once per build.
+    /// The objects of a file.
     ///
     /// # Errors
     /// When it is not YAML, or a document of it is not an object.
     pub(super) fn objects(
-        &mut self,
+        &self,
         directory: &TreePath,
         path: &TreePath,
         entry: &Text,
-    ) -> Result<Arc<Vec<Resource>>, Vec<Error>> {
+    ) -> Result<Vec<Resource>, Vec<Error>> {
         self.permit(directory, path, entry).map_err(|error| vec![error])?;
-        if let Some(parsed) = self.parsed.get(path) {
-            return Ok(Arc::clone(parsed));
-        }
-        let bytes = self.files.read(path).map_err(|error| vec![Error::at(&entry.node, Problem::Source(error))])?;
+        let bytes = self.files().read(path).map_err(|error| vec![Error::at(&entry.node, Problem::Source(error))])?;
         let documents = yaml::parse(&path.to_string().into(), &bytes).map_err(|error| vec![error.into()])?;
-        let resources = Arc::new(objects(documents)?);
-        self.parsed.insert(path.clone(), Arc::clone(&resources));
-        Ok(resources)
+        objects(documents)
     }
 }
 

@@ -1,6 +1,7 @@
 //! In which order objects are printed.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
@@ -49,7 +50,11 @@ const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfi
 ///
 /// # Errors
 /// When `sortOptions` names an order that does not exist, or lists kinds for one that has no use for them.
-pub(super) fn sort(resources: &mut [Resource], options: Option<&SortOptions>, reorder: Reorder) -> Result<(), Error> {
+pub(super) fn sort(
+    resources: &mut [Arc<Resource>],
+    options: Option<&SortOptions>,
+    reorder: Reorder,
+) -> Result<(), Error> {
     let (mut first, mut last): (Vec<SmolStr>, Vec<SmolStr>) =
         (FIRST.map(SmolStr::new_static).to_vec(), LAST.map(SmolStr::new_static).to_vec());
     if let Some(options) = options {

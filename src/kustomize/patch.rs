@@ -292,7 +292,7 @@ impl Prepared {
                     renamed |= resource.id() != id;
                 }
                 if renamed {
-                    set.list_mut();
+                    set.names_change();
                 }
                 if errors.is_empty() { Ok(()) } else { Err(errors) }
             }
@@ -339,18 +339,14 @@ impl Prepared {
         let mut deleted = Vec::new();
         let renames = self.allow_name_change || self.allow_kind_change;
         for at in selected {
-            let target = if renames { set.list_mut().get_mut(*at) } else { set.body_mut(*at) };
+            let target = if renames { set.one_mut(*at) } else { set.body_mut(*at) };
             let Some(resource) = target else { continue };
             if !self.merge_one(resource, schemas, patch)? {
                 deleted.push(*at);
             }
         }
         if !deleted.is_empty() {
-            let mut at = 0;
-            set.list_mut().retain(|_| {
-                at += 1;
-                deleted.binary_search(&(at - 1)).is_err()
-            });
+            set.remove(&deleted);
         }
         if renames { set.check() } else { Ok(()) }
     }

@@ -387,7 +387,7 @@ impl Resource {
     ///
     /// # Errors
     /// When a value has no form in JSON: an infinite number, a key that is no string, text in a number's place.
-    pub(super) fn into_object(self) -> Result<Object, Error> {
+    pub(super) fn to_object(&self) -> Result<Object, Error> {
         let body = self.node.to_value(Resolve::V3)?;
         let id = self.id();
         let namespace = Some(id.namespace.clone()).filter(|namespace| !namespace.is_empty());
@@ -395,7 +395,12 @@ impl Resource {
             return Err(Error::at(&self.node, Problem::NotAnObject { found: self.node.describe() }));
         }
         let Gvk { group, version, kind } = id.gvk;
-        Ok(Object { key: ObjectKey { group, kind, namespace, name: id.name }, version, body, origin: self.origin })
+        Ok(Object {
+            key: ObjectKey { group, kind, namespace, name: id.name },
+            version,
+            body,
+            origin: self.origin.clone(),
+        })
     }
 }
 

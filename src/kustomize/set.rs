@@ -1,6 +1,7 @@
 //! The objects of one layer, in order, found by what they are or were called.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
@@ -14,9 +15,11 @@ const MAX_OBJECTS: usize = 200_000;
 const MAX_VALUES: usize = 10_000_000;
 
 /// Objects with two indexes, each made when it is first asked for and forgotten when objects change.
+///
+/// A base's objects are those of all overlays that use it until one of these changes them: then it gets its own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Set {
-    list: Vec<Resource>,
+    list: Vec<Arc<Resource>>,
     /// The values in all objects that were ever added.
     values: usize,
     current: Option<HashMap<Id, usize>>,
@@ -24,31 +27,57 @@ pub(super) struct Set {
 }
 
 impl Set {
-    pub(super) fn iter(&self) -> std::slice::Iter<'_, Resource> {
-        self.list.iter()
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &Resource> {
+        self.list.iter().map(|resource| &**resource)
     }
 
     pub(super) fn get(&self, at: usize) -> Option<&Resource> {
-        self.list.get(at)
+        self.list.get(at).map(|resource| &**resource)
+    }
+
+    /// How many values all objects held when they were added.
+    pub(super) fn values(&self) -> usize {
+        self.values
+    }
+
+    /// What objects are called has changed, or will.
+    pub(super) fn names_change(&mut self) {
+        (self.current, self.any) = (None, None);
     }
 
     /// All objects, to change what they are called.
-    pub(super) fn list_mut(&mut self) -> &mut Vec<Resource> {
-        (self.current, self.any) = (None, None);
-        &mut self.list
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Resource> {
+        self.names_change();
+        self.list.iter_mut().map(Arc::make_mut)
+    }
+
+    /// One object, to change what it is called.
+    pub(super) fn one_mut(&mut self, at: usize) -> Option<&mut Resource> {
+        self.names_change();
+        self.body_mut(at)
     }
 
     /// One object, to change anything but what it is called.
     pub(super) fn body_mut(&mut self, at: usize) -> Option<&mut Resource> {
-        self.list.get_mut(at)
+        self.list.get_mut(at).map(Arc::make_mut)
     }
 
-    /// All objects, to change anything but what they are called.
-    pub(super) fn bodies_mut(&mut self) -> std::slice::IterMut<'_, Resource> {
-        self.list.iter_mut()
+    /// All objects that this is true of, to change anything but what they are called.
+    pub(super) fn bodies_mut(&mut self, wanted: impl Fn(&Resource) -> bool) -> impl Iterator<Item = &mut Resource> {
+        self.list.iter_mut().filter(move |resource| wanted(resource)).map(Arc::make_mut)
     }
 
-    pub(super) fn into_vec(self) -> Vec<Resource> {
+    /// Takes out the objects at these places, which are sorted.
+    pub(super) fn remove(&mut self, places: &[usize]) {
+        self.names_change();
+        let mut at = 0;
+        self.list.retain(|_| {
+            at += 1;
+            places.binary_search(&(at - 1)).is_err()
+        });
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Arc<Resource>> {
         self.list
     }
 
@@ -56,7 +85,8 @@ impl Set {
     ///
     /// # Errors
     /// When one is called the same now.
-    pub(super) fn append(&mut self, resource: Resource) -> Result<(), Error> {
+    pub(super) fn append(&mut self, resource: impl Into<Arc<Resource>>) -> Result<(), Error> {
+        let resource = resource.into();
         if self.list.len() >= MAX_OBJECTS {
             return Err(Error::at(&resource.node, Problem::TooMany { limit: MAX_OBJECTS }));
         }
@@ -88,7 +118,8 @@ impl Set {
     /// # Errors
     /// When two objects are called the same now.
     pub(super) fn check(&mut self) -> Result<(), Error> {
-        let list = std::mem::take(self.list_mut());
+        self.names_change();
+        let list = std::mem::take(&mut self.list);
         self.values = 0;
         list.into_iter().try_for_each(|resource| self.append(resource))
     }

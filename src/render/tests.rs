@@ -49,7 +49,7 @@ fn source(fields: serde_json::Value) -> Source {
 /// The names of the rendered objects, or the problems in one line each.
 fn names(files: &[(&str, &str)], fields: serde_json::Value) -> Result<Vec<String>, Vec<String>> {
     let (_directory, local) = tree(files);
-    match manifest(&local, &request(&source(fields))) {
+    match manifest(&local, &request(&source(fields)), &Bases::default()) {
         Ok(manifest) => Ok(manifest.objects.iter().map(|object| object.key.name.to_string()).collect()),
         Err(problems) => Err(problems.iter().map(ToString::to_string).collect()),
     }
@@ -154,7 +154,7 @@ fn a_render_costs_no_more_than_its_limits() {
         (Limits { bytes: 9999, objects: 1 }, "more than the limit of 1 objects"),
     ];
     for (limits, words) in cases {
-        let problems = manifest(&local, &Request { limits, ..request(&source) }).unwrap_err();
+        let problems = manifest(&local, &Request { limits, ..request(&source) }, &Bases::default()).unwrap_err();
         assert!(problems.len() == 1 && problems[0].title.contains(words), "{problems:?}");
         assert_eq!(problems[0].origin, Some(Origin::file("b.yaml")));
     }
@@ -209,7 +209,7 @@ fn an_application_may_change_what_its_kustomization_gives() {
         "commonAnnotations": {"at": "$ARGOCD_APP_REVISION", "kept": "$$"},
         "patches": [{"patch": "[{\"op\": \"add\", \"path\": \"/spec/paused\", \"value\": true}]", "target": {"kind": "Deployment"}}],
     }}));
-    let manifest = manifest(&local, &request(&source)).unwrap();
+    let manifest = manifest(&local, &request(&source), &Bases::default()).unwrap();
     assert_eq!(manifest.source_type, SourceType::Kustomize);
     let body = &manifest.objects[0].body;
     let cases = [
@@ -252,7 +252,7 @@ fn a_cluster_directory_becomes_one_application_per_sub_directory() {
     let source = source(json!({"repoURL": "x", "path": "clusters/dev"}));
     let cluster_directory = cluster_directory();
     let request = Request { cluster_directory: Some(&cluster_directory), ..request(&source) };
-    let manifest = manifest(&local, &request).unwrap();
+    let manifest = manifest(&local, &request, &Bases::default()).unwrap();
     let names: Vec<String> = manifest.objects.iter().map(|object| object.key.to_string()).collect();
     assert_eq!(names, ["ConfigMap/a", "leeboard/Application/dev-api-v2", "leeboard/Application/dev-web"]);
     let web = &manifest.objects[2].body;
@@ -277,8 +277,12 @@ fn a_cluster_directory_with_applications_is_taken_as_it_is() {
     let source = source(json!({"repoURL": "x", "path": "dev"}));
     let cluster_directory = cluster_directory();
     let request = Request { cluster_directory: Some(&cluster_directory), ..request(&source) };
-    let names: Vec<String> =
-        manifest(&local, &request).unwrap().objects.iter().map(|object| object.key.to_string()).collect();
+    let names: Vec<String> = manifest(&local, &request, &Bases::default())
+        .unwrap()
+        .objects
+        .iter()
+        .map(|object| object.key.to_string())
+        .collect();
     assert_eq!(names, ["Application/x"]);
 }
 
@@ -308,11 +312,11 @@ fn a_render_is_valid_until_something_of_it_changes() {
             ("other/a.yaml", &a),
         ]);
         let source = source(json!({"repoURL": "x", "path": path}));
-        let before = manifest(&local, &request(&source)).unwrap();
+        let before = manifest(&local, &request(&source), &Bases::default()).unwrap();
         write(directory.path(), change);
         let now = LocalFiles::new(directory.path()).unwrap();
         assert_eq!(before.read_set.is_valid_for(&now), valid, "{path}: {change:?}");
-        let after = manifest(&now, &request(&source)).map(|manifest| manifest.objects);
+        let after = manifest(&now, &request(&source), &Bases::default()).map(|manifest| manifest.objects);
         assert!(!valid || after == Ok(before.objects), "{path}: {change:?}");
     }
 }
@@ -329,7 +333,7 @@ fn a_render_that_names_its_commit_is_valid_for_no_other() {
             (".argocd-source.yaml", overrides),
         ]);
         let source = source(json!({"repoURL": "x", "path": "."}));
-        let manifest = manifest(&local, &request(&source)).unwrap();
+        let manifest = manifest(&local, &request(&source), &Bases::default()).unwrap();
         assert_eq!(manifest.read_set.is_valid_for(&local), valid, "{overrides}");
     }
 }
@@ -361,6 +365,7 @@ fn a_base_that_is_listed_twice_is_warned_of_once() {
         ("two/kustomization.yaml", &overlay("two")),
         ("all/kustomization.yaml", "resources: [../one, ../two]\n"),
     ]);
-    let manifest = manifest(&local, &request(&source(json!({"repoURL": "x", "path": "all"})))).unwrap();
+    let manifest =
+        manifest(&local, &request(&source(json!({"repoURL": "x", "path": "all"}))), &Bases::default()).unwrap();
     assert_eq!((manifest.objects.len(), manifest.warnings.len()), (2, 1), "{:?}", manifest.warnings);
 }

@@ -7,6 +7,7 @@
 
 use crate::error::Diagnostic;
 use crate::git::Snapshot;
+use crate::kustomize::Bases;
 use crate::render::{self, Manifest, Request};
 use crate::source::ReadSet;
 use crate::source::snapshot::SnapshotFiles;
@@ -44,6 +45,7 @@ impl Rendered {
         &mut self,
         snapshot: &Snapshot,
         request: &Request<'_>,
+        bases: &Bases,
         metrics: &Metrics,
     ) -> Result<Render, Vec<Diagnostic>> {
         // A render that names its commit says so in its read set.
@@ -58,7 +60,7 @@ impl Rendered {
             return Ok(Render::Same);
         }
         let started = std::time::Instant::now();
-        let rendered = render::manifest(&files, request);
+        let rendered = render::manifest(&files, request, bases);
         let outcome = if rendered.is_ok() { Outcome::Ok } else { Outcome::Error };
         metrics.rendered(outcome, started.elapsed());
         let manifest = rendered?;

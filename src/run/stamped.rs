@@ -267,7 +267,7 @@ async fn render_one(
     let url = RepoUrl::parse(&source.repo_url).map_err(|error| Trouble::spec(error.to_string()))?;
     let snapshot = daemon.repositories.mirrors().mirror(&url).snapshot(commit);
     let snapshot = snapshot.map_err(|error| Trouble::passing(error.to_string()))?;
-    let (application, metrics) = (application.clone(), daemon.metrics.clone());
+    let (application, metrics, bases) = (application.clone(), daemon.metrics.clone(), daemon.bases.clone());
     let cluster_directory = basis.cluster_directory.clone();
     let id = commit.id.to_string();
     let mut render = memory.take_render(index);
@@ -281,7 +281,7 @@ async fn render_one(
             cluster_directory: cluster_directory.as_ref(),
             limits: Limits::default(),
         };
-        let result = render.at(&snapshot, &request, &metrics);
+        let result = render.at(&snapshot, &request, &bases, &metrics);
         (render, result)
     };
     let (render, result) = daemon.renders.run(work).await;

@@ -31,6 +31,14 @@ impl TreePath {
         if relative.starts_with('/') || relative.contains('\0') {
             return Err(escapes());
         }
+        // Most paths say nothing but where to go down.
+        if relative.split('/').all(|part| !matches!(part, "" | "." | "..")) {
+            return Ok(TreePath(if self.0.is_empty() {
+                relative.into()
+            } else {
+                format!("{}/{relative}", self.0).into()
+            }));
+        }
         let mut parts: Vec<&str> = self.0.split('/').filter(|part| !part.is_empty()).collect();
         for part in relative.split('/') {
             match part {

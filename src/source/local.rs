@@ -1,6 +1,6 @@
 //! A directory on disk as [`Files`]: what `build` and `check` read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
@@ -19,6 +19,8 @@ use super::{Entry, Error, Files, Identified, Located, TreePath};
 pub struct LocalFiles {
     root: PathBuf,
     nodes: Mutex<HashMap<TreePath, Option<Node>>>,
+    /// Directories to which no link leads.
+    real_directories: Mutex<HashSet<TreePath>>,
 }
 
 impl LocalFiles {
@@ -31,7 +33,7 @@ impl LocalFiles {
         if !fs::metadata(&root)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(LocalFiles { root, nodes: Mutex::default() })
+        Ok(LocalFiles { root, nodes: Mutex::default(), real_directories: Mutex::default() })
     }
 
     /// The work tree of git that encloses `directory`, and the path of `directory` in it; `None` when there is none.
@@ -64,7 +66,22 @@ impl LocalFiles {
     }
 
     fn resolve(&self, path: &TreePath) -> Result<Resolved, Error> {
-        walk::resolve(self, path)
+        // Below a directory that was reached without a link there is one step to go.
+        let parent = path.parent().unwrap_or_default();
+        if self.real_directories.lock().contains(&parent) {
+            let entry = match self.node(path)? {
+                Some(Node::Link(_)) => return walk::resolve(self, path),
+                Some(Node::File) => Some(Entry::File),
+                Some(Node::Directory) => Some(Entry::Directory),
+                None => None,
+            };
+            return Ok(Resolved { path: path.clone(), entry, through_link: false });
+        }
+        let found = walk::resolve(self, path)?;
+        if found.entry.is_some() && !found.through_link {
+            self.real_directories.lock().insert(parent);
+        }
+        Ok(found)
     }
 
     fn target(&self, path: &TreePath) -> Result<Option<Target>, Error> {

@@ -123,6 +123,16 @@ impl ReadSet {
 struct Unchanged(HashMap<(TreePath, Option<Id>), bool>);
 
 impl Seen {
+    /// Takes over what another saw of the same.
+    fn absorb(&mut self, other: &Seen) {
+        self.entry = self.entry.or(other.entry);
+        self.content = self.content.or(other.content);
+        self.listing = self.listing.or(other.listing);
+        self.is_link = self.is_link.or(other.is_link);
+        self.through_link |= other.through_link;
+        self.unknown |= other.unknown;
+    }
+
     fn still_holds(&self, path: &TreePath, tree: &dyn Identified) -> bool {
         let Ok(now) = tree.locate(path) else { return false };
         self.entry.is_none_or(|entry| now.entry == entry)
@@ -193,6 +203,36 @@ impl<'a> Recording<'a> {
         self.read_set.lock().names_commit = true;
     }
 
+    /// What is recorded.
+    pub fn tree(&self) -> &'a dyn Identified {
+        self.tree
+    }
+
+    /// A recording of its own for a part of the work on the same tree.
+    pub fn part(&self) -> Recording<'a> {
+        Recording::new(self.tree)
+    }
+
+    /// Notes all that a part of the work has read, now or at an earlier time at which the answers were the same.
+    pub fn absorb(&self, part: &ReadSet) {
+        let mut read_set = self.read_set.lock();
+        read_set.names_commit |= part.names_commit;
+        for (path, seen) in &part.seen {
+            read_set.seen.entry(path.clone()).or_default().absorb(seen);
+        }
+        for path in part.directories.keys() {
+            // What is beside the answers may have changed since: its id is that of this tree.
+            if !read_set.directories.contains_key(path) {
+                read_set.directories.insert(path.clone(), self.id_of_directory(path));
+            }
+        }
+    }
+
+    /// A directory behind a link has no identity of its own path; nor has one that can't be read.
+    fn id_of_directory(&self, path: &TreePath) -> Option<Id> {
+        self.tree.locate(path).ok().filter(|located| !located.through_link).and_then(|located| located.id)
+    }
+
     /// What was asked so far.
     pub fn into_read_set(self) -> ReadSet {
         self.read_set.into_inner()
@@ -215,10 +255,9 @@ impl<'a> Recording<'a> {
             if read_set.directories.contains_key(&at) {
                 break;
             }
-            // A directory behind a link has no identity of its own path; nor has one that can't be read.
-            let located = self.tree.locate(&at).ok().filter(|located| !located.through_link);
             directory = at.parent();
-            read_set.directories.insert(at, located.and_then(|located| located.id));
+            let id = self.id_of_directory(&at);
+            read_set.directories.insert(at, id);
         }
     }
 }

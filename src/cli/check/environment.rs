@@ -8,6 +8,7 @@ use crate::api::leeboard::{Environment, EnvironmentSpec};
 use crate::api::{self, ARGO_GROUP};
 use crate::error::{Diagnostic, Origin};
 use crate::git::RepoUrl;
+use crate::kustomize::Bases;
 use crate::object::{Object, ObjectKey, annotation};
 use crate::plan::{Owner, Project, Refusal, Wave, desired};
 use crate::render::{self, ClusterDirectory, Limits, Request};
@@ -44,6 +45,7 @@ pub(super) fn check(files: &LocalFiles, directory: &TreePath, repo_url: Option<&
     };
     let mut walk = Walk {
         files,
+        bases: Bases::default(),
         repo_url,
         checked,
         ours: BTreeSet::new(),
@@ -57,6 +59,8 @@ pub(super) fn check(files: &LocalFiles, directory: &TreePath, repo_url: Option<&
 
 struct Walk<'a> {
     files: &'a LocalFiles,
+    /// Applications share their bases.
+    bases: Bases,
     repo_url: Option<&'a RepoUrl>,
     checked: Checked,
     /// URLs that stand for this repository, as Applications write them.
@@ -175,7 +179,7 @@ impl Walk<'_> {
                 cluster_directory,
                 limits: Limits::default(),
             };
-            match render::manifest(self.files, &request) {
+            match render::manifest(self.files, &request, &self.bases) {
                 Ok(manifest) => {
                     self.checked.warnings.extend(manifest.warnings);
                     rendered.push(manifest.objects);

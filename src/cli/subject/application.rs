@@ -16,6 +16,7 @@ use crate::api::leeboard::Environment;
 use crate::api::{self, ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 use crate::error::Diagnostic;
 use crate::git::{Commit, CredentialStore, LocalRepositories, Mirrors, RepoUrl};
+use crate::kustomize::Bases;
 use crate::live::client::{Cluster, Error, ListOptions};
 use crate::live::record::KindVersion;
 use crate::object::{GroupKind, Object, ObjectKey, annotation};
@@ -243,7 +244,7 @@ async fn rendered(
             cluster_directory: cluster_directory.as_ref(),
             limits: Limits::default(),
         };
-        let manifest = render::manifest(&files, &request).map_err(|mut found| {
+        let manifest = render::manifest(&files, &request, &Bases::default()).map_err(|mut found| {
             let at = format!("in: {revision} at {} \"{}\"", commit.short(), commit.subject);
             for problem in &mut found {
                 // A line of a file may be a secret's value.

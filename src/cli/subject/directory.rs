@@ -17,6 +17,7 @@ use super::super::{Failure, tree};
 use super::{Subject, told};
 use crate::api::argo::{AppProject, Destination, Directory, Source, SyncOptions};
 use crate::error::{Diagnostic, Origin};
+use crate::kustomize::Bases;
 use crate::live::client::{self, ApplyOptions, Cluster};
 use crate::live::record::KindVersion;
 use crate::object::{GroupKind, Object, ObjectKey, tracking};
@@ -171,7 +172,7 @@ impl Local {
             problems.found.iter_mut().for_each(|problem| self.hide_secret(problem));
             Failure::Problems(problems)
         };
-        render::manifest(files, &request).map_err(problems)
+        render::manifest(files, &request, &Bases::default()).map_err(problems)
     }
 
     /// Takes away the line of a problem that may be a secret's value: all but those of manifests without Secrets.

@@ -17,7 +17,8 @@ use crate::yaml::Resolve;
 pub(in crate::kustomize) fn apply(set: &mut Set) -> Result<(), Vec<Error>> {
     const MAX_NAME: usize = 253;
     let mut errors = Vec::new();
-    for resource in set.list_mut().iter_mut().filter(|resource| resource.needs_hash) {
+    set.names_change();
+    for resource in set.bodies_mut(|resource| resource.needs_hash) {
         match suffix(resource) {
             Ok(hash) => {
                 resource.remember_id();

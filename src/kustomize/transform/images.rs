@@ -16,7 +16,7 @@ use crate::yaml::Node;
 pub(in crate::kustomize) fn apply(set: &mut Set, image: &Image, specs: &[FieldSpec]) -> Result<(), Error> {
     let Some(change) = Change::new(image) else { return Ok(()) };
     let places = Place::all(specs);
-    for resource in set.bodies_mut().filter(|resource| resource.kind() != "CustomResourceDefinition") {
+    for resource in set.bodies_mut(|resource| resource.kind() != "CustomResourceDefinition") {
         let gvk = resource.gvk();
         for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
             place.visit(&mut resource.node, Make::Nothing, &mut |node| {

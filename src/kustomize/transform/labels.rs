@@ -20,7 +20,7 @@ pub(in crate::kustomize) fn apply(
         return Ok(());
     }
     let places = Place::all(specs);
-    for resource in set.bodies_mut() {
+    for resource in set.bodies_mut(|_| true) {
         let gvk = resource.gvk();
         let mut made: Vec<Vec<Vec<SmolStr>>> = vec![Vec::new(); pairs.len()];
         for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {

@@ -35,7 +35,7 @@ pub(in crate::kustomize) fn apply(
     specs: &[FieldSpec],
 ) -> Result<(), Error> {
     let places = Place::all(specs);
-    for resource in set.list_mut() {
+    for resource in set.all_mut() {
         let id = resource.original_id();
         if keeps_its_name(&id.gvk) {
             continue;

@@ -48,7 +48,7 @@ impl Namespace {
             *called.entry(id.clone()).or_default() += 1;
         }
         let mut origins: HashMap<Id, Option<Origin>> = HashMap::new();
-        for (resource, before) in set.list_mut().iter_mut().zip(before) {
+        for (resource, before) in set.all_mut().zip(before) {
             if resource.annotation("HelmGenerated") == Some("true") {
                 continue;
             }

@@ -58,7 +58,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
     }
     let any_kind = places.remove("").unwrap_or_default();
     let mut errors = Vec::new();
-    for resource in set.bodies_mut() {
+    for resource in set.bodies_mut(|_| true) {
         let referrer = Referral::of(resource);
         // Rules name the kind that a referrer had where it was written.
         let written = resource.original_id().gvk;

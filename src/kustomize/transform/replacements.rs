@@ -121,7 +121,7 @@ fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), E
         .map(|(at, _)| at)
         .collect();
     for at in selected {
-        let Some(resource) = set.list_mut().get_mut(at) else { continue };
+        let Some(resource) = set.one_mut(at) else { continue };
         resource.change_shared(None, |resource| copy_into(resource, value, target, &paths).map(|()| true))?;
     }
     Ok(())

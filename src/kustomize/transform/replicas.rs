@@ -3,6 +3,7 @@
 use crate::kustomize::entry::{FieldSpec, Replica};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::{Make, Place};
+use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
 
@@ -13,11 +14,10 @@ use crate::yaml::Node;
 pub(in crate::kustomize) fn apply(set: &mut Set, replica: &Replica, specs: &[FieldSpec]) -> Result<(), Error> {
     let mut found = false;
     for place in &Place::all(specs) {
-        for resource in set.bodies_mut() {
-            let called = resource.ids().any(|id| id.name == replica.name && id.gvk.is_selected_by(&place.spec.gvk));
-            if !called {
-                continue;
-            }
+        let is_called = |resource: &Resource| {
+            resource.ids().any(|id| id.name == replica.name && id.gvk.is_selected_by(&place.spec.gvk))
+        };
+        for resource in set.bodies_mut(is_called) {
             found = true;
             if resource.gvk().is_selected_by(&place.spec.gvk) {
                 place.visit(&mut resource.node, Make::Scalar, &mut |node| {

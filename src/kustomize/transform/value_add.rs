@@ -43,9 +43,8 @@ impl ValueAdd {
                 unset_only: false,
             };
             let path = split(&target.field_path);
-            let list = set.list_mut();
             for at in selected {
-                let Some(resource) = list.get_mut(at) else { continue };
+                let Some(resource) = set.one_mut(at) else { continue };
                 if target.field_path == "metadata/namespace" {
                     namespace.apply_to(resource, &[])?;
                 } else {

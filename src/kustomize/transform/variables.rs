@@ -94,7 +94,7 @@ pub(in crate::kustomize) fn resolve(set: &mut Set, known: &Variables, specs: &[F
         return Err(errors);
     }
     let places = Place::all(specs);
-    for resource in set.list_mut() {
+    for resource in set.all_mut() {
         for place in &places {
             // Each place anew: a variable may stand in the kind itself.
             if resource.gvk().is_selected_by(&place.spec.gvk) {

@@ -1,0 +1,33 @@
+//! Work on several threads whose results come in the order of what they were made of.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What `work` makes of each item; at most so many threads work on them.
+///
+/// A panic of one goes on in the caller.
+pub(super) fn in_order<T: Sync, R: Send>(workers: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if workers < 2 || items.len() < 2 {
+        return items.iter().map(work).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let one_worker = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            match items.get(at) {
+                Some(item) => done.push((at, work(item))),
+                None => return done,
+            }
+        }
+    };
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..workers.min(items.len())).map(|_| scope.spawn(one_worker)).collect();
+        let mut all = one_worker();
+        for other in others {
+            all.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        all
+    });
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, result)| result).collect()
+}
