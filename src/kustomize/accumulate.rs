@@ -26,7 +26,7 @@ use super::transform::namespace::{Namespace, Subjects};
 use super::transform::specs::{Conflict, Specs, merge_all};
 use super::transform::variables::{self, Variables};
 use super::{configuration, plugin};
-use crate::error::Diagnostic;
+use crate::error::{Diagnostic, Origin};
 use crate::source::{Recording, TreePath};
 
 /// How deep bases may be nested.
@@ -63,8 +63,8 @@ pub(super) struct Build<'a> {
     layers: Arc<AtomicUsize>,
     /// Before this, the build came across an object of a kind that is not built in.
     unknown_kind_before: bool,
-    /// The files whose warnings have been told.
-    warned_of: HashSet<TreePath>,
+    /// The places and titles of the warnings that have been told.
+    told: HashSet<(Option<Origin>, String)>,
     schema: GivenSchema,
     /// The directory from which paths are shown, when `buildMetadata` wants to know what came from where.
     traced_from: Option<TreePath>,
@@ -107,7 +107,7 @@ impl<'a> Build<'a> {
             met: Met::default(),
             layers: Arc::default(),
             unknown_kind_before: false,
-            warned_of: HashSet::new(),
+            told: HashSet::new(),
             schema: GivenSchema::None,
             traced_from: None,
         }
@@ -120,7 +120,16 @@ impl<'a> Build<'a> {
 
     /// What a person should know although it was built.
     pub(super) fn into_warnings(self) -> Vec<Diagnostic> {
-        self.met.warnings.into_iter().flat_map(|(_, warnings)| warnings).collect()
+        self.met.warnings
+    }
+
+    /// Tells what a person should know.
+    pub(super) fn warn(&mut self, warnings: impl IntoIterator<Item = Diagnostic>) {
+        for warning in warnings {
+            if self.told.insert((warning.origin.clone(), warning.title.clone())) {
+                self.met.warnings.push(warning);
+            }
+        }
     }
 
     /// Reads the kustomization of a directory.
@@ -130,13 +139,10 @@ impl<'a> Build<'a> {
     pub(super) fn target(&mut self, directory: &TreePath) -> Result<Target, Vec<Error>> {
         let (file, node) = self.loader.kustomization(directory).map_err(|error| vec![error])?;
         let kustomization = Kustomization::read(&node)?;
-        if !kustomization.deprecated.is_empty() && self.warned_of.insert(file.clone()) {
-            let warnings = kustomization.deprecated.iter().map(|deprecated| {
-                let problem = Problem::Deprecated { field: deprecated.field, successor: deprecated.successor };
-                Error::at(&deprecated.node, problem).diagnostic()
-            });
-            self.met.warnings.push((file.clone(), warnings.collect()));
-        }
+        self.warn(kustomization.deprecated.iter().map(|deprecated| {
+            let problem = Problem::Deprecated { field: deprecated.field, successor: deprecated.successor };
+            Error::at(&deprecated.node, problem).diagnostic()
+        }));
         let target = Target { directory: directory.clone(), file, kustomization };
         self.schema(&target).map_err(|error| vec![error])?;
         Ok(target)
@@ -344,7 +350,7 @@ impl<'a> Build<'a> {
             met: Met::default(),
             layers: Arc::clone(&self.layers),
             unknown_kind_before: self.knows_unknown_kind(),
-            warned_of: HashSet::new(),
+            told: HashSet::new(),
             schema: self.schema.clone(),
             traced_from: self.traced_from.clone(),
         };
@@ -391,11 +397,7 @@ impl<'a> Build<'a> {
 
     /// Takes over what building a base came across.
     fn absorb(&mut self, base: &Base) {
-        for (file, warnings) in &base.met.warnings {
-            if self.warned_of.insert(file.clone()) {
-                self.met.warnings.push((file.clone(), warnings.clone()));
-            }
-        }
+        self.warn(base.met.warnings.iter().cloned());
         self.met.directories.extend(base.met.directories.iter().cloned());
         self.met.depth = self.met.depth.max(self.stack.len() + base.met.depth);
         self.met.brings_schema |= base.met.brings_schema;

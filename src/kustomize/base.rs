@@ -17,8 +17,8 @@ use crate::source::{Identified, ReadSet, TreePath};
 /// What building came across beside objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Met {
-    /// By the file that they are about: each file's are told once.
-    pub(super) warnings: Vec<(TreePath, Vec<Diagnostic>)>,
+    /// Each is told once, however often its file is used.
+    pub(super) warnings: Vec<Diagnostic>,
     /// The directories that were built.
     pub(super) directories: HashSet<TreePath>,
     /// How many times one of them was built.
