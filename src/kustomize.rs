@@ -24,6 +24,7 @@ mod resource;
 mod selector;
 mod set;
 mod transform;
+mod validate;
 
 pub use error::{Error, Problem};
 pub use load::LoadRestrictor;
@@ -83,8 +84,10 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
     }
     let mut layer = build.layer(&target, None).map_err(attribute)?;
     generate::hash::apply(&mut layer.set)?;
+    build.warnings.extend(generate::hash::too_long(&layer.set).map(|warning| warning.diagnostic()));
     transform::references::apply(&mut layer.set, &layer.specs)?;
-    transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
+    let unused = transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
+    build.warnings.extend(unused.iter().map(Error::diagnostic));
     let mut resources = layer.set.into_vec();
     // A patch may have taken away what every object needs.
     let nameless: Vec<Error> = resources.iter().filter_map(|resource| load::check(&resource.node).err()).collect();

@@ -155,10 +155,6 @@ fn bad_input_is_refused_with_its_place() {
             "kustomization.yaml:6:13: operation `replace` on `/spec/nope/x`: there is no `/spec/nope`",
         ),
         (
-            &[("kustomization.yaml", "configMapGenerator:\n- name: c\n  envs: [a.env]\n"), ("a.env", "A=1\n=2\n")],
-            "a.env:2:1: line 2 of `a.env` has a value without a key",
-        ),
-        (
             &[("kustomization.yaml", "configMapGenerator:\n- name: c\n  literals: [a=1, a=2, b]\n")],
             "kustomization.yaml:3:19: the key `a` is given twice",
         ),

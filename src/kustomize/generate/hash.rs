@@ -13,25 +13,31 @@ use crate::yaml::Resolve;
 /// Adds the suffix to the name of every object that is to have one.
 ///
 /// # Errors
-/// When a value has no form in JSON, or a name gets too long.
+/// When a value has no form in JSON.
 pub(in crate::kustomize) fn apply(set: &mut Set) -> Result<(), Vec<Error>> {
-    const MAX_NAME: usize = 253;
     let mut errors = Vec::new();
     for resource in set.list_mut().iter_mut().filter(|resource| resource.needs_hash) {
         match suffix(resource) {
             Ok(hash) => {
                 resource.remember_id();
                 let name = format!("{}-{hash}", resource.name());
-                if name.len() > MAX_NAME {
-                    errors.push(Error::from_origin(resource.origin.as_ref(), Problem::NameTooLong { name }));
-                } else {
-                    resource.set_name(&name);
-                }
+                resource.set_name(&name);
             }
             Err(error) => errors.push(error),
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The generated objects that no cluster takes for the length of their names.
+pub(in crate::kustomize) fn too_long(set: &Set) -> impl Iterator<Item = Error> {
+    const MAX_NAME: usize = 253;
+    let hashed = set.iter().filter(|resource| resource.needs_hash);
+    hashed.map(|resource| (resource, resource.name())).filter(|(_, name)| name.len() > MAX_NAME).map(
+        |(resource, name)| {
+            Error::from_origin(resource.origin.as_ref(), Problem::NameTooLong { name: name.to_string() })
+        },
+    )
 }
 
 /// The hash of an object, as kustomize shortens and spells it.
