@@ -13,6 +13,7 @@ mod error;
 mod field;
 mod file;
 mod generate;
+mod go_json;
 mod load;
 mod order;
 mod origin;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::go_json;
 use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
 use crate::yaml::Resolve;
@@ -52,9 +53,9 @@ pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error>
         if encoded.len() > 1 {
             encoded.push(',');
         }
-        write_string(&mut encoded, name);
+        go_json::push_string(&mut encoded, name);
         encoded.push(':');
-        write_value(&mut encoded, value);
+        go_json::push(&mut encoded, value);
     };
     match resource.kind() {
         "ConfigMap" => {
@@ -77,7 +78,7 @@ pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error>
         _ => {
             let whole = resource.node.to_value(Resolve::V3)?;
             encoded.clear();
-            write_value(&mut encoded, &whole);
+            go_json::push(&mut encoded, &whole);
             return Ok(spell(&encoded));
         }
     }
@@ -103,59 +104,6 @@ fn spell(encoded: &str) -> String {
             other => other,
         })
         .collect()
-}
-
-/// As Go's `encoding/json` writes it: keys sorted, no white space, what HTML could trip over escaped.
-fn write_value(out: &mut String, value: &Value) {
-    match value {
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_unstable();
-            out.push('{');
-            for (at, key) in keys.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_string(out, key);
-                out.push(':');
-                write_value(out, map.get(key).unwrap_or(&Value::Null));
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_value(out, item);
-            }
-            out.push(']');
-        }
-        Value::String(text) => write_string(out, text),
-        other => out.push_str(&other.to_string()),
-    }
-}
-
-fn write_string(out: &mut String, text: &str) {
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                // Writing to a string can't fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(letter));
-            }
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]
