@@ -14,6 +14,7 @@ mod error;
 mod field;
 mod file;
 mod generate;
+mod go_json;
 mod in_order;
 mod load;
 mod order;
@@ -26,6 +27,7 @@ mod resource;
 mod selector;
 mod set;
 mod transform;
+mod validate;
 
 pub use base::Bases;
 pub use error::{Error, Problem};
@@ -135,8 +137,10 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
     }
     let mut layer = build.layer(&target, None).map_err(attribute)?;
     generate::hash::apply(&mut layer.set)?;
+    build.warn(generate::hash::too_long(&layer.set).map(|warning| warning.diagnostic()));
     transform::references::apply(&mut layer.set, &layer.specs)?;
-    transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
+    let unused = transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
+    build.warn(unused.iter().map(Error::diagnostic));
     let mut resources = layer.set.into_vec();
     // A patch may have taken away what every object needs.
     let nameless: Vec<Error> = resources.iter().filter_map(|resource| load::check(&resource.node).err()).collect();

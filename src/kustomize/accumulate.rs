@@ -25,7 +25,7 @@ use super::transform::name::Affix;
 use super::transform::namespace::{Namespace, Subjects};
 use super::transform::specs::{Conflict, Specs, merge_all};
 use super::transform::variables::{self, Variables};
-use super::{configuration, plugin};
+use super::{configuration, plugin, validate};
 use crate::error::{Diagnostic, Origin};
 use crate::source::{Recording, TreePath};
 
@@ -240,8 +240,7 @@ impl<'a> Build<'a> {
             self.transform(&transformer, origin, &mut layer)?;
         }
         for (transformer, _) in self.configured(target, &kustomization.validators)? {
-            let mut checked = layer.set.clone();
-            transformer.apply(&mut checked, self.schemas())?;
+            validate::run(&transformer, &layer.set, self.schemas())?;
         }
         variables::define(&mut layer.set, &mut layer.variables, &kustomization.vars)?;
         Ok(layer)
@@ -469,7 +468,9 @@ impl<'a> Build<'a> {
         for (generator, origin) in all {
             let made = match generator {
                 Generator::Data(what, args) => {
-                    let made = generate::generate(what, &args, &self.loader, &target.directory);
+                    let mut warnings = Vec::new();
+                    let made = generate::generate(what, &args, &self.loader, &target.directory, &mut warnings);
+                    self.warn(warnings);
                     made.map(|made| (made, args.behavior))
                 }
                 Generator::Object(made) => Ok((*made, Behavior::Create)),

@@ -76,6 +76,8 @@ pub enum Problem {
     Program { what: &'static str },
     #[error("`{kind}` is no transformer or generator that is built in")]
     UnknownPlugin { kind: SmolStr },
+    #[error("a validator changes {id}")]
+    ValidatorChanges { id: String },
     #[error("Helm charts can't be rendered yet")]
     Helm,
 
@@ -125,7 +127,7 @@ pub enum Problem {
     ManyEquals { pair: String },
     #[error("the key `{key}` is given twice")]
     RepeatedKey { key: String },
-    #[error("line {line} of `{path}` has a value without a key")]
+    #[error("line {line} of `{path}` has a value without a key and is left out")]
     EnvWithoutKey { path: String, line: usize },
     #[error("`{path}` is not UTF-8 text")]
     EnvNotText { path: String },
@@ -155,6 +157,8 @@ pub enum Problem {
     Index { index: i64, value: String },
     #[error("the variable `{name}` is defined twice")]
     RepeatedVariable { name: SmolStr },
+    #[error("the variable `{name}` stands nowhere")]
+    UnusedVariable { name: SmolStr },
     #[error("the object of the variable `{name}` does not exist")]
     NoVariableSource { name: SmolStr },
     #[error("several objects could be that of the variable `{name}`: {}", list(candidates))]
@@ -242,6 +246,8 @@ impl Problem {
             Problem::NothingToMerge { .. } => "Remove `behavior`, or add the object that it is merged with.".into(),
             Problem::NoKustomization { .. } | Problem::NotABase { .. } => "Add a `kustomization.yaml`.".into(),
             Problem::ManyKustomizations { .. } => "Keep one of them.".into(),
+            Problem::NameTooLong { .. } => "Shorten the name; no cluster takes it.".into(),
+            Problem::ValidatorChanges { .. } => "List what changes objects under `transformers`.".into(),
             Problem::NotAPair { .. } => "Write it as `key=value`.".into(),
             Problem::OverrideExists { .. } => "Set the force option, or remove one of the two.".into(),
             _ => return None,

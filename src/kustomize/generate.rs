@@ -13,6 +13,7 @@ use super::load::Loader;
 use super::place::write_mark;
 use super::resource::{Behavior, Resource, mapping_at};
 use super::set::Set;
+use crate::error::Diagnostic;
 use crate::source::TreePath;
 use crate::yaml::{Entry, Node};
 
@@ -32,11 +33,12 @@ pub(super) fn generate(
     args: &GeneratorArgs,
     loader: &Loader<'_>,
     directory: &TreePath,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Result<Resource, Error> {
     if args.name.is_empty() {
         return Err(Error::at(&args.at, Problem::MissingField { field: "name", of: "a generator" }));
     }
-    let mut pairs = data::pairs(args, loader, directory)?;
+    let mut pairs = data::pairs(args, loader, directory, warnings)?;
     pairs.sort_by(|one, other| one.key.cmp(&other.key));
 
     let mut node = Node::mapping();

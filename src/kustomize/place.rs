@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
+use super::resource::Gvk;
 use crate::yaml::{Entry, Node, ScalarStyle};
 
 /// What is made where the last field of a path is missing.
@@ -136,6 +137,17 @@ fn visit(
         Some(found) => visit(found, rest, make, change),
         None => Ok(()),
     }
+}
+
+/// # Errors
+/// When the field of an object is none that holds text.
+pub(super) fn check_scalar(node: &Node, field: &str, of: &Gvk) -> Result<(), Error> {
+    if node.is_scalar() {
+        return Ok(());
+    }
+    let problem =
+        Problem::FieldKind { field: field.into(), of: of.to_string(), found: node.describe(), expected: "a scalar" };
+    Err(Error::at(node, problem))
 }
 
 /// Writes text into a scalar; how it was quoted stays, so that text which was a string stays one.

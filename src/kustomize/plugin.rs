@@ -195,10 +195,10 @@ fn namespace(fields: &mut Fields<'_>) -> Namespace {
             Subjects::Default
         }
     };
-    let own = fields.word("namespace");
+    // A `namespace` beside the metadata says nothing to kustomize.
     let metadata = fields.open_field("metadata", "metadata", &[]).map(|mut fields| fields.word("namespace"));
     Namespace {
-        namespace: metadata.filter(|namespace| !namespace.is_empty()).unwrap_or(own),
+        namespace: metadata.unwrap_or_default(),
         specs: FieldSpec::list(fields, "fieldSpecs"),
         subjects,
         unset_only: fields.flag("unsetOnly"),

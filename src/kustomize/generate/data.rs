@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use smol_str::SmolStr;
 
-use crate::error::Origin;
+use crate::error::{Diagnostic, Origin};
 use crate::kustomize::entry::GeneratorArgs;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::field::Text;
@@ -27,6 +27,7 @@ pub(in crate::kustomize) fn pairs(
     args: &GeneratorArgs,
     loader: &Loader<'_>,
     directory: &TreePath,
+    warnings: &mut Vec<Diagnostic>,
 ) -> Result<Vec<Pair>, Error> {
     let mut pairs = Vec::new();
     let mut seen = HashSet::new();
@@ -39,7 +40,7 @@ pub(in crate::kustomize) fn pairs(
     };
     for entry in &args.envs {
         let (path, bytes) = loader.read(directory, entry)?;
-        for pair in env(&path, &bytes)? {
+        for pair in env(&path, &bytes, warnings)? {
             add(pair, entry)?;
         }
     }
@@ -90,8 +91,8 @@ fn file(entry: &Text) -> Result<(SmolStr, Text), Error> {
     }
 }
 
-/// Lines of `key=value`; comments and empty lines say nothing, a key alone has an empty value.
-fn env(path: &TreePath, bytes: &[u8]) -> Result<Vec<Pair>, Error> {
+/// Lines of `key=value`; comments, empty lines and values without a key say nothing, a key alone has an empty value.
+fn env(path: &TreePath, bytes: &[u8], warnings: &mut Vec<Diagnostic>) -> Result<Vec<Pair>, Error> {
     let text =
         std::str::from_utf8(bytes).map_err(|_| Error::of_file(path, Problem::EnvNotText { path: path.to_string() }))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -106,7 +107,9 @@ fn env(path: &TreePath, bytes: &[u8]) -> Result<Vec<Pair>, Error> {
             let line_number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             let problem = Problem::EnvWithoutKey { path: path.to_string(), line: number + 1 };
             let origin = Origin::new(path.to_string(), line_number, 1);
-            return Err(Error { problem: Box::new(problem), origin: Some(origin), line: Some(line.into()) });
+            let warning = Error { problem: Box::new(problem), origin: Some(origin), line: Some(line.into()) };
+            warnings.push(warning.diagnostic());
+            continue;
         }
         pairs.push(Pair { key: key.into(), value: value.as_bytes().to_vec() });
     }
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn env_files_are_read_line_by_line() {
         let text = "\u{feff}A=1\r\n  B= x \n# comment\n\nC\nD='q'\nexport E=1";
-        let found: Vec<(String, String)> = env(&TreePath::new("a.env").unwrap(), text.as_bytes())
+        let found: Vec<(String, String)> = env(&TreePath::new("a.env").unwrap(), text.as_bytes(), &mut Vec::new())
             .unwrap()
             .into_iter()
             .map(|pair| (pair.key.to_string(), String::from_utf8(pair.value).unwrap()))

@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::go_json;
 use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
 use crate::yaml::Resolve;
@@ -13,9 +14,8 @@ use crate::yaml::Resolve;
 /// Adds the suffix to the name of every object that is to have one.
 ///
 /// # Errors
-/// When a value has no form in JSON, or a name gets too long.
+/// When a value has no form in JSON.
 pub(in crate::kustomize) fn apply(set: &mut Set) -> Result<(), Vec<Error>> {
-    const MAX_NAME: usize = 253;
     let mut errors = Vec::new();
     set.names_change();
     for resource in set.bodies_mut(|resource| resource.needs_hash) {
@@ -23,16 +23,23 @@ pub(in crate::kustomize) fn apply(set: &mut Set) -> Result<(), Vec<Error>> {
             Ok(hash) => {
                 resource.remember_id();
                 let name = format!("{}-{hash}", resource.name());
-                if name.len() > MAX_NAME {
-                    errors.push(Error::from_origin(resource.origin.as_ref(), Problem::NameTooLong { name }));
-                } else {
-                    resource.set_name(&name);
-                }
+                resource.set_name(&name);
             }
             Err(error) => errors.push(error),
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// The generated objects that no cluster takes for the length of their names.
+pub(in crate::kustomize) fn too_long(set: &Set) -> impl Iterator<Item = Error> {
+    const MAX_NAME: usize = 253;
+    let hashed = set.iter().filter(|resource| resource.needs_hash);
+    hashed.map(|resource| (resource, resource.name())).filter(|(_, name)| name.len() > MAX_NAME).map(
+        |(resource, name)| {
+            Error::from_origin(resource.origin.as_ref(), Problem::NameTooLong { name: name.to_string() })
+        },
+    )
 }
 
 /// The hash of an object, as kustomize shortens and spells it.
@@ -47,9 +54,9 @@ pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error>
         if encoded.len() > 1 {
             encoded.push(',');
         }
-        write_string(&mut encoded, name);
+        go_json::push_string(&mut encoded, name);
         encoded.push(':');
-        write_value(&mut encoded, value);
+        go_json::push(&mut encoded, value);
     };
     match resource.kind() {
         "ConfigMap" => {
@@ -72,7 +79,7 @@ pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error>
         _ => {
             let whole = resource.node.to_value(Resolve::V3)?;
             encoded.clear();
-            write_value(&mut encoded, &whole);
+            go_json::push(&mut encoded, &whole);
             return Ok(spell(&encoded));
         }
     }
@@ -98,59 +105,6 @@ fn spell(encoded: &str) -> String {
             other => other,
         })
         .collect()
-}
-
-/// As Go's `encoding/json` writes it: keys sorted, no white space, what HTML could trip over escaped.
-fn write_value(out: &mut String, value: &Value) {
-    match value {
-        Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort_unstable();
-            out.push('{');
-            for (at, key) in keys.into_iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_string(out, key);
-                out.push(':');
-                write_value(out, map.get(key).unwrap_or(&Value::Null));
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_value(out, item);
-            }
-            out.push(']');
-        }
-        Value::String(text) => write_string(out, text),
-        other => out.push_str(&other.to_string()),
-    }
-}
-
-fn write_string(out: &mut String, text: &str) {
-    out.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' | '\0'..='\u{1f}' => {
-                // Writing to a string can't fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(letter));
-            }
-            letter => out.push(letter),
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]

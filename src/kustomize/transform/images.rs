@@ -3,8 +3,9 @@
 use regex::Regex;
 
 use crate::kustomize::entry::{FieldSpec, Image};
-use crate::kustomize::error::Error;
-use crate::kustomize::place::{Make, Place, write_text};
+use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::place::{Make, Place, check_scalar, write_text};
+use crate::kustomize::resource::Gvk;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
 
@@ -12,7 +13,7 @@ use crate::yaml::Node;
 /// containers. Where both lead to the same field it is changed twice, which shows with `tagSuffix`.
 ///
 /// # Errors
-/// When a field spec leads through a scalar.
+/// When a field spec leads through a scalar, or an image or a container is none.
 pub(in crate::kustomize) fn apply(set: &mut Set, image: &Image, specs: &[FieldSpec]) -> Result<(), Error> {
     let Some(change) = Change::new(image) else { return Ok(()) };
     let places = Place::all(specs);
@@ -20,11 +21,12 @@ pub(in crate::kustomize) fn apply(set: &mut Set, image: &Image, specs: &[FieldSp
         let gvk = resource.gvk();
         for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
             place.visit(&mut resource.node, Make::Nothing, &mut |node| {
+                check_scalar(node, &place.spec.path, &gvk)?;
                 change.apply(node);
                 Ok(())
             })?;
         }
-        change.apply_to_containers(&mut resource.node);
+        change.apply_to_containers(&mut resource.node, &gvk)?;
     }
     Ok(())
 }
@@ -99,22 +101,29 @@ impl<'a> Change<'a> {
         }
     }
 
-    fn apply_to_containers(&self, node: &mut Node) {
+    fn apply_to_containers(&self, node: &mut Node, of: &Gvk) -> Result<(), Error> {
         if let Some(items) = node.as_sequence_mut() {
-            items.iter_mut().for_each(|item| self.apply_to_containers(item));
-        } else if let Some(entries) = node.as_mapping_mut() {
-            for entry in entries {
-                self.apply_to_containers(&mut entry.value);
-                if matches!(entry.name(), Some("containers" | "initContainers"))
-                    && let Some(containers) = entry.value.as_sequence_mut()
-                {
-                    containers
-                        .iter_mut()
-                        .filter_map(|container| container.get_mut("image"))
-                        .for_each(|image| self.apply(image));
+            return items.iter_mut().try_for_each(|item| self.apply_to_containers(item, of));
+        }
+        for entry in node.as_mapping_mut().into_iter().flatten() {
+            self.apply_to_containers(&mut entry.value, of)?;
+            let field = match entry.name() {
+                Some("containers") => "containers",
+                Some("initContainers") => "initContainers",
+                _ => continue,
+            };
+            for container in entry.value.as_sequence_mut().into_iter().flatten() {
+                if !container.is_mapping() && !container.is_null() {
+                    let (field, of, found) = (field.into(), of.to_string(), container.describe());
+                    return Err(Error::at(container, Problem::FieldKind { field, of, found, expected: "mappings" }));
+                }
+                if let Some(image) = container.get_mut("image") {
+                    check_scalar(image, "image", of)?;
+                    self.apply(image);
                 }
             }
         }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::Error;
-use crate::kustomize::place::{Make, Place, write_text};
+use crate::kustomize::place::{Make, Place, check_scalar, write_text};
 use crate::kustomize::resource::{Gvk, Resource};
 use crate::kustomize::set::Set;
 
@@ -45,6 +45,7 @@ pub(in crate::kustomize) fn apply(
                 note(resource, affix, text);
             }
             place.visit(&mut resource.node, Make::Nothing, &mut |node| {
+                check_scalar(node, &place.spec.path, &id.gvk)?;
                 let old = node.as_str().unwrap_or_default();
                 let new = match affix {
                     Affix::Prefix => format_smolstr!("{text}{old}"),

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use crate::error::Origin;
 use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{Make, Place, write_string};
+use crate::kustomize::place::{Make, Place, check_scalar, write_string};
 use crate::kustomize::resource::{Gvk, Id, Resource};
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
@@ -90,17 +90,8 @@ impl Namespace {
             if skipped || !gvk.is_selected_by(&place.spec.gvk) {
                 continue;
             }
-            let of = gvk.to_string();
             place.visit(&mut resource.node, Make::Scalar, &mut |node| {
-                if !node.is_scalar() {
-                    let problem = Problem::FieldKind {
-                        field: path.into(),
-                        of: of.clone(),
-                        found: node.describe(),
-                        expected: "a scalar",
-                    };
-                    return Err(Error::at(node, problem));
-                }
+                check_scalar(node, path, &gvk)?;
                 if !(self.unset_only && holds_text(node)) {
                     write_string(node, self.namespace.clone());
                 }

@@ -2,10 +2,9 @@
 
 use crate::kustomize::entry::{FieldSpec, Replica};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{Make, Place};
+use crate::kustomize::place::{Make, Place, check_scalar, write_text};
 use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
-use crate::yaml::Node;
 
 /// Sets the count in every object of the name, whatever its kind.
 ///
@@ -19,9 +18,12 @@ pub(in crate::kustomize) fn apply(set: &mut Set, replica: &Replica, specs: &[Fie
         };
         for resource in set.bodies_mut(is_called) {
             found = true;
-            if resource.gvk().is_selected_by(&place.spec.gvk) {
+            let gvk = resource.gvk();
+            if gvk.is_selected_by(&place.spec.gvk) {
                 place.visit(&mut resource.node, Make::Scalar, &mut |node| {
-                    *node = Node::int(replica.count).at_place_of(node);
+                    check_scalar(node, &place.spec.path, &gvk)?;
+                    // What was in quotes stays in quotes, number or not.
+                    write_text(node, smol_str::format_smolstr!("{}", replica.count));
                     Ok(())
                 })?;
             }

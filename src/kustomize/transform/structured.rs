@@ -1,11 +1,11 @@
 //! A replacement whose path goes on inside of a text that is JSON or YAML itself.
 
-use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::part;
 use super::path::{self, Create, Lookup, Step};
 use crate::kustomize::entry::FieldOptions;
+use crate::kustomize::go_json;
 use crate::yaml::{self, Content, Node, Resolve, Span};
 
 /// Writes the value inside of a text; `false` when the path leads through no text that could hold it.
@@ -43,9 +43,13 @@ pub(super) fn write(node: &mut Node, steps: &[SmolStr], value: &Node, options: &
 /// comments stay; the final line break goes.
 fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<SmolStr>)]) -> Option<String> {
     if original.trim_start().starts_with(['{', '[']) {
-        let value = sorted(&document.to_value(Resolve::V3).ok()?);
-        let indented = original.contains('\n') && original.contains("  ");
-        return if indented { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.ok();
+        let value = document.to_value(Resolve::V3).ok()?;
+        if original.contains('\n') && original.contains("  ") {
+            return Some(go_json::indented(&value));
+        }
+        let mut text = String::new();
+        go_json::push(&mut text, &value);
+        return Some(text);
     }
     let mut text = original.to_owned();
     let mut spans = Vec::with_capacity(changes.len());
@@ -65,17 +69,4 @@ fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<S
         text.replace_range(start..end, &new);
     }
     Some(text.trim().to_owned())
-}
-
-/// The value with the keys of all mappings sorted, as Go writes them.
-fn sorted(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<(&String, &Value)> = map.iter().collect();
-            entries.sort_by_key(|(key, _)| *key);
-            Value::Object(entries.into_iter().map(|(key, value)| (key.clone(), sorted(value))).collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(sorted).collect()),
-        other => other.clone(),
-    }
 }

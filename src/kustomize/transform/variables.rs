@@ -1,6 +1,6 @@
 //! `vars`: `$(NAME)` in certain fields stands for the value of a field of some object.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
@@ -74,19 +74,38 @@ struct Value {
     is_string: bool,
 }
 
-/// Puts the values in.
+/// The values by their names, and which of them have been asked for.
+#[derive(Default)]
+struct Values {
+    known: BTreeMap<SmolStr, Option<Value>>,
+    used: BTreeSet<SmolStr>,
+}
+
+impl Values {
+    fn value(&mut self, name: &str) -> Option<&Value> {
+        let (name, value) = self.known.get_key_value(name)?;
+        self.used.insert(name.clone());
+        value.as_ref()
+    }
+}
+
+/// Puts the values in. Gives a warning for each variable that stands nowhere.
 ///
 /// # Errors
 /// When a variable's object or field does not exist.
-pub(in crate::kustomize) fn resolve(set: &mut Set, known: &Variables, specs: &[FieldSpec]) -> Result<(), Vec<Error>> {
+pub(in crate::kustomize) fn resolve(
+    set: &mut Set,
+    known: &Variables,
+    specs: &[FieldSpec],
+) -> Result<Vec<Error>, Vec<Error>> {
     if known.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let mut errors = Vec::new();
-    let mut values: BTreeMap<SmolStr, Option<Value>> = BTreeMap::new();
+    let mut values = Values::default();
     for var in known.values() {
         match value(set, var) {
-            Ok(value) => drop(values.insert(var.name.clone(), value)),
+            Ok(value) => drop(values.known.insert(var.name.clone(), value)),
             Err(error) => errors.push(error),
         }
     }
@@ -98,12 +117,16 @@ pub(in crate::kustomize) fn resolve(set: &mut Set, known: &Variables, specs: &[F
         for place in &places {
             // Each place anew: a variable may stand in the kind itself.
             if resource.gvk().is_selected_by(&place.spec.gvk) {
-                let changed = place.visit(&mut resource.node, Make::Nothing, &mut |node| expand_in(node, &values));
+                let changed = place.visit(&mut resource.node, Make::Nothing, &mut |node| expand_in(node, &mut values));
                 errors.extend(changed.err());
             }
         }
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let unused = known.values().filter(|var| !values.used.contains(&var.name));
+    Ok(unused.map(|var| Error::at(&var.at, Problem::UnusedVariable { name: var.name.clone() })).collect())
 }
 
 /// `None` for what can't stand in a text: a mapping or a list.
@@ -161,7 +184,7 @@ fn variable_path(text: &str) -> Vec<SmolStr> {
     parts
 }
 
-fn expand_in(node: &mut Node, values: &BTreeMap<SmolStr, Option<Value>>) -> Result<(), Error> {
+fn expand_in(node: &mut Node, values: &mut Values) -> Result<(), Error> {
     if let Some(entries) = node.as_mapping_mut() {
         entries.iter_mut().filter(|entry| is_text(&entry.value)).for_each(|entry| expand(&mut entry.value, values));
         return Ok(());
@@ -191,10 +214,10 @@ fn is_text(node: &Node) -> bool {
     matches!(node.resolve(Resolve::V3), Ok(Some(Plain::Text)))
 }
 
-fn expand(node: &mut Node, values: &BTreeMap<SmolStr, Option<Value>>) {
+fn expand(node: &mut Node, values: &mut Values) {
     let Some(text) = node.as_str().filter(|text| text.contains('$')) else { return };
     let whole = text.strip_prefix("$(").and_then(|text| text.strip_suffix(')')).filter(|name| !name.contains(')'));
-    if let Some(Some(value)) = whole.and_then(|name| values.get(name)) {
+    if let Some(value) = whole.and_then(|name| values.value(name)) {
         let style = if value.is_string { ScalarStyle::DoubleQuoted } else { ScalarStyle::Plain };
         *node = Node::scalar(value.text.clone(), style).at_place_of(node);
         return;
@@ -208,8 +231,8 @@ fn expand(node: &mut Node, values: &BTreeMap<SmolStr, Option<Value>>) {
             expanded.push('$');
             rest = after;
         } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
-            match values.get(name) {
-                Some(Some(value)) => expanded.push_str(&value.text),
+            match values.value(name) {
+                Some(value) => expanded.push_str(&value.text),
                 _ => expanded.extend(["$(", name, ")"]),
             }
             rest = after;
@@ -229,7 +252,8 @@ mod tests {
     fn variables_are_expanded_as_kubernetes_does() {
         let text = |text: &str| Some(Value { text: text.into(), is_string: true });
         let number = Some(Value { text: "80".into(), is_string: false });
-        let values = BTreeMap::from([("A".into(), text("x")), ("N".into(), number)]);
+        let known = BTreeMap::from([("A".into(), text("x")), ("N".into(), number)]);
+        let mut values = Values { known, ..Values::default() };
         let cases = [
             // text, expanded, still a string
             ("$(A)", "x", true),
@@ -242,7 +266,7 @@ mod tests {
         ];
         for (text, expected, is_string) in cases {
             let mut node = Node::string(text);
-            expand(&mut node, &values);
+            expand(&mut node, &mut values);
             assert_eq!(node.as_str(), Some(expected), "{text}");
             assert_eq!(is_text(&node), is_string, "{text}");
         }
