@@ -15,7 +15,6 @@ mod field;
 mod file;
 mod generate;
 mod go_json;
-mod in_order;
 mod load;
 mod order;
 mod origin;
@@ -26,6 +25,7 @@ mod plugin;
 mod resource;
 mod selector;
 mod set;
+mod story;
 mod transform;
 mod validate;
 
@@ -34,19 +34,23 @@ pub use error::{Error, Problem};
 pub use load::LoadRestrictor;
 pub use order::Reorder;
 pub use overrides::{OverridePatch, OverrideTarget, Overrides};
+pub use story::Step;
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use smol_str::SmolStr;
 
 use crate::error::Diagnostic;
+use crate::in_order;
 use crate::object::Object;
 use crate::source::{Files, Recording, TreePath};
 use crate::yaml::emit;
 use accumulate::Build;
-use in_order::in_order;
+use field::Text;
 use load::{Loader, Tree};
-use resource::Resource;
+use resource::{Gvk, Resource};
+use story::By;
 
 /// What is asked of a build.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +82,11 @@ pub fn build(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Re
     build_tree(Tree::Files(files), root, options, &Bases::of_one_build())
 }
 
+/// True when kustomize takes the object's kind for one that lives in no namespace: it knows the built-in ones.
+pub fn is_cluster_scoped(object: &Object) -> bool {
+    Gvk::new(&object.key.group, &object.version, &object.key.kind).is_cluster_scoped()
+}
+
 /// Renders the kustomization in a directory, notes what it reads, and uses the bases that other builds have left.
 ///
 /// # Errors
@@ -93,30 +102,39 @@ pub fn build_recorded(
 
 fn build_tree(tree: Tree<'_>, root: &TreePath, options: &Options, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
     let mut build = Build::new(Loader::new(tree, options.load_restrictor), bases, options.workers);
-    let objects = render(&mut build, root, options)
-        .map_err(|errors| errors.iter().map(Error::diagnostic).collect::<Vec<Diagnostic>>())?;
-    Ok(Rendered { objects, warnings: build.into_warnings() })
+    let objects = render(&mut build, root, options, |object| object, |objects| objects).map_err(told)?;
+    Ok(Rendered { objects: objects.into_iter().flatten().collect(), warnings: build.into_warnings() })
 }
 
-/// The text of the objects as `kustomize build` prints it, in pieces that follow each other.
-pub fn print(objects: &[Object], workers: usize) -> Vec<String> {
-    let pieces: Vec<&[Object]> = objects.chunks(PIECE).collect();
-    let mut texts = in_order(workers, &pieces, |objects| {
-        let mut text = String::new();
-        for object in *objects {
-            text.push_str(SEPARATOR);
-            emit::push(&mut text, &object.body);
-        }
+/// The text of a kustomization, as `kustomize build` prints it.
+#[derive(Clone, Debug, Default)]
+pub struct Printed {
+    /// Pieces that follow each other.
+    pub pieces: Vec<String>,
+    /// What a person should know although it rendered.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Prints the kustomization in a directory: as [`build`], without keeping the objects.
+///
+/// # Errors
+/// As [`build`].
+pub fn print(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Printed, Vec<Diagnostic>> {
+    const SEPARATOR: &str = "---\n";
+    let bases = Bases::of_one_build();
+    let mut build = Build::new(Loader::new(Tree::Files(files), options.load_restrictor), &bases, options.workers);
+    let text = |object: Object| {
+        let mut text = String::from(SEPARATOR);
+        emit::push(&mut text, &object.body);
         text
-    });
-    if let Some(first) = texts.first_mut() {
+    };
+    let join = |texts: Vec<String>| texts.concat();
+    let mut pieces = render(&mut build, root, options, text, join).map_err(told)?;
+    if let Some(first) = pieces.first_mut() {
         first.drain(..SEPARATOR.len());
     }
-    texts
+    Ok(Printed { pieces, warnings: build.into_warnings() })
 }
-
-/// What stands between two objects.
-const SEPARATOR: &str = "---\n";
 
 /// How many objects one thread takes at a time when the work on each is small.
 const PIECE: usize = 64;
@@ -124,22 +142,32 @@ const PIECE: usize = 64;
 /// The label that says which tool made an object, when `buildMetadata` asks for it.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
 
-fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<Vec<Object>, Vec<Error>> {
+/// The objects of a kustomization, as they were accumulated, in the order in which they are printed.
+fn resources(
+    build: &mut Build<'_>,
+    root: &TreePath,
+    options: &Options,
+) -> Result<(Vec<Arc<Resource>>, Finish), Vec<Error>> {
     let mut target = build.target(root)?;
     options.overrides.apply(&mut target.kustomization, &target.file, &build.loader)?;
     let attribute = |errors: Vec<Error>| -> Vec<Error> {
         errors.into_iter().map(|error| overrides::attribute(error, &target.file)).collect()
     };
     let metadata = &target.kustomization.build_metadata;
-    let wants = |what: &str| metadata.iter().any(|text| text.as_str() == what);
     if !metadata.is_empty() {
         build.trace(root);
     }
     let mut layer = build.layer(&target, None).map_err(attribute)?;
+    let before = build.before(&layer);
     generate::hash::apply(&mut layer.set)?;
+    build.tell(before, &mut layer, &By::build("hash of the content"));
     build.warn(generate::hash::too_long(&layer.set).map(|warning| warning.diagnostic()));
+    let before = build.before(&layer);
     transform::references::apply(&mut layer.set, &layer.specs)?;
+    build.tell(before, &mut layer, &By::build("name of another object"));
+    let before = build.before(&layer);
     let unused = transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;
+    build.tell(before, &mut layer, &By::build("vars"));
     build.warn(unused.iter().map(Error::diagnostic));
     let mut resources = layer.set.into_vec();
     // A patch may have taken away what every object needs.
@@ -152,22 +180,18 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
     });
     let sort_options = target.kustomization.sort_options.as_ref();
     order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
-    let finish = |mut resource: Arc<Resource>| {
-        let resource = Arc::make_mut(&mut resource);
-        if wants("managedByLabel") {
-            resource.set_mark("labels", MANAGED_BY.0, MANAGED_BY.1);
-        }
-        resource.settle_annotations();
-        if let Some(origin) = resource.build_origin.as_ref().filter(|_| wants("originAnnotations")) {
-            let text = origin.text();
-            resource.set_mark("annotations", "config.kubernetes.io/origin", &text);
-        }
-        if !resource.transformations.is_empty() && wants("transformerAnnotations") {
-            let text = origin::list_text(&resource.transformations);
-            resource.set_mark("annotations", "alpha.config.kubernetes.io/transformations", &text);
-        }
-        resource.to_object()
-    };
+    Ok((resources, Finish::new(metadata)))
+}
+
+/// What `each` makes of the objects, in pieces of what `all` makes of some that follow each other.
+fn render<T, P: Send>(
+    build: &mut Build<'_>,
+    root: &TreePath,
+    options: &Options,
+    each: impl Fn(Object) -> T + Sync,
+    all: impl Fn(Vec<T>) -> P + Sync,
+) -> Result<Vec<P>, Vec<Error>> {
+    let (resources, finish) = resources(build, root, options)?;
     // Each is given up as soon as it is finished: two forms of all objects would take twice the room.
     let mut pieces = Vec::new();
     let mut rest = resources.into_iter();
@@ -178,16 +202,101 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
         }
         pieces.push(Mutex::new(piece));
     }
-    let finished = in_order(build.workers(), &pieces, |piece| {
-        std::mem::take(&mut *piece.lock()).into_iter().map(&finish).collect::<Vec<Result<Object, Error>>>()
+    let finished = in_order::map(options.workers, &pieces, |piece| {
+        let objects = std::mem::take(&mut *piece.lock()).into_iter().map(|mut resource| {
+            let resource = Arc::make_mut(&mut resource);
+            finish.apply(resource);
+            resource.to_object().map(&each)
+        });
+        all_or_errors(objects).map(&all)
     });
-    let mut objects = Vec::with_capacity(finished.iter().map(Vec::len).sum());
+    let (pieces, errors): (Vec<_>, Vec<_>) = finished.into_iter().partition(Result::is_ok);
+    let errors: Vec<Error> = errors.into_iter().filter_map(Result::err).flatten().collect();
+    if errors.is_empty() { Ok(pieces.into_iter().flatten().collect()) } else { Err(errors) }
+}
+
+fn told(errors: Vec<Error>) -> Vec<Diagnostic> {
+    errors.iter().map(Error::diagnostic).collect()
+}
+
+/// What is done to every object when all of them are there.
+struct Finish {
+    adds_managed_by: bool,
+    adds_origin: bool,
+    adds_transformations: bool,
+}
+
+impl Finish {
+    /// As `buildMetadata` asks for it.
+    fn new(metadata: &[Text]) -> Self {
+        let wants = |what: &str| metadata.iter().any(|text| text.as_str() == what);
+        Finish {
+            adds_managed_by: wants("managedByLabel"),
+            adds_origin: wants("originAnnotations"),
+            adds_transformations: wants("transformerAnnotations"),
+        }
+    }
+
+    fn apply(&self, resource: &mut Resource) {
+        if self.adds_managed_by {
+            resource.set_mark("labels", MANAGED_BY.0, MANAGED_BY.1);
+        }
+        resource.settle_annotations();
+        if let Some(origin) = resource.build_origin.as_ref().filter(|_| self.adds_origin) {
+            let text = origin.text();
+            resource.set_mark("annotations", "config.kubernetes.io/origin", &text);
+        }
+        if !resource.transformations.is_empty() && self.adds_transformations {
+            let text = origin::list_text(&resource.transformations);
+            resource.set_mark("annotations", "alpha.config.kubernetes.io/transformations", &text);
+        }
+    }
+}
+
+/// An object, and how each of its fields came to be what it is.
+#[derive(Clone, Debug)]
+pub struct Explained {
+    /// As it is printed.
+    pub object: Object,
+    /// What it was called in lower layers, first one first.
+    pub former_names: Vec<SmolStr>,
+    /// Each field with its steps, first one first; a field that a step took away is there, too. Fields are written as
+    /// in the `fieldPaths` of a replacement.
+    pub fields: Vec<(SmolStr, Vec<Step>)>,
+}
+
+/// Renders the kustomization in a directory, and tells for each field of each object which files and which transformers
+/// gave it its value.
+///
+/// # Errors
+/// As [`build`].
+pub fn explain(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Vec<Explained>, Vec<Diagnostic>> {
+    let bases = Bases::of_one_build();
+    let loader = Loader::new(Tree::Files(files), options.load_restrictor);
+    let mut build = Build::new(loader, &bases, 1);
+    build.tell_stories();
+    let (resources, finish) = resources(&mut build, root, options).map_err(told)?;
+    let explained = resources.into_iter().map(|before| {
+        let mut resource = Resource::clone(&before);
+        finish.apply(&mut resource);
+        let story = story::retold(&before, &resource.node, &By::build("buildMetadata"));
+        Ok(Explained {
+            object: resource.to_object()?,
+            former_names: before.formers.iter().map(|former| former.name.clone()).collect(),
+            fields: story.into_iter().collect(),
+        })
+    });
+    all_or_errors(explained).map_err(told)
+}
+
+fn all_or_errors<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<Vec<T>, Vec<Error>> {
+    let mut all = Vec::with_capacity(results.size_hint().0);
     let mut errors = Vec::new();
-    for object in finished.into_iter().flatten() {
-        match object {
-            Ok(object) => objects.push(object),
+    for result in results {
+        match result {
+            Ok(one) => all.push(one),
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() { Ok(objects) } else { Err(errors) }
+    if errors.is_empty() { Ok(all) } else { Err(errors) }
 }

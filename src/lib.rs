@@ -11,6 +11,9 @@ pub mod error;
 /// Logs and metric names, in one place.
 pub mod telemetry;
 
+/// Work on several threads whose results come in the order of what they were made of.
+pub mod in_order;
+
 /// One Kubernetes object: its key, its order, whose it is, which of its fields are ours.
 pub mod object;
 

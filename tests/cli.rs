@@ -101,6 +101,33 @@ fn the_output_goes_where_it_is_told_to() {
 }
 
 #[test]
+fn a_directory_gets_one_file_for_each_object() {
+    let directory = tree("explain-object");
+    fs::create_dir(directory.path().join("out")).unwrap();
+    let output = leeboard(directory.path()).args(["build", "prod", "-o", "out"]).output().unwrap();
+    assert_eq!(shown(&output, directory.path()), "exit 0\n--- stdout\n--- stderr\n");
+    let mut names: Vec<String> = fs::read_dir(directory.path().join("out"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    // As kustomize 5.8.2 names them.
+    assert_eq!(names, ["apps_v1_deployment_prod-web.yaml", "v1_configmap_prod-settings-6g6gd9868f.yaml"]);
+}
+
+#[test]
+fn a_kustomization_on_stdin_stands_in_the_working_directory() {
+    let directory = tree("build-overlay");
+    let dev = directory.path().join("overlays/dev");
+    let kustomization = fs::File::open(dev.join("kustomization.yaml")).unwrap();
+    // What is there does not count.
+    fs::write(dev.join("kustomization.yml"), "resource: []").unwrap();
+    let output = leeboard(&dev).args(["build", "-"]).stdin(kustomization).output().unwrap();
+    let expected = fs::read_to_string(cases().join("build-overlay/expected")).unwrap();
+    assert_eq!(shown(&output, directory.path()), expected);
+}
+
+#[test]
 fn colour_is_for_terminals_and_for_those_who_ask() {
     let directory = tree("build-unknown-field");
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {

@@ -1,10 +1,11 @@
 //! `build`: what `kustomize build` prints; with `--plain` the manifests of a plain directory.
 
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
+mod explain;
+mod output;
 
-use anyhow::{Context as _, anyhow};
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
 use clap::{ArgAction, Args, ValueEnum};
 
 use super::report::{self, Problems};
@@ -12,6 +13,7 @@ use super::terminal::Terminal;
 use super::{Exit, Failure, tree};
 use crate::api::argo::Source;
 use crate::error::Diagnostic;
+use crate::in_order;
 use crate::kustomize::{self, Bases, LoadRestrictor, Options, Reorder};
 use crate::object::Object;
 use crate::render::{self, Limits, Request};
@@ -20,15 +22,21 @@ use crate::source::detect::{Detected, detect};
 /// Print the objects of a kustomization
 ///
 /// The output is byte for byte that of `kustomize build`, whose flags are taken too. No program is ever run: flags that
-/// would let a kustomization run one are refused. For example: leeboard build apps/web/overlays/dev
+/// would let a kustomization run one are refused. `-` reads a kustomization from stdin, as if it stood in the working
+/// directory. For example: leeboard build apps/web/overlays/dev
 #[derive(Debug, Args)]
 pub(super) struct Build {
     /// The directory
     #[arg(default_value = ".")]
     directory: PathBuf,
-    /// Write to this file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
+    /// Write to this file instead of stdout; into a directory, one file for each object
+    #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
+    /// Tell which files and transformers gave the fields of an object their values
+    ///
+    /// For example: --explain Deployment/web, or a field of it: --explain Deployment/web.spec.replicas
+    #[arg(long, value_name = "OBJECT[.FIELD]", conflicts_with_all = ["output", "plain"])]
+    explain: Option<String>,
     /// Where the files of a kustomization may lie
     #[arg(long, value_name = "RULE", default_value = "LoadRestrictionsRootOnly", value_enum)]
     load_restrictor: Restriction,
@@ -78,9 +86,27 @@ struct Refused {
     network: bool,
     #[arg(long, hide = true)]
     mount: Vec<String>,
-    /// Says as whom programs run: there are none.
+    #[command(flatten)]
+    _of_programs: OfPrograms,
+}
+
+/// Flags that say how programs run: there are none, so they change nothing.
+#[derive(Debug, Args)]
+struct OfPrograms {
     #[arg(long, hide = true, action = ArgAction::SetTrue)]
     as_current_user: bool,
+    #[arg(long, short, hide = true)]
+    env: Vec<String>,
+    #[arg(long, hide = true)]
+    network_name: Option<String>,
+    #[arg(long, hide = true)]
+    helm_command: Option<String>,
+    #[arg(long, hide = true)]
+    helm_api_versions: Vec<String>,
+    #[arg(long, hide = true)]
+    helm_kube_version: Option<String>,
+    #[arg(long, hide = true, action = ArgAction::SetTrue)]
+    helm_debug: bool,
 }
 
 impl Refused {
@@ -102,55 +128,77 @@ impl Refused {
     }
 }
 
-/// As many threads as there are cores.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// What was built.
+enum Built {
+    /// The text of a kustomization, in pieces.
+    Text(Vec<String>),
+    Objects(Vec<Object>),
 }
 
 impl Build {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         self.refused.check()?;
-        let opened = match self.load_restrictor {
-            Restriction::RootOnly => tree::open(&self.directory, tree::Reach::FileSystem)?,
-            Restriction::None => tree::open_alone(&self.directory, tree::Reach::FileSystem)?,
-        };
+        let opened = self.open()?;
         let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
-        let (objects, warnings) = self.rendered(&opened).map_err(problems)?;
+        if let Some(wanted) = &self.explain {
+            let explained = kustomize::explain(&opened.files, &opened.directory, &self.options()).map_err(problems)?;
+            explain::show(&explained, wanted, &opened.paths, terminal)?;
+            return Ok(Exit::Ok);
+        }
+        let (built, warnings) = self.built(&opened).map_err(problems)?;
         for warning in &warnings {
             let text = report::warning(warning, &opened.paths, terminal);
             terminal.say(&text);
         }
-        let text = kustomize::print(&objects, workers());
-        // The process ends here: to give back each value by itself would take longer than to print them all.
-        std::mem::forget(objects);
-        match &self.output {
-            Some(file) => {
-                let write = |file| text.iter().try_for_each(|piece| io::Write::write_all(&mut &file, piece.as_bytes()));
-                File::create(file).and_then(write).with_context(|| format!("cannot write `{}`", file.display()))?;
-            }
-            None => text.iter().try_for_each(|piece| terminal.print_raw(piece.as_bytes()))?,
+        match (&self.output, built) {
+            (None, Built::Text(pieces)) => pieces.iter().try_for_each(|piece| terminal.print_raw(piece.as_bytes()))?,
+            (None, Built::Objects(objects)) => terminal.print_raw(output::text(&objects).as_bytes())?,
+            (Some(path), Built::Text(pieces)) => output::write_file(path, &pieces)?,
+            (Some(path), Built::Objects(objects)) if path.is_dir() => output::write_files(path, &objects)?,
+            (Some(path), Built::Objects(objects)) => output::write_file(path, &[output::text(&objects)])?,
         }
         Ok(Exit::Ok)
     }
 
-    fn rendered(&self, opened: &tree::Opened) -> Result<(Vec<Object>, Vec<Diagnostic>), Vec<Diagnostic>> {
+    fn open(&self) -> anyhow::Result<tree::Opened> {
+        let from_stdin = self.directory == Path::new("-");
+        let directory = if from_stdin { Path::new(".") } else { &self.directory };
+        let mut opened = match self.load_restrictor {
+            Restriction::RootOnly => tree::open(directory, tree::Reach::FileSystem)?,
+            Restriction::None => tree::open_alone(directory, tree::Reach::FileSystem)?,
+        };
+        if from_stdin {
+            opened.read_kustomization_from(std::io::stdin().lock())?;
+        }
+        Ok(opened)
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            load_restrictor: match self.load_restrictor {
+                Restriction::RootOnly => LoadRestrictor::RootOnly,
+                Restriction::None => LoadRestrictor::None,
+            },
+            reorder: match self.reorder {
+                Order::Legacy => Reorder::Legacy,
+                Order::None => Reorder::None,
+            },
+            workers: in_order::workers(),
+            ..Options::default()
+        }
+    }
+
+    fn built(&self, opened: &tree::Opened) -> Result<(Built, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (files, directory) = (&opened.files, &opened.directory);
         let kind = detect(files, directory).map_err(|error| vec![Diagnostic::new(error.to_string())])?;
         if kind == Detected::Kustomization {
-            let options = Options {
-                load_restrictor: match self.load_restrictor {
-                    Restriction::RootOnly => LoadRestrictor::RootOnly,
-                    Restriction::None => LoadRestrictor::None,
-                },
-                reorder: match self.reorder {
-                    Order::Legacy => Reorder::Legacy,
-                    Order::None => Reorder::None,
-                },
-                workers: workers(),
-                ..Options::default()
-            };
-            let rendered = kustomize::build(files, directory, &options)?;
-            return Ok((rendered.objects, rendered.warnings));
+            let options = self.options();
+            if self.output.as_ref().is_some_and(|output| output.is_dir()) {
+                let rendered = kustomize::build(files, directory, &options)?;
+                return Ok((Built::Objects(rendered.objects), rendered.warnings));
+            }
+            let printed = kustomize::print(files, directory, &options)?;
+            return Ok((Built::Text(printed.pieces), printed.warnings));
         }
         // As kustomize: a script that names a wrong directory must not go on with what happens to lie there.
         if kind == Detected::Plain && !self.plain {
@@ -175,6 +223,6 @@ impl Build {
             limits: Limits::default(),
         };
         let manifest = render::manifest(files, &request, &Bases::default())?;
-        Ok((manifest.objects, manifest.warnings))
+        Ok((Built::Objects(manifest.objects), manifest.warnings))
     }
 }

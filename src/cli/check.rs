@@ -6,11 +6,9 @@ mod place;
 mod scope;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use clap::Args;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use self::environment::{Checked, check};
@@ -19,6 +17,7 @@ use super::terminal::{Symbol, Terminal, bold, counted, dim};
 use super::{Exit, Failure, Format, tree};
 use crate::error::Diagnostic;
 use crate::git::RepoUrl;
+use crate::in_order;
 use crate::source::{Entry, Files as _, TreePath};
 
 /// The directory whose sub-directories are cluster directories.
@@ -47,7 +46,9 @@ impl Check {
         let opened = tree::open(&self.directory, tree::Reach::Directory)?;
         let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
         let directories = cluster_directories(&opened).map_err(|error| problems(vec![error]))?;
-        let checked = in_parallel(&directories, |directory| check(&opened.files, directory, self.repo_url.as_ref()));
+        let checked = in_order::map(in_order::workers(), &directories, |directory| {
+            check(&opened.files, directory, self.repo_url.as_ref())
+        });
 
         match self.output {
             Some(Format::Json) => terminal.print(&format!("{}\n", to_value(&checked)))?,
@@ -90,29 +91,6 @@ fn cluster_directories(opened: &tree::Opened) -> Result<Vec<TreePath>, Diagnosti
             .with_hint("Make one directory for each cluster in it."));
     }
     Ok(directories)
-}
-
-/// As many at a time as there are processors; the results are in the order of the directories.
-fn in_parallel(directories: &[TreePath], check: impl Fn(&TreePath) -> Checked + Sync) -> Vec<Checked> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::with_capacity(directories.len()));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(directories.len());
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some((at, directory)) = {
-                    let at = next.fetch_add(1, Ordering::Relaxed);
-                    directories.get(at).map(|directory| (at, directory))
-                } {
-                    let checked = check(directory);
-                    done.lock().push((at, checked));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner();
-    done.sort_by_key(|(at, _)| *at);
-    done.into_iter().map(|(_, checked)| checked).collect()
 }
 
 fn summary(checked: &[Checked], seconds: f64, terminal: &Terminal) -> String {

@@ -1,13 +1,16 @@
 //! A directory that a person names, as the tree that is rendered.
 
 use std::env;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use super::report::Paths;
 use crate::source::TreePath;
+use crate::source::detect::KUSTOMIZATION_FILES;
+use crate::source::files::MAX_FILE_BYTES;
 use crate::source::local::LocalFiles;
 
 /// A directory on disk inside the tree that it may read from.
@@ -15,6 +18,26 @@ pub(super) struct Opened {
     pub(super) files: LocalFiles,
     pub(super) directory: TreePath,
     pub(super) paths: Paths,
+}
+
+impl Opened {
+    /// Has a kustomization stand in the directory that is read from somewhere else, instead of any that is there.
+    ///
+    /// # Errors
+    /// When it can't be read, or is too large.
+    pub(super) fn read_kustomization_from(&mut self, input: impl Read) -> anyhow::Result<()> {
+        let mut bytes = Vec::new();
+        input.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).context("cannot read stdin")?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            bail!("stdin holds more than {MAX_FILE_BYTES} bytes, the limit of a file");
+        }
+        for name in KUSTOMIZATION_FILES {
+            self.files.hide(self.directory.join(name)?);
+        }
+        let [first, ..] = KUSTOMIZATION_FILES;
+        self.files.give(self.directory.join(first)?, bytes.into());
+        Ok(())
+    }
 }
 
 /// How far a tree reaches that is in no work tree of git.

@@ -1,33 +1,31 @@
 //! One layer after the other: a kustomization's resources, generators and components, then its transformers.
 
+mod bases;
+mod turns;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use smol_str::SmolStr;
-
-use super::base::{Base, Bases, Met};
-use super::entry::{FieldSpec, GeneratorArgs, Labels};
+use super::base::{Bases, Met};
+use super::entry::GeneratorArgs;
 use super::error::{Error, Problem};
 use super::field::Text;
 use super::file::{Kind, Kustomization};
 use super::generate::{self, Generates};
-use super::in_order::in_order;
-use super::load::{Found, Loader, Tree};
+use super::load::{Found, Loader};
 use super::origin::{BuildOrigin, relative};
-use super::patch::Prepared;
 use super::patch::schema::{BuiltIn, Schemas};
 use super::plugin::Generator;
 use super::resource::{Behavior, Resource};
 use super::set::Set;
-use super::transform::Transformer;
-use super::transform::name::Affix;
-use super::transform::namespace::{Namespace, Subjects};
-use super::transform::specs::{Conflict, Specs, merge_all};
+use super::story::{self, Before, By};
+use super::transform::specs::Specs;
 use super::transform::variables::{self, Variables};
 use super::{configuration, plugin, validate};
 use crate::error::{Diagnostic, Origin};
-use crate::source::{Recording, TreePath};
+use crate::source::TreePath;
+use turns::Turn;
 
 /// How deep bases may be nested.
 const MAX_DEPTH: usize = 64;
@@ -68,6 +66,8 @@ pub(super) struct Build<'a> {
     schema: GivenSchema,
     /// The directory from which paths are shown, when `buildMetadata` wants to know what came from where.
     traced_from: Option<TreePath>,
+    /// True when objects are to know what became of their fields.
+    tells: bool,
 }
 
 /// The first schema that a kustomization brings holds for the whole build.
@@ -86,9 +86,6 @@ impl GivenSchema {
         matches!(self, GivenSchema::None)
     }
 }
-
-/// What is there of a base before its turn.
-type Ahead = Option<Result<Base, Vec<Error>>>;
 
 /// A kustomization and where it stands.
 pub(super) struct Target {
@@ -110,12 +107,8 @@ impl<'a> Build<'a> {
             told: HashSet::new(),
             schema: GivenSchema::None,
             traced_from: None,
+            tells: false,
         }
-    }
-
-    /// How many threads may work on it.
-    pub(super) fn workers(&self) -> usize {
-        self.workers
     }
 
     /// What a person should know although it was built.
@@ -189,6 +182,11 @@ impl<'a> Build<'a> {
         self.traced_from = Some(from.clone());
     }
 
+    /// Keeps track of what becomes of each field.
+    pub(super) fn tell_stories(&mut self) {
+        self.tells = true;
+    }
+
     fn shown(&self, path: &TreePath) -> Option<String> {
         self.traced_from.as_ref().map(|from| relative(from, path))
     }
@@ -236,11 +234,14 @@ impl<'a> Build<'a> {
         for entry in &kustomization.components {
             layer = self.component(target, entry, layer)?;
         }
-        for (transformer, origin) in self.transformers(target, &layer.specs)? {
-            self.transform(&transformer, origin, &mut layer)?;
+        let file = self.shown(&target.file);
+        let mut turns = turns::turns(target, &self.loader, &layer.specs, file.as_deref())?;
+        turns.extend(self.configured(target, &kustomization.transformers)?);
+        for turn in turns {
+            self.transform(turn, &mut layer)?;
         }
-        for (transformer, _) in self.configured(target, &kustomization.validators)? {
-            validate::run(&transformer, &layer.set, self.schemas())?;
+        for validator in self.configured(target, &kustomization.validators)? {
+            validate::run(&validator.transformer, &layer.set, self.schemas())?;
         }
         variables::define(&mut layer.set, &mut layer.variables, &kustomization.vars)?;
         Ok(layer)
@@ -268,142 +269,15 @@ impl<'a> Build<'a> {
 
     fn file(&mut self, target: &Target, path: &TreePath, entry: &Text, layer: &mut Layer) -> Result<(), Vec<Error>> {
         let mut errors = Vec::new();
+        let before = self.before(layer);
         let origin = self.shown(path).map(BuildOrigin::File);
         for resource in self.loader.objects(&target.directory, path, entry)? {
             let gvk = resource.gvk();
             self.met.unknown_kind |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
             errors.extend(layer.set.append(Resource { build_origin: origin.clone(), ..resource }).err());
         }
+        self.tell(before, layer, &By::file());
         if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// Adds what a base gives: as it was known before, as it was built ahead, or built now.
-    fn take_base(
-        &mut self,
-        target: &Target,
-        path: &TreePath,
-        entry: &Text,
-        ahead: Ahead,
-        layer: &mut Layer,
-    ) -> Result<(), Vec<Error>> {
-        let base = match self.known_base(path) {
-            Some(base) => {
-                self.count_layers(base.met.layers, target)?;
-                base
-            }
-            None => {
-                // Another schema than the one that it was built with may be in force by now.
-                let holds = |base: &Result<Base, _>| base.as_ref().is_ok_and(|base| !base.met.brings_schema);
-                let ahead = ahead.filter(|base| self.schema.is_none() && (base.is_err() || holds(base)));
-                let base = Arc::new(ahead.unwrap_or_else(|| self.built_base(path, entry))?);
-                self.met.layers += base.met.layers;
-                if self.is_shared(&base.met) {
-                    self.bases.built(path, self.loader.restrictor(), &base);
-                }
-                base
-            }
-        };
-        self.absorb(&base);
-        let Layer { set, specs, variables } = match Arc::try_unwrap(base) {
-            Ok(base) => base.layer,
-            Err(shared) => shared.layer.clone(),
-        };
-        let errors: Vec<Error> =
-            set.into_vec().into_iter().filter_map(|resource| layer.set.append(resource).err()).collect();
-        layer.specs = configuration::merge(&layer.specs, &specs, entry)?;
-        variables::merge(&mut layer.variables, &variables)?;
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// True when what was built is the same for everybody.
-    fn is_shared(&self, met: &Met) -> bool {
-        self.schema.is_none() && !met.brings_schema && self.traced_from.is_none()
-    }
-
-    /// A base from before that is the one which would be built now.
-    fn known_base(&self, path: &TreePath) -> Option<Arc<Base>> {
-        if !self.schema.is_none() || self.traced_from.is_some() {
-            return None;
-        }
-        let base = self.bases.find(path, self.loader.restrictor(), self.loader.tree().identified())?;
-        let leads_back = |built: &TreePath| self.stack.iter().any(|visited| visited.is_within(built));
-        let fits = self.stack.len() + base.met.depth <= MAX_DEPTH && !base.met.directories.iter().any(leads_back);
-        fits.then_some(base)
-    }
-
-    /// Builds a base from nothing but its directory.
-    fn built_base(&mut self, path: &TreePath, entry: &Text) -> Result<Base, Vec<Error>> {
-        let (base, schema) = self.base_by_itself(path, entry)?;
-        self.schema = schema;
-        Ok(base)
-    }
-
-    fn base_by_itself(&self, path: &TreePath, entry: &Text) -> Result<(Base, GivenSchema), Vec<Error>> {
-        let recording = self.loader.tree().recording().map(Recording::part);
-        let tree = recording.as_ref().map_or(self.loader.tree(), Tree::Recorded);
-        let mut build = Build {
-            loader: Loader::new(tree, self.loader.restrictor()),
-            bases: self.bases,
-            workers: 0,
-            stack: self.stack.clone(),
-            met: Met::default(),
-            layers: Arc::clone(&self.layers),
-            unknown_kind_before: self.knows_unknown_kind(),
-            told: HashSet::new(),
-            schema: self.schema.clone(),
-            traced_from: self.traced_from.clone(),
-        };
-        let built = build.directory(path, entry, Kind::Kustomization).and_then(|target| build.layer(&target, None));
-        let Build { mut met, schema, .. } = build;
-        met.depth = met.depth.saturating_sub(self.stack.len());
-        let read_set = recording.map(Recording::into_read_set);
-        match built {
-            Ok(layer) => Ok((Base { layer, met, read_set }, schema)),
-            Err(errors) => {
-                if let (Some(recording), Some(read_set)) = (self.loader.tree().recording(), &read_set) {
-                    recording.absorb(read_set);
-                }
-                Err(errors)
-            }
-        }
-    }
-
-    /// Builds the bases among the entries side by side, each as if it was the first.
-    fn bases_ahead(&self, entries: &[Text], found: &[Result<Found, Error>]) -> Vec<Ahead> {
-        let mut ahead: Vec<Ahead> = found.iter().map(|_| None).collect();
-        let bases: Vec<(usize, &TreePath, &Text)> = found
-            .iter()
-            .zip(entries)
-            .enumerate()
-            .filter_map(|(at, (found, entry))| match found {
-                Ok(Found::Directory(path)) => Some((at, path, entry)),
-                _ => None,
-            })
-            .collect();
-        if self.workers < 2 || bases.len() < 2 || !self.schema.is_none() {
-            return ahead;
-        }
-        let built = in_order(self.workers, &bases, |(_, path, entry)| {
-            self.known_base(path).is_none().then(|| self.base_by_itself(path, entry).map(|(base, _)| base))
-        });
-        for ((at, ..), built) in bases.into_iter().zip(built) {
-            if let Some(place) = ahead.get_mut(at) {
-                *place = built;
-            }
-        }
-        ahead
-    }
-
-    /// Takes over what building a base came across.
-    fn absorb(&mut self, base: &Base) {
-        self.warn(base.met.warnings.iter().cloned());
-        self.met.directories.extend(base.met.directories.iter().cloned());
-        self.met.depth = self.met.depth.max(self.stack.len() + base.met.depth);
-        self.met.brings_schema |= base.met.brings_schema;
-        self.met.unknown_kind |= base.met.unknown_kind;
-        if let (Some(recording), Some(read_set)) = (self.loader.tree().recording(), &base.read_set) {
-            recording.absorb(read_set);
-        }
     }
 
     /// The kustomization of a directory that an entry names.
@@ -454,18 +328,22 @@ impl<'a> Build<'a> {
             let kind = if what == Generates::Secret { "SecretGenerator" } else { "ConfigMapGenerator" };
             self.shown(&target.file).map(|file| BuildOrigin::builtin(file, kind))
         };
-        let mut all: Vec<(Generator, Option<BuildOrigin>)> = Vec::new();
-        for (what, list) in
-            [(Generates::ConfigMap, &kustomization.config_maps), (Generates::Secret, &kustomization.secrets)]
-        {
-            all.extend(list.iter().map(|args| (Generator::Data(what, Box::new(with_defaults(args))), field(what))));
+        let mut all: Vec<(Generator, Option<BuildOrigin>, By)> = Vec::new();
+        for (what, name, list) in [
+            (Generates::ConfigMap, "configMapGenerator", &kustomization.config_maps),
+            (Generates::Secret, "secretGenerator", &kustomization.secrets),
+        ] {
+            all.extend(list.iter().map(|args| {
+                (Generator::Data(what, Box::new(with_defaults(args))), field(what), By::field(name, &args.at))
+            }));
         }
         for config in self.configs(target, &kustomization.generators)? {
             let origin = config.origin_of_made();
-            all.push((plugin::generator(&config)?, origin));
+            all.push((plugin::generator(&config)?, origin, By::plugin(&config)));
         }
         let mut errors = Vec::new();
-        for (generator, origin) in all {
+        for (generator, origin, by) in all {
+            let before = self.before(layer);
             let made = match generator {
                 Generator::Data(what, args) => {
                     let mut warnings = Vec::new();
@@ -479,6 +357,7 @@ impl<'a> Build<'a> {
                 generate::absorb(&mut layer.set, Resource { build_origin: origin, ..made }, behavior)
             });
             errors.extend(absorbed.err());
+            self.tell(before, layer, &by);
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
@@ -504,11 +383,7 @@ impl<'a> Build<'a> {
         Ok(layer.set.into_vec())
     }
 
-    fn configured(
-        &mut self,
-        target: &Target,
-        entries: &[Text],
-    ) -> Result<Vec<(Transformer, Option<BuildOrigin>)>, Vec<Error>> {
+    fn configured(&mut self, target: &Target, entries: &[Text]) -> Result<Vec<Turn>, Vec<Error>> {
         let mut configured = Vec::new();
         for config in self.configs(target, entries)? {
             let transformers = plugin::transformers(&self.loader, &target.directory, &config)?;
@@ -516,19 +391,19 @@ impl<'a> Build<'a> {
             // Several that one object configures count as one: the last of them notes it.
             let last = transformers.len().saturating_sub(1);
             let noted = |at| if at == last { origin.clone() } else { None };
-            configured.extend(transformers.into_iter().enumerate().map(|(at, made)| (made, noted(at))));
+            configured.extend(transformers.into_iter().enumerate().map(|(at, transformer)| Turn {
+                transformer,
+                noted: noted(at),
+                by: By::plugin(&config),
+            }));
         }
         Ok(configured)
     }
 
-    fn transform(
-        &self,
-        transformer: &Transformer,
-        origin: Option<BuildOrigin>,
-        layer: &mut Layer,
-    ) -> Result<(), Vec<Error>> {
-        transformer.apply(&mut layer.set, self.schemas())?;
-        if let Some(origin) = origin {
+    fn transform(&self, turn: Turn, layer: &mut Layer) -> Result<(), Vec<Error>> {
+        let before = self.before(layer);
+        turn.transformer.apply(&mut layer.set, self.schemas())?;
+        if let Some(origin) = turn.noted {
             for resource in layer.set.bodies_mut(|_| true) {
                 if resource.build_origin.is_none() {
                     resource.build_origin = Some(origin.clone());
@@ -537,7 +412,20 @@ impl<'a> Build<'a> {
                 }
             }
         }
+        self.tell(before, layer, &turn.by);
         Ok(())
+    }
+
+    /// The objects before a step, when the build is to be explained.
+    pub(super) fn before(&self, layer: &Layer) -> Option<Before> {
+        self.tells.then(|| layer.set.shared().to_vec())
+    }
+
+    /// Tells who has done what to the objects.
+    pub(super) fn tell(&self, before: Option<Before>, layer: &mut Layer, by: &By) {
+        if let Some(before) = before {
+            story::tell(&mut layer.set, &before, by);
+        }
     }
 
     fn schemas(&self) -> &Schemas {
@@ -546,113 +434,4 @@ impl<'a> Build<'a> {
             GivenSchema::None | GivenSchema::BuiltIn => Schemas::built_in(),
         }
     }
-
-    /// The transformers of a kustomization in the order in which they work. All that they need is read before the
-    /// first one is applied.
-    fn transformers(
-        &mut self,
-        target: &Target,
-        specs: &Specs,
-    ) -> Result<Vec<(Transformer, Option<BuildOrigin>)>, Vec<Error>> {
-        let kustomization = &target.kustomization;
-        let (loader, directory) = (&self.loader, &target.directory);
-        let mut errors = Vec::new();
-        let mut all: Vec<(Transformer, &'static str)> = Vec::new();
-        if let Some(first) = kustomization.patches_strategic_merge.first() {
-            match plugin::strategic(loader, directory, &kustomization.patches_strategic_merge, &first.node) {
-                Ok(patches) => all.push((Transformer::Patches(patches), "PatchStrategicMergeTransformer")),
-                Err(more) => errors.extend(more),
-            }
-        }
-        for patch in &kustomization.patches {
-            match Prepared::new(loader, directory, patch) {
-                Ok(patch) => all.push((Transformer::Patches(vec![patch]), "PatchTransformer")),
-                Err(error) => errors.push(error),
-            }
-        }
-        if let Some(namespace) = &kustomization.namespace {
-            let namespace = Namespace {
-                namespace: namespace.value.clone(),
-                specs: specs.namespace.clone(),
-                subjects: Subjects::Default,
-                unset_only: false,
-            };
-            all.push((Transformer::Namespace(namespace), "NamespaceTransformer"));
-        }
-        if let Some(prefix) = &kustomization.name_prefix {
-            let specs = specs.name_prefix.clone();
-            all.push((Transformer::Affix(Affix::Prefix, prefix.value.clone(), specs), "PrefixTransformer"));
-        }
-        if let Some(suffix) = &kustomization.name_suffix {
-            let specs = specs.name_suffix.clone();
-            all.push((Transformer::Affix(Affix::Suffix, suffix.value.clone(), specs), "SuffixTransformer"));
-        }
-        for entry in &kustomization.labels {
-            match label_fields(entry, specs) {
-                Ok(fields) => all.push((Transformer::Marks(values(&entry.pairs), fields), "LabelTransformer")),
-                Err(Conflict(path)) => {
-                    let problem = Problem::FieldSpecConflict { path: path.to_string() };
-                    errors.push(Error::at(&entry.at, problem));
-                }
-            }
-        }
-        if !(kustomization.labels.is_empty() && kustomization.common_labels.is_empty()) {
-            let pairs = values(&kustomization.common_labels);
-            all.push((Transformer::Marks(pairs, specs.common_labels.clone()), "LabelTransformer"));
-        }
-        if !kustomization.common_annotations.is_empty() {
-            let pairs = values(&kustomization.common_annotations);
-            all.push((Transformer::Marks(pairs, specs.common_annotations.clone()), "AnnotationsTransformer"));
-        }
-        for patch in &kustomization.patches_json6902 {
-            match Prepared::operations(loader, directory, patch) {
-                Ok(patch) => all.push((Transformer::Patches(vec![patch]), "PatchJson6902Transformer")),
-                Err(error) => errors.push(error),
-            }
-        }
-        let replicas = kustomization.replicas.iter().cloned();
-        all.extend(
-            replicas.map(|replica| (Transformer::Replicas(replica, specs.replicas.clone()), "ReplicaCountTransformer")),
-        );
-        let images = kustomization.images.iter().cloned();
-        all.extend(images.map(|image| (Transformer::Image(image, specs.images.clone()), "ImageTagTransformer")));
-        if !kustomization.replacements.is_empty() {
-            match plugin::replacements(loader, directory, &kustomization.replacements) {
-                Ok(replacements) => all.push((Transformer::Replacements(replacements), "ReplacementTransformer")),
-                Err(more) => errors.extend(more),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let file = self.shown(&target.file);
-        let origin = |kind: &str| file.as_ref().map(|file| BuildOrigin::builtin(file.clone(), kind));
-        let mut all: Vec<(Transformer, Option<BuildOrigin>)> =
-            all.into_iter().map(|(transformer, kind)| (transformer, origin(kind))).collect();
-        all.extend(self.configured(target, &kustomization.transformers)?);
-        Ok(all)
-    }
-}
-
-/// Where the pairs of an entry of `labels` go.
-fn label_fields(entry: &Labels, specs: &Specs) -> Result<Vec<FieldSpec>, Conflict> {
-    let mut fields = entry.fields.clone();
-    merge_all(&mut fields, &specs.labels)?;
-    if entry.include_selectors {
-        merge_all(&mut fields, &specs.common_labels)?;
-        return Ok(fields);
-    }
-    if entry.include_templates {
-        merge_all(&mut fields, &specs.template_labels)?;
-    }
-    if entry.include_claims {
-        merge_all(&mut fields, &specs.claim_labels)?;
-    }
-    let everywhere = FieldSpec { path: "metadata/labels".into(), create: true, ..FieldSpec::default() };
-    merge_all(&mut fields, &[everywhere])?;
-    Ok(fields)
-}
-
-fn values(pairs: &[(SmolStr, Text)]) -> Vec<(SmolStr, SmolStr)> {
-    pairs.iter().map(|(key, text)| (key.clone(), text.value.clone())).collect()
 }

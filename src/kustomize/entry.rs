@@ -28,7 +28,7 @@ impl Labels {
             include_templates: fields.flag("includeTemplates"),
             include_claims: fields.flag("includeVolumeClaimTemplates"),
             fields: FieldSpec::list(fields, "fields"),
-            at: fields.node.clone(),
+            at: fields.node.place(),
         }
     }
 }
@@ -63,6 +63,7 @@ pub(super) struct Image {
     pub(super) new_tag: SmolStr,
     pub(super) tag_suffix: SmolStr,
     pub(super) digest: SmolStr,
+    pub(super) at: Option<Node>,
 }
 
 pub(super) const IMAGE: &[&str] = &["name", "newName", "tagSuffix", "newTag", "digest"];
@@ -75,6 +76,7 @@ impl Image {
             new_tag: fields.word("newTag"),
             tag_suffix: fields.word("tagSuffix"),
             digest: fields.word("digest"),
+            at: Some(fields.node.place()),
         }
     }
 }
@@ -94,7 +96,7 @@ impl Replica {
         Replica {
             name: fields.word("name"),
             count: fields.integer("count").unwrap_or_default(),
-            at: fields.node.clone(),
+            at: fields.node.place(),
         }
     }
 }
@@ -124,7 +126,7 @@ impl Patch {
             target: Selector::field(fields, "target"),
             allow_name_change,
             allow_kind_change,
-            at: fields.node.clone(),
+            at: fields.node.place(),
         }
     }
 }
@@ -154,7 +156,7 @@ impl Selector {
             namespace: fields.word("namespace"),
             labels: fields.word("labelSelector"),
             annotations: fields.word("annotationSelector"),
-            at: Some(fields.node.clone()),
+            at: Some(fields.node.place()),
         }
     }
 }
@@ -199,7 +201,7 @@ impl Replacement {
                     gvk: gvk(fields),
                     name: fields.word("name"),
                     namespace: fields.word("namespace"),
-                    at: Some(fields.node.clone()),
+                    at: Some(fields.node.place()),
                     ..Selector::default()
                 },
                 field_path: fields.word("fieldPath"),
@@ -211,9 +213,9 @@ impl Replacement {
             reject: fields.each("reject", "a selector", SELECTOR, Selector::read),
             field_paths: fields.texts("fieldPaths"),
             options: FieldOptions::read(fields),
-            at: fields.node.clone(),
+            at: fields.node.place(),
         });
-        Replacement { source, source_value: fields.text("sourceValue"), targets, at: fields.node.clone() }
+        Replacement { source, source_value: fields.text("sourceValue"), targets, at: fields.node.place() }
     }
 }
 
@@ -274,7 +276,7 @@ impl Var {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         const OBJECT: &[&str] = &["apiVersion", "group", "version", "kind", "name", "namespace"];
         let name = fields.word("name");
-        let at = fields.node.clone();
+        let at = fields.node.place();
         let (mut object, mut kind, mut namespace) = (SmolStr::default(), Gvk::default(), SmolStr::default());
         if let Some(mut fields) = fields.open_field("objref", "the object of a variable", OBJECT) {
             kind = gvk(&mut fields);
@@ -334,7 +336,7 @@ impl GeneratorArgs {
             envs,
             secret_type: fields.word("type"),
             options: GeneratorOptions::read(fields, "options"),
-            at: fields.node.clone(),
+            at: fields.node.place(),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Text {
     /// The text of a node that has been found to be a string.
     pub(super) fn of(value: SmolStr, node: &Node) -> Self {
         let is_literal = node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Literal);
-        Text { value, node: Node::string("").at_place_of(node), is_literal }
+        Text { value, node: node.place(), is_literal }
     }
 
     pub(super) fn as_str(&self) -> &str {

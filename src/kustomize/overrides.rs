@@ -198,6 +198,7 @@ fn image(text: &str) -> Option<Image> {
         return None;
     }
     Some(Image {
+        at: None,
         name: old.unwrap_or(name).into(),
         new_name: old.map(|_| name.into()).unwrap_or_default(),
         new_tag: tag.into(),

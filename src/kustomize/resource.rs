@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
 use super::origin::BuildOrigin;
+use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
 use crate::yaml::{Node, Resolve};
@@ -188,6 +190,8 @@ pub(super) struct Resource {
     pub(super) build_origin: Option<BuildOrigin>,
     /// What `buildMetadata` says about the transformers that saw it.
     pub(super) transformations: Vec<BuildOrigin>,
+    /// What became of its fields, in a build that is to be explained.
+    pub(super) story: Option<Arc<Story>>,
 }
 
 impl Resource {
@@ -206,6 +210,7 @@ impl Resource {
             variables: Vec::new(),
             build_origin: None,
             transformations: Vec::new(),
+            story: None,
         }
     }
 

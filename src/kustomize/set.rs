@@ -77,6 +77,16 @@ impl Set {
         });
     }
 
+    /// All objects as they are shared.
+    pub(super) fn shared(&self) -> &[Arc<Resource>] {
+        &self.list
+    }
+
+    /// The same, to change anything but what they are called.
+    pub(super) fn shared_mut(&mut self) -> &mut [Arc<Resource>] {
+        &mut self.list
+    }
+
     pub(super) fn into_vec(self) -> Vec<Arc<Resource>> {
         self.list
     }

@@ -21,6 +21,8 @@ pub struct LocalFiles {
     nodes: Mutex<HashMap<TreePath, Option<Node>>>,
     /// Directories to which no link leads.
     real_directories: Mutex<HashSet<TreePath>>,
+    /// Files that are not read from the disk.
+    given: HashMap<TreePath, Arc<[u8]>>,
 }
 
 impl LocalFiles {
@@ -33,7 +35,18 @@ impl LocalFiles {
         if !fs::metadata(&root)?.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(LocalFiles { root, nodes: Mutex::default(), real_directories: Mutex::default() })
+        Ok(LocalFiles { root, nodes: Mutex::default(), real_directories: Mutex::default(), given: HashMap::new() })
+    }
+
+    /// Has a file stand at a path, whatever is there on the disk.
+    pub fn give(&mut self, path: TreePath, bytes: Arc<[u8]>) {
+        self.nodes.get_mut().insert(path.clone(), Some(Node::File));
+        self.given.insert(path, bytes);
+    }
+
+    /// Has nothing stand at a path, whatever is there on the disk.
+    pub fn hide(&mut self, path: TreePath) {
+        self.nodes.get_mut().insert(path, None);
     }
 
     /// The work tree of git that encloses `directory`, and the path of `directory` in it; `None` when there is none.
@@ -132,6 +145,9 @@ impl Files for LocalFiles {
             None => return Err(Error::NotFound { path: path.clone() }),
             Some(Entry::Directory) => return Err(Error::NotAFile { path: path.clone() }),
             Some(Entry::File) => {}
+        }
+        if let Some(given) = self.given.get(&found.path) {
+            return Ok(Arc::clone(given));
         }
         let file = fs::File::open(self.on_disk(&found.path)).map_err(|error| unreadable(path, &error))?;
         let expected = file.metadata().map_err(|error| unreadable(path, &error))?.len();

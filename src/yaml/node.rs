@@ -205,6 +205,11 @@ impl Node {
         self
     }
 
+    /// A node without content that stands where this one stands: for messages about it.
+    pub fn place(&self) -> Self {
+        Node::string("").at_place_of(self)
+    }
+
     /// Where it begins; `None` when no file says it.
     pub fn origin(&self) -> Option<Origin> {
         self.text.as_ref().map(|text| text.origin(self.span.start))

@@ -1,11 +1,20 @@
 //! Work on several threads whose results come in the order of what they were made of.
+//!
+//! **In:** items, and what to do with each. **Out:** the results, as one thread would have made them. **May not:** go on
+//! after it has returned.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What `work` makes of each item; at most so many threads work on them.
+/// As many threads as work side by side on this machine.
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// What `work` makes of each item; at most so many threads work on them, of which the caller's is one.
 ///
-/// A panic of one goes on in the caller.
-pub(super) fn in_order<T: Sync, R: Send>(workers: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// # Panics
+/// When the work on an item does.
+pub fn map<T: Sync, R: Send>(workers: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if workers < 2 || items.len() < 2 {
         return items.iter().map(work).collect();
     }
