@@ -16,6 +16,7 @@ mod diff;
 mod get;
 mod health;
 mod nearest;
+mod remotes;
 pub mod report;
 mod run;
 mod subject;

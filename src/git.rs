@@ -37,6 +37,7 @@ pub use follow::{Change, Followed};
 pub use mirror::{Mirror, Refreshed};
 pub use mirrors::Mirrors;
 pub use oid::{Commit, NotAnOid, Oid};
+pub use revision::check_revision;
 pub use secret::Secret;
 pub use settings::LocalRepositories;
 pub use snapshot::{Kind, Snapshot, TreeEntry};

@@ -9,9 +9,13 @@
 pub mod detect;
 pub mod files;
 pub mod local;
+pub mod mounted;
 pub mod readset;
+pub mod remote;
 pub mod snapshot;
 mod walk;
 
 pub use files::{Entry, Error, Files, TreePath};
+pub use mounted::Mounted;
 pub use readset::{Id, Identified, Located, ReadSet, Recording};
+pub use remote::{Remote, RemoteBase};

@@ -128,6 +128,60 @@ fn a_kustomization_on_stdin_stands_in_the_working_directory() {
 }
 
 #[test]
+fn a_base_may_be_in_another_repository() {
+    let base = tree("explain-object");
+    fs::remove_dir(base.path().join(".git")).unwrap();
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command.current_dir(base.path()).args(["-c", "user.name=a", "-c", "user.email=a@example.com"]).args(arguments);
+        assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{arguments:?}");
+    };
+    git(&["init", "--initial-branch=main"]);
+    git(&["add", "--all"]);
+    git(&["commit", "--message=one"]);
+    git(&["tag", "v1"]);
+    fs::write(base.path().join("base/web.yaml"), "not YAML: [").unwrap();
+    git(&["commit", "--all", "--message=two"]);
+
+    let state = tempfile::tempdir().unwrap();
+    let build = |resource: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let text = format!("resources: ['{resource}']\nnamePrefix: far-\n");
+        fs::write(directory.path().join("kustomization.yaml"), text).unwrap();
+        let mut command = leeboard(directory.path());
+        let output = command.env("XDG_STATE_HOME", state.path()).args(["build", "."]).output().unwrap();
+        let names = [(base.path(), "BASE"), (state.path(), "STATE")];
+        names.into_iter().fold(shown(&output, directory.path()), |text, (path, name)| {
+            text.replace(path.canonicalize().unwrap().to_str().unwrap().trim_start_matches('/'), name)
+        })
+    };
+    let url = format!("file://{}", base.path().canonicalize().unwrap().display());
+
+    let printed = build(&format!("{url}//prod?ref=v1"));
+    assert!(printed.starts_with("exit 0") && printed.contains("name: far-prod-web\n"), "{printed}");
+    let cases = [
+        // resource, what is said
+        (format!("{url}//prod"), "error: did not find expected ',' or ']'\n"),
+        (format!("{url}//prod?ref=v9"), "v9"),
+        (format!("{url}//nowhere?ref=v1"), "is a directory without a kustomization file"),
+        (format!("{url}//../../etc?ref=v1"), "lies outside of its repository"),
+        (
+            format!("{url}//prod?ref=--upload-pack=touch"),
+            "`--upload-pack=touch` is no branch, tag or commit: it begins with `-`",
+        ),
+        (
+            "https://example.com/manifests/all.yaml".to_owned(),
+            "it is the address of a file, and only repositories are read",
+        ),
+    ];
+    for (resource, expected) in cases {
+        let said = build(&resource);
+        println!("{said}");
+        assert!(said.starts_with("exit 1") && said.contains(expected), "{resource}: {said}");
+    }
+}
+
+#[test]
 fn colour_is_for_terminals_and_for_those_who_ask() {
     let directory = tree("build-unknown-field");
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {

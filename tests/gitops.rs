@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::manifests::{SETTINGS, deployment, job, settings};
-use harness::{A_WHILE, SOON, World, eventually};
+use harness::{A_WHILE, Repo, SOON, World, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -290,4 +290,29 @@ async fn what_an_application_deployed_goes_with_it_when_it_says_so() {
     world.synced("cascading", &head).await;
     world.control.kubectl(["delete", "application.argoproj.io", "cascading"]).await.unwrap();
     world.gone("configmap/settings").await;
+}
+
+#[tokio::test]
+async fn a_base_in_another_repository_is_followed_where_the_project_permits_it() {
+    let world = World::new().await;
+    let bases = Repo::new();
+    let base = |greeting: &str| SETTINGS.replace("hello", greeting);
+    bases.commit("main", &[("base/kustomization.yaml", "resources: [a.yaml]\n"), ("base/a.yaml", &base("one"))]);
+    let overlay = format!("resources: ['{}//base?ref=main']\nnamePrefix: far-\n", bases.url());
+    world.repo.commit("main", &[("app/kustomization.yaml", &overlay)]);
+    world.application("web", "app", &json!({})).await;
+    world.field("configmap/far-settings", "{.data.greeting}", "one").await;
+
+    // A push to the other repository is a reason to render, though the application's own has not moved.
+    bases.commit("main", &[("base/a.yaml", &base("two"))]);
+    world.field("configmap/far-settings", "{.data.greeting}", "two").await;
+
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": {"name": "near", "namespace": world.control.name()},
+        "spec": {"sourceRepos": [world.repo.url()], "destinations": [{"server": "*", "namespace": "*"}]},
+    });
+    world.cluster.apply(&project.to_string(), [""; 0]).await;
+    world.application("fenced", "app", &json!({"project": "near"})).await;
+    world.complains("fenced", "ComparisonError", "which is not among the `sourceRepos` of project `near`").await;
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::remotes::with_remotes;
 use super::report::{self, Problems};
 use super::terminal::Terminal;
 use super::{Exit, Failure, tree};
@@ -141,7 +142,9 @@ impl Build {
         let opened = self.open()?;
         let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
         if let Some(wanted) = &self.explain {
-            let explained = kustomize::explain(&opened.files, &opened.directory, &self.options()).map_err(problems)?;
+            let explained =
+                with_remotes(&opened.files, |tree| kustomize::explain(tree, &opened.directory, &self.options()));
+            let explained = explained.map_err(problems)?;
             explain::show(&explained, wanted, &opened.paths, terminal)?;
             return Ok(Exit::Ok);
         }
@@ -194,10 +197,10 @@ impl Build {
         if kind == Detected::Kustomization {
             let options = self.options();
             if self.output.as_ref().is_some_and(|output| output.is_dir()) {
-                let rendered = kustomize::build(files, directory, &options)?;
+                let rendered = with_remotes(files, |tree| kustomize::build(tree, directory, &options))?;
                 return Ok((Built::Objects(rendered.objects), rendered.warnings));
             }
-            let printed = kustomize::print(files, directory, &options)?;
+            let printed = with_remotes(files, |tree| kustomize::print(tree, directory, &options))?;
             return Ok((Built::Text(printed.pieces), printed.warnings));
         }
         // As kustomize: a script that names a wrong directory must not go on with what happens to lie there.

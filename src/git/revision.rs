@@ -16,6 +16,17 @@ pub(super) enum Revision {
     Range(Range),
 }
 
+/// Looks at a revision without its repository.
+///
+/// # Errors
+/// Why no repository can have it.
+pub fn check_revision(text: &str) -> Result<(), &'static str> {
+    match Revision::parse(text) {
+        Err(Error::BadRevision { reason, .. }) => Err(reason),
+        _ => Ok(()),
+    }
+}
+
 impl Revision {
     /// Reads a revision.
     pub(super) fn parse(text: &str) -> Result<Self, Error> {

@@ -66,8 +66,10 @@ pub enum Problem {
     TooManyValues { limit: usize },
     #[error("nested more than {limit} levels deep")]
     TooNested { limit: usize },
-    #[error("`{path}` is a remote base, which this build does not fetch")]
+    #[error("`{path}` is in another repository, which was not read")]
     Remote { path: String },
+    #[error("`{path}` names no base in another repository: {reason}")]
+    NotRemote { path: String, reason: source::remote::NotRemote },
     #[error("`{path}` is a Component, expected a Kustomization")]
     ComponentAsResource { path: String },
     #[error("`{path}` is a Kustomization, expected a Component")]

@@ -7,7 +7,8 @@ use super::error::{Error, Problem, nearest};
 use super::field::Text;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
-use crate::source::{self, Entry, Files, Identified, Recording, TreePath};
+use crate::source::remote::is_remote;
+use crate::source::{self, Entry, Files, Identified, Recording, RemoteBase, TreePath};
 use crate::yaml::{self, Document, Node};
 
 /// Where files that a kustomization names may lie.
@@ -117,29 +118,42 @@ impl<'a> Loader<'a> {
     /// When nothing is there, or it leads out of the tree.
     pub(super) fn find(&self, directory: &TreePath, entry: &Text) -> Result<Found, Error> {
         let path = self.path(directory, entry)?;
-        match self.files().entry(&path) {
-            Ok(Some(Entry::File)) => Ok(Found::File(path)),
-            Ok(Some(Entry::Directory)) => Ok(Found::Directory(path)),
-            Ok(None) => Err(self.missing(&path, entry)),
-            Err(error) => Err(Error::at(&entry.node, Problem::Source(error))),
+        let entry_at =
+            |path: &TreePath| self.files().entry(path).map_err(|error| Error::at(&entry.node, Problem::Source(error)));
+        match entry_at(&path)? {
+            Some(Entry::File) => Ok(Found::File(path)),
+            Some(Entry::Directory) => Ok(Found::Directory(path)),
+            None if is_remote(entry.as_str()) => {
+                let path = self.remote(entry)?;
+                match entry_at(&path)? {
+                    Some(Entry::Directory) => Ok(Found::Directory(path)),
+                    _ => Err(Error::at(&entry.node, Problem::NotABase { path: entry.value.to_string() })),
+                }
+            }
+            None => Err(self.missing(&path, entry)),
         }
+    }
+
+    /// Where the files of a base in another repository stand.
+    fn remote(&self, entry: &Text) -> Result<TreePath, Error> {
+        let refused = |problem| Error::at(&entry.node, problem);
+        let path = entry.value.to_string();
+        let base = RemoteBase::parse(entry.as_str())
+            .map_err(|reason| refused(Problem::NotRemote { path: path.clone(), reason }))?;
+        let point = self.files().mount_point(&base.remote).ok_or_else(|| refused(Problem::Remote { path }))?;
+        point.join(base.directory.as_str()).map_err(|error| refused(Problem::Source(error)))
     }
 
     fn path(&self, directory: &TreePath, entry: &Text) -> Result<TreePath, Error> {
-        directory.join(entry.as_str()).map_err(|error| {
-            let problem = if is_remote(entry.as_str()) {
-                Problem::Remote { path: entry.value.to_string() }
-            } else {
-                Problem::Source(error)
-            };
-            Error::at(&entry.node, problem)
-        })
+        let escapes = || source::Error::Escapes { path: entry.value.to_string(), from: directory.clone() };
+        let joined = directory.join(entry.as_str()).and_then(|path| {
+            let stays = self.files().root_of(&path) == self.files().root_of(directory);
+            if stays { Ok(path) } else { Err(escapes()) }
+        });
+        joined.map_err(|error| Error::at(&entry.node, Problem::Source(error)))
     }
 
     fn missing(&self, path: &TreePath, entry: &Text) -> Error {
-        if is_remote(entry.as_str()) {
-            return Error::at(&entry.node, Problem::Remote { path: entry.value.to_string() });
-        }
         let beside = path.parent().and_then(|parent| self.files().list(&parent).ok()).unwrap_or_default();
         let near = nearest(path.file_name(), beside.iter().map(|(name, _)| name.as_str()));
         let nearest = near.map(|name| match entry.as_str().rsplit_once('/') {
@@ -268,20 +282,4 @@ pub(super) fn check(node: &Node) -> Result<(), Error> {
         return Err(Error::at(at, Problem::MissingIdentity { field: "metadata.name" }));
     }
     Ok(())
-}
-
-/// True for what kustomize would take for a repository or an address once no file has that name.
-fn is_remote(entry: &str) -> bool {
-    entry.contains("://")
-        || entry.contains("?ref=")
-        || entry.contains("_git/")
-        || entry.contains(".git/")
-        || entry.ends_with(".git")
-        || entry.starts_with("git@")
-        || entry.starts_with("git::")
-        || entry.starts_with("gh:")
-        || entry.starts_with("github.com/")
-        || entry.starts_with("github.com:")
-        || entry.starts_with("bitbucket.org/")
-        || entry.starts_with("gitlab.com/")
 }

@@ -184,11 +184,11 @@ async fn look_at(
     let named = daemon.target(application, []).map_err(|error| Trouble::spec(error.to_string()))?;
     let project = project(daemon, application, &sources, &named.destination(&spec.destination))?;
 
-    let commits = resolve(daemon, application, &sources, asked).await?;
+    let commits = resolve(daemon, application, memory, &sources, asked).await?;
     if asked.refresh == Some(Refresh::Hard) {
         memory.stamped = None;
     }
-    let (content, place) = stamped::stamped(daemon, application, memory, &sources, &commits).await?;
+    let (content, place) = stamped::stamped(daemon, application, memory, &sources, &commits, &project).await?;
     let (target, owner) = (place.target, place.owner);
     let kinds = kinds(application, &content.desired);
     target.store.watch(&kinds);
@@ -259,6 +259,7 @@ fn project(
 async fn resolve(
     daemon: &Daemon,
     application: &Application,
+    memory: &Memory,
     sources: &[Source],
     asked: &Asked,
 ) -> Result<Vec<Commit>, Trouble> {
@@ -278,7 +279,8 @@ async fn resolve(
         wanted.push((url, revision.map_or(source.revision(), String::as_str).to_owned()));
     }
     if asked.sources.is_empty() && asked.revisions.is_empty() {
-        daemon.repositories.follow(application.name(), &wanted, daemon.interval(application));
+        let followed: Vec<(RepoUrl, String)> = wanted.iter().cloned().chain(memory.remotes.followed()).collect();
+        daemon.repositories.follow(application.name(), &followed, daemon.interval(application));
     }
     let mut commits = Vec::new();
     for (url, revision) in &wanted {

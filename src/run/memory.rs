@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::remotes::Remotes;
 use super::rendered::Rendered;
 use super::stamped::Stamped;
 use crate::api::argo::Application;
@@ -22,6 +23,8 @@ pub struct Memory {
     pub progress: Option<String>,
     /// The objects as they are applied, until what they depend on changes.
     pub stamped: Option<Stamped>,
+    /// The other repositories that its bases are in.
+    pub remotes: Remotes,
     renders: Vec<Rendered>,
 }
 

@@ -5,12 +5,14 @@
 //!
 //! The objects themselves are not kept here: `run::stamped` has them as they are applied, once.
 
+use std::collections::BTreeSet;
+
 use crate::error::Diagnostic;
 use crate::git::Snapshot;
 use crate::kustomize::Bases;
 use crate::render::{self, Manifest, Request};
-use crate::source::ReadSet;
 use crate::source::snapshot::SnapshotFiles;
+use crate::source::{Mounted, ReadSet, Remote};
 use crate::telemetry::{Metrics, Outcome};
 
 /// The last render of one source of one application.
@@ -22,8 +24,8 @@ pub struct Rendered {
 struct Last {
     /// All of the request but the commit.
     fingerprint: String,
-    /// The commit it was rendered at, or found valid for.
-    commit: String,
+    /// The commits it was rendered at, or found valid for: its own and those of bases in other repositories.
+    commits: Vec<String>,
     read_set: ReadSet,
 }
 
@@ -36,6 +38,15 @@ pub enum Render {
     New(Manifest),
 }
 
+/// Why nothing was rendered.
+#[derive(Debug)]
+pub struct Unrendered {
+    /// What is wrong.
+    pub problems: Vec<Diagnostic>,
+    /// Other repositories that were asked for and not there: with them it may be another story.
+    pub missed: BTreeSet<Remote>,
+}
+
 impl Rendered {
     /// Renders, unless nothing has changed. Blocks: for the pool of work that does.
     ///
@@ -44,28 +55,37 @@ impl Rendered {
     pub fn at(
         &mut self,
         snapshot: &Snapshot,
+        remotes: &[(Remote, Snapshot)],
         request: &Request<'_>,
         bases: &Bases,
         metrics: &Metrics,
-    ) -> Result<Render, Vec<Diagnostic>> {
+    ) -> Result<Render, Unrendered> {
         // A render that names its commit says so in its read set.
         let fingerprint = format!("{} {:?}", snapshot.repository().normal(), Request { commit: "", ..*request });
-        let files = SnapshotFiles::new(snapshot.clone());
+        let own = SnapshotFiles::new(snapshot.clone());
+        let others = remotes.iter().map(|(remote, snapshot)| (remote, SnapshotFiles::new(snapshot.clone())));
+        let files = Mounted::new(&own, others);
+        let of_remotes = remotes.iter().map(|(_, snapshot)| snapshot.commit().id.to_string());
+        let commits: Vec<String> = std::iter::once(request.commit.to_owned()).chain(of_remotes).collect();
         if let Some(last) = &mut self.last
             && last.fingerprint == fingerprint
-            && (last.commit == request.commit || last.read_set.is_valid_for(&files))
+            && (last.commits == commits || last.read_set.is_valid_for(&files))
         {
-            last.commit = request.commit.to_owned();
+            last.commits = commits;
             metrics.render_reused();
             return Ok(Render::Same);
         }
         let started = std::time::Instant::now();
         let rendered = render::manifest(&files, request, bases);
+        let missed = files.missed();
+        if !missed.is_empty() {
+            return Err(Unrendered { problems: rendered.err().unwrap_or_default(), missed });
+        }
         let outcome = if rendered.is_ok() { Outcome::Ok } else { Outcome::Error };
         metrics.rendered(outcome, started.elapsed());
-        let manifest = rendered?;
+        let manifest = rendered.map_err(|problems| Unrendered { problems, missed })?;
         let read_set = manifest.read_set.clone();
-        self.last = Some(Last { fingerprint, commit: request.commit.to_owned(), read_set });
+        self.last = Some(Last { fingerprint, commits, read_set });
         Ok(Render::New(manifest))
     }
 

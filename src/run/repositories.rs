@@ -117,6 +117,13 @@ impl Repositories {
         }
     }
 
+    /// Notes what an application follows beside that.
+    pub fn follow_also(&self, application: &str, more: &[(RepoUrl, String)], interval: Duration) {
+        let before = self.0.followers.lock().get(application).cloned().unwrap_or_default();
+        let all: Vec<(RepoUrl, String)> = before.into_iter().chain(more.iter().cloned()).collect();
+        self.follow(application, &all, interval);
+    }
+
     /// When the push was noticed that this application answers by now; told once.
     pub fn answered(&self, application: &str) -> Option<Instant> {
         self.0.noticed.lock().remove(application)

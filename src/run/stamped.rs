@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::look::Trouble;
 use super::memory::Memory;
-use super::rendered::Render;
+use super::remotes::Remotes;
+use super::rendered::{Render, Unrendered};
 use super::{Daemon, Target};
 use crate::api::argo::{Application, Condition, Destination, Source};
 use crate::error::Diagnostic;
@@ -18,7 +19,7 @@ use crate::git::{Commit, RepoUrl};
 use crate::live::client;
 use crate::live::discovery::Discovery;
 use crate::object::{GroupKind, Object, ObjectKey, annotation};
-use crate::plan::{self, Desired, Owner, Scope};
+use crate::plan::{self, Desired, Owner, Project, Scope};
 use crate::render::{self, ClusterDirectory, Limits, Request};
 use crate::sync::{repair, status};
 
@@ -26,6 +27,7 @@ use crate::sync::{repair, status};
 pub struct Stamped {
     basis: Basis,
     commits: Vec<Commit>,
+    remotes: Remotes,
     owner: Owner,
     discovery: Arc<Discovery>,
     content: Arc<Content>,
@@ -88,7 +90,9 @@ pub async fn stamped(
     memory: &mut Memory,
     sources: &[Source],
     commits: &[Commit],
+    project: &Project,
 ) -> Result<(Arc<Content>, Place), Trouble> {
+    memory.remotes = memory.remotes.now(daemon).await?;
     let environment = application.annotation(annotation::ENVIRONMENT).and_then(|name| daemon.written.environment(name));
     let basis = Basis {
         sources: sources.to_vec(),
@@ -108,11 +112,11 @@ pub async fn stamped(
     let Some((stamped, place)) = known else {
         memory.stamped = None;
         memory.forget_renders();
-        let objects = rendered(daemon, application, memory, &basis, commits).await?;
+        let objects = rendered(daemon, application, memory, &basis, commits, project).await?;
         return stamp(daemon, application, memory, basis, commits, objects.unwrap_or_default()).await;
     };
-    if stamped.commits != commits {
-        let objects = match rendered(daemon, application, memory, &basis, commits).await {
+    if stamped.commits != commits || stamped.remotes != memory.remotes {
+        let objects = match rendered(daemon, application, memory, &basis, commits, project).await {
             Ok(objects) => objects,
             // The last good state stays known for the commit that repairs this one.
             Err(trouble) => {
@@ -125,7 +129,7 @@ pub async fn stamped(
         }
     }
     let content = stamped.content.clone();
-    memory.stamped = Some(Stamped { commits: commits.to_vec(), ..stamped });
+    memory.stamped = Some(Stamped { commits: commits.to_vec(), remotes: memory.remotes.clone(), ..stamped });
     Ok((content, place))
 }
 
@@ -198,6 +202,7 @@ async fn stamp(
     memory.stamped = Some(Stamped {
         basis,
         commits: commits.to_vec(),
+        remotes: memory.remotes.clone(),
         owner: place.owner.clone(),
         discovery: place.discovery.clone(),
         content: content.clone(),
@@ -212,11 +217,12 @@ async fn rendered(
     memory: &mut Memory,
     basis: &Basis,
     commits: &[Commit],
+    project: &Project,
 ) -> Result<Option<Objects>, Trouble> {
     let mut renders = Vec::new();
     for (index, commit) in commits.iter().enumerate() {
         if !basis.sources[index].is_reference_only() {
-            renders.push(render_one(daemon, application, memory, basis, index, commit).await?);
+            renders.push(render_one(daemon, application, memory, basis, index, commit, project).await?);
         }
     }
     if renders.iter().all(|render| matches!(render, Render::Same)) {
@@ -233,7 +239,8 @@ async fn rendered(
             Some(Render::New(manifest)) => manifests.push(manifest),
             _ => {
                 memory.forget_render(index);
-                if let Render::New(manifest) = render_one(daemon, application, memory, basis, index, commit).await? {
+                let render = render_one(daemon, application, memory, basis, index, commit, project).await?;
+                if let Render::New(manifest) = render {
                     manifests.push(manifest);
                 }
             }
@@ -262,31 +269,43 @@ async fn render_one(
     basis: &Basis,
     index: usize,
     commit: &Commit,
+    project: &Project,
 ) -> Result<Render, Trouble> {
     let source = basis.sources[index].clone();
     let url = RepoUrl::parse(&source.repo_url).map_err(|error| Trouble::spec(error.to_string()))?;
     let snapshot = daemon.repositories.mirrors().mirror(&url).snapshot(commit);
     let snapshot = snapshot.map_err(|error| Trouble::passing(error.to_string()))?;
-    let (application, metrics, bases) = (application.clone(), daemon.metrics.clone(), daemon.bases.clone());
-    let cluster_directory = basis.cluster_directory.clone();
-    let id = commit.id.to_string();
-    let mut render = memory.take_render(index);
-    let work = move || {
-        let request = Request {
-            application: application.name(),
-            namespace: application.destination_namespace(),
-            project: application.spec.project(),
-            source: &source,
-            commit: &id,
-            cluster_directory: cluster_directory.as_ref(),
-            limits: Limits::default(),
+    // A render tells which other repositories its bases are in; what they lead to it tells only when they are there.
+    loop {
+        let remotes = memory.remotes.snapshots(daemon)?;
+        let (snapshot, source, url) = (snapshot.clone(), source.clone(), url.clone());
+        let (rendered, metrics, bases) = (application.clone(), daemon.metrics.clone(), daemon.bases.clone());
+        let cluster_directory = basis.cluster_directory.clone();
+        let id = commit.id.to_string();
+        let mut render = memory.take_render(index);
+        let work = move || {
+            let request = Request {
+                application: rendered.name(),
+                namespace: rendered.destination_namespace(),
+                project: rendered.spec.project(),
+                source: &source,
+                commit: &id,
+                cluster_directory: cluster_directory.as_ref(),
+                limits: Limits::default(),
+            };
+            let result = render.at(&snapshot, &remotes, &request, &bases, &metrics);
+            (render, result)
         };
-        let result = render.at(&snapshot, &request, &bases, &metrics);
-        (render, result)
-    };
-    let (render, result) = daemon.renders.run(work).await;
-    memory.put_render(index, render);
-    result.map_err(|problems| problems_of(&problems, &url, commit))
+        let (render, result) = daemon.renders.run(work).await;
+        memory.put_render(index, render);
+        match result {
+            Ok(render) => return Ok(render),
+            Err(Unrendered { problems, missed }) if missed.is_empty() => {
+                return Err(problems_of(&problems, &url, commit));
+            }
+            Err(Unrendered { missed, .. }) => memory.remotes.add(daemon, application, project, missed).await?,
+        }
+    }
 }
 
 /// Applications and projects of a cluster directory belong to the control plane's namespace when they name none.

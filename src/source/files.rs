@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::remote::Remote;
+
 /// A path inside a tree: slash-separated, without `.`, `..`, empty parts or a leading slash. The root is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreePath(Arc<str>);
@@ -64,6 +66,15 @@ impl TreePath {
         self.0.rsplit_once('/').map_or(&self.0, |(_, name)| name)
     }
 
+    /// The path from `ancestor` to this; `None` when it does not lie there.
+    pub fn below(&self, ancestor: &TreePath) -> Option<TreePath> {
+        if !self.is_within(ancestor) {
+            return None;
+        }
+        let rest = self.0.get(ancestor.0.len()..).unwrap_or_default();
+        Some(TreePath(rest.trim_start_matches('/').into()))
+    }
+
     /// True when this is `ancestor` or lies below it.
     pub fn is_within(&self, ancestor: &TreePath) -> bool {
         ancestor.0.is_empty()
@@ -114,6 +125,17 @@ pub trait Files: Send + Sync {
     /// # Errors
     /// [`Error::NotFound`], [`Error::NotADirectory`] and those of [`Files::entry`].
     fn list(&self, path: &TreePath) -> Result<Vec<(String, Entry)>, Error>;
+
+    /// Where the files of another repository stand in this tree; `None` when they don't, and then whoever made the tree
+    /// knows that they were asked for.
+    fn mount_point(&self, _remote: &Remote) -> Option<TreePath> {
+        None
+    }
+
+    /// The root of the repository that `path` is in: nothing leads from one repository into another.
+    fn root_of(&self, _path: &TreePath) -> TreePath {
+        TreePath::root()
+    }
 }
 
 /// The largest file that is read, in bytes: far above any manifest, far below what hurts.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::{Xxh3Default, xxh3_128};
 
-use super::{Entry, Error, Files, TreePath};
+use super::{Entry, Error, Files, Remote, TreePath};
 
 /// The identity of a file's content or of a whole directory: equal ids mean equal bytes.
 pub type Id = [u8; 20];
@@ -297,5 +297,13 @@ impl Files for Recording<'_> {
             Err(_) => seen.unknown = true,
         });
         names
+    }
+
+    fn mount_point(&self, remote: &Remote) -> Option<TreePath> {
+        self.tree.mount_point(remote)
+    }
+
+    fn root_of(&self, path: &TreePath) -> TreePath {
+        self.tree.root_of(path)
     }
 }

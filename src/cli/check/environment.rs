@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::super::remotes::with_remotes;
 use super::{names, place, scope};
 use crate::api::argo::{AppProject, Application, Destination, Source};
 use crate::api::leeboard::{Environment, EnvironmentSpec};
@@ -179,7 +180,7 @@ impl Walk<'_> {
                 cluster_directory,
                 limits: Limits::default(),
             };
-            match render::manifest(self.files, &request, &self.bases) {
+            match with_remotes(self.files, |tree| render::manifest(tree, &request, &self.bases)) {
                 Ok(manifest) => {
                     self.checked.warnings.extend(manifest.warnings);
                     rendered.push(manifest.objects);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use smol_str::{SmolStr, format_smolstr};
 
 use super::super::cluster::Connection;
+use super::super::remotes::with_remotes;
 use super::super::report::Problems;
 use super::super::{Failure, tree};
 use super::{Subject, told};
@@ -172,7 +173,7 @@ impl Local {
             problems.found.iter_mut().for_each(|problem| self.hide_secret(problem));
             Failure::Problems(problems)
         };
-        render::manifest(files, &request, &Bases::default()).map_err(problems)
+        with_remotes(files, |tree| render::manifest(tree, &request, &Bases::default())).map_err(problems)
     }
 
     /// Takes away the line of a problem that may be a secret's value: all but those of manifests without Secrets.
