@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         errors: &'a mut Vec<Error>,
     ) -> Self {
         if !node.is_mapping() && !node.is_null() {
-            let problem = Problem::WrongType { field: of.into(), expected: "a mapping", found: describe(node) };
+            let problem = Problem::NotAMapping { of, found: describe(node) };
             errors.push(Error::at(node, problem));
         }
         if unknown == Unknown::Refused {
