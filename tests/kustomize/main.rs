@@ -5,6 +5,7 @@
 //! those that nobody writes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod corpus;
 mod fixtures;
 mod trees;
