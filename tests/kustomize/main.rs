@@ -8,6 +8,7 @@
 mod bad_input;
 mod corpus;
 mod fixtures;
+mod mutations;
 mod trees;
 
 use leeboard::kustomize::{Options, OverridePatch, OverrideTarget, Overrides};
