@@ -37,6 +37,7 @@ use crate::object::Object;
 use crate::source::{Files, TreePath};
 use accumulate::Build;
 use load::Loader;
+use resource::Resource;
 
 /// What is asked of a build.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +73,23 @@ pub fn build(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Re
 /// The label that says which tool made an object, when `buildMetadata` asks for it.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
 
+/// Texts are shared between objects until they are written: one of a megabyte that goes to ten thousand places costs
+/// nothing before.
+///
+/// # Errors
+/// When the objects hold more text than memory should.
+fn check_size(resources: &[Resource]) -> Result<(), Error> {
+    const MAX_TEXT: usize = 256 << 20;
+    let mut left = MAX_TEXT;
+    for resource in resources {
+        let texts = resource::text_length(&resource.node);
+        left = left
+            .checked_sub(texts)
+            .ok_or_else(|| Error::at(&resource.node, Problem::TooMuchText { limit: MAX_TEXT }))?;
+    }
+    Ok(())
+}
+
 fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<Vec<Object>, Vec<Error>> {
     let mut target = build.target(root)?;
     options.overrides.apply(&mut target.kustomization, &target.file, &build.loader)?;
@@ -100,6 +118,7 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
     });
     let sort_options = target.kustomization.sort_options.as_ref();
     order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
+    check_size(&resources).map_err(|error| vec![error])?;
     let mut objects = Vec::with_capacity(resources.len());
     let mut errors = Vec::new();
     for mut resource in resources {

@@ -66,6 +66,10 @@ pub enum Problem {
     TooMany { limit: usize },
     #[error("the build holds more than {limit} values")]
     TooManyValues { limit: usize },
+    #[error("the build makes more than {limit} bytes of text")]
+    TooMuchText { limit: usize },
+    #[error("`{field}` has {length} bytes, more than the limit of {limit}")]
+    TooLong { field: String, length: usize, limit: usize },
     #[error("nested more than {limit} levels deep")]
     TooNested { limit: usize },
     #[error("`{path}` is a remote base, which this build does not fetch")]

@@ -145,6 +145,22 @@ impl<'a> Fields<'a> {
         self.text(name).map(|text| text.value).unwrap_or_default()
     }
 
+    /// A string of which many objects get copies as parts of other texts: too much, if it were long.
+    pub(super) fn part(&mut self, name: &str) -> Option<Text> {
+        const LIMIT: usize = 10_000;
+        let text = self.filled(name)?;
+        let length = text.value.len();
+        if length > LIMIT {
+            self.report(name, Problem::TooLong { field: name.into(), length, limit: LIMIT });
+        }
+        Some(text)
+    }
+
+    /// The same, empty when absent.
+    pub(super) fn part_word(&mut self, name: &str) -> SmolStr {
+        self.part(name).map(|text| text.value).unwrap_or_default()
+    }
+
     /// A bool, false when absent.
     pub(super) fn flag(&mut self, name: &str) -> bool {
         let Some(node) = self.node(name) else { return false };
