@@ -142,6 +142,51 @@ fn sizes() -> Vec<(&'static str, Files)> {
     ]
 }
 
+/// Texts of a megabyte that go to thousands of places.
+fn copies() -> Vec<(&'static str, Files)> {
+    let long = "a".repeat(QUITE_LONG);
+    let variable = "vars:\n- name: A\n  objref: {apiVersion: v1, kind: ConfigMap, name: settings}\n  fieldref: {fieldPath: data.color}\n";
+    let many: Vec<String> = (0..1_000).map(|at| format!("data.a{at}")).collect();
+    let copies: Vec<String> =
+        many.iter().map(|path| format!("{{op: copy, from: /data/color, path: /{}}}", path.replace('.', "/"))).collect();
+    let config = CONFIG.replace("green", &long);
+    let text = CONFIG.replace("green", &format!("'{{\"a\": \"1\", \"b\": \"{long}\"}}'"));
+    let replacement = |delimiter: &str, paths: &[String]| {
+        format!(
+            "resources: [a.yaml]\nreplacements:\n- sourceValue: b\n  targets:\n  - select: {{kind: ConfigMap}}\n    options: {{create: true{delimiter}}}\n    fieldPaths: [{}]\n",
+            paths.join(", ")
+        )
+    };
+    vec![
+        (
+            "variables-that-multiply",
+            with(
+                &format!("resources: [a.yaml]\ncommonAnnotations: {{a: {}}}\n{variable}", "$(A)".repeat(10_000)),
+                "a.yaml",
+                config.clone(),
+            ),
+        ),
+        (
+            "operations-that-copy",
+            with(
+                &format!(
+                    "resources: [a.yaml]\npatches:\n- target: {{kind: ConfigMap}}\n  patch: |\n    - {}\n",
+                    copies.join("\n    - ")
+                ),
+                "a.yaml",
+                config.clone(),
+            ),
+        ),
+        (
+            "parts-of-a-long-text",
+            with(&replacement(", delimiter: x, index: 1", &vec!["data.color".into(); 1_000]), "a.yaml", config),
+        ),
+        ("fields-in-a-long-text", with(&replacement("", &vec!["data.color.a".into(); 1_000]), "a.yaml", text)),
+        ("long-prefix", kustomization(&format!("namePrefix: {long}\n"))),
+        ("long-tag", kustomization(&format!("images:\n- name: web\n  newTag: {long}\n"))),
+    ]
+}
+
 fn yaml() -> Vec<(&'static str, Files)> {
     let chain = (1..300).map(|at| format!("x{at}: &x{at} [*x{}]\n", at - 1)).collect::<String>();
     vec![
@@ -307,7 +352,7 @@ fn built(files: &Files) -> String {
 
 #[test]
 fn bad_files_are_refused_in_time_and_in_words() {
-    let cases = [encodings(), sizes(), yaml(), kustomizations()].concat();
+    let cases = [encodings(), sizes(), copies(), yaml(), kustomizations()].concat();
     let next = Mutex::new(cases.iter());
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
