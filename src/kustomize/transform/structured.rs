@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use super::part;
 use super::path::{self, Create, Lookup, Step};
+use super::restyled;
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::go_json;
 use crate::yaml::{self, Content, Node, Resolve, Span};
@@ -78,6 +79,9 @@ fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<S
         let mut text = String::new();
         go_json::push(&mut text, &value);
         return Some(text);
+    }
+    if let Some(text) = restyled::to_string(document, original) {
+        return Some(text.trim().to_owned());
     }
     let mut text = original.to_owned();
     let mut spans = Vec::with_capacity(changes.len());
