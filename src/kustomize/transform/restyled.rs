@@ -140,7 +140,7 @@ impl Writer<'_> {
             Some(comment) => {
                 for line in comment.lines() {
                     self.out.push_str(&blanks);
-                    self.out.push_str(line.trim());
+                    self.out.push_str(line.trim_start());
                     self.out.push('\n');
                 }
                 if self.header.take().is_some() {
@@ -216,15 +216,27 @@ impl Writer<'_> {
         let is_printable = |letter: char| matches!(letter, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}');
         match scalar.style {
             ScalarStyle::Plain if is_unwritten(node) => {}
-            // Null in name only: it holds text now.
-            ScalarStyle::Plain if node.tag() == Some("!!null") => return None,
             // A key that was made.
             ScalarStyle::DoubleQuoted if node.text().is_none() && is_safe(text) => self.out.push_str(text),
             ScalarStyle::Plain => {
                 let is_read = node.text().is_some() && node.tag().is_none();
-                if node.tag() == Some("!!str") && !matches!(plain(text, Resolve::V3), Plain::Text) {
-                    self.double_quoted(text);
-                } else if is_read || is_safe(text) {
+                match node.tag() {
+                    Some(tag) if tag == type_of(text) => {}
+                    Some("!!str") => {
+                        self.double_quoted(text);
+                        return Some(());
+                    }
+                    // Text has been put in place of a number, which keeps its type.
+                    Some(tag) => {
+                        self.out.push_str(tag);
+                        self.out.push(' ');
+                    }
+                    None => {}
+                }
+                if text.contains('\n') {
+                    return None;
+                }
+                if is_read || is_safe(text) {
                     self.out.push_str(text);
                 } else if needs_quotes(text) && text.chars().all(is_printable) {
                     self.single_quoted(text);
@@ -282,6 +294,18 @@ impl Writer<'_> {
     }
 }
 
+/// The type of text without quotes.
+fn type_of(text: &str) -> &'static str {
+    match plain(text, Resolve::V3) {
+        Plain::Null => "!!null",
+        Plain::Bool(_) => "!!bool",
+        Plain::Int(_) | Plain::Uint(_) => "!!int",
+        Plain::Float(_) => "!!float",
+        Plain::Time(_) => "!!timestamp",
+        _ => "!!str",
+    }
+}
+
 /// True for what stands on lines of its own.
 fn is_block(node: &Node) -> bool {
     match &node.content {
@@ -293,7 +317,11 @@ fn is_block(node: &Node) -> bool {
 
 /// True for a null that is written by writing nothing.
 fn is_unwritten(node: &Node) -> bool {
-    node.is_null() && node.tag().is_none() && written_text(node).is_empty()
+    match node.tag() {
+        None => node.is_null() && written_text(node).is_empty(),
+        // Text has been put in place of the null, which keeps its type.
+        tag => tag == Some("!!null") && node.as_scalar().is_some_and(|scalar| scalar.text.is_empty()),
+    }
 }
 
 /// True for text that needs no quotes, whatever it means; there is more of that than is known here.
