@@ -229,6 +229,17 @@ fn kustomizations() -> Vec<(&'static str, Files)> {
             "wrong-types",
             kustomization("namePrefix: 1\nimages: web\nreplicas:\n- name: web\n  count: many\nlabels: [a]\n"),
         ),
+        (
+            "deprecated-fields",
+            vec![
+                (
+                    "kustomization.yaml",
+                    b"bases: [base]\ncommonLabels: {a: b}\nimageTags:\n- name: web\n  newTag: \"1\"\npatchesStrategicMerge:\n- |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: settings}\n  data: {color: red}\npatchesJson6902:\n- target: {version: v1, kind: ConfigMap, name: settings}\n  patch: '[{\"op\": \"add\", \"path\": \"/data/a\", \"value\": \"b\"}]'\nvars:\n- name: A\n  objref: {apiVersion: v1, kind: ConfigMap, name: settings}\n".to_vec(),
+                ),
+                ("base/kustomization.yaml", b"resources: [config.yaml]\ncommonLabels: {base: b}\n".to_vec()),
+                ("base/config.yaml", CONFIG.into()),
+            ],
+        ),
         ("empty-kustomization", vec![("kustomization.yaml", b"# nothing\n".to_vec())]),
         ("list-as-kustomization", vec![("kustomization.yaml", b"- resources\n".to_vec())]),
         (
