@@ -60,7 +60,7 @@ impl Diagnostic {
     /// A problem that is no place in a file.
     pub fn new(title: impl Into<String>) -> Self {
         Diagnostic {
-            title: title.into(),
+            title: readable(title.into()),
             origin: None,
             line: None,
             label: String::new(),
@@ -95,9 +95,22 @@ impl Diagnostic {
 
     /// The same, with one more fact.
     pub fn with_note(mut self, note: impl Into<String>) -> Self {
-        self.notes.push(note.into());
+        self.notes.push(readable(note.into()));
         self
     }
+}
+
+/// What quotes a name or a value of a million letters loses its middle.
+fn readable(text: String) -> String {
+    const MOST: usize = 2_000;
+    const ENDS: usize = 300;
+    if text.len() <= MOST {
+        return text;
+    }
+    let head: String = text.chars().take(ENDS).collect();
+    let mut tail: Vec<char> = text.chars().rev().take(ENDS).collect();
+    tail.reverse();
+    format!("{head}…{}", tail.into_iter().collect::<String>())
 }
 
 /// One line: what conditions, Events and logs say.

@@ -142,6 +142,23 @@ const PIECE: usize = 64;
 /// The label that says which tool made an object, when `buildMetadata` asks for it.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
 
+/// Texts are shared between objects until they are written: one of a megabyte that goes to ten thousand places costs
+/// nothing before.
+///
+/// # Errors
+/// When the objects hold more text than memory should.
+fn check_size(resources: &[Arc<Resource>]) -> Result<(), Error> {
+    const MAX_TEXT: usize = 256 << 20;
+    let mut left = MAX_TEXT;
+    for resource in resources {
+        let texts = resource::text_length(&resource.node);
+        left = left
+            .checked_sub(texts)
+            .ok_or_else(|| Error::at(&resource.node, Problem::TooMuchText { limit: MAX_TEXT }))?;
+    }
+    Ok(())
+}
+
 /// The objects of a kustomization, as they were accumulated, in the order in which they are printed.
 fn resources(
     build: &mut Build<'_>,
@@ -180,6 +197,7 @@ fn resources(
     });
     let sort_options = target.kustomization.sort_options.as_ref();
     order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
+    check_size(&resources).map_err(|error| vec![error])?;
     Ok((resources, Finish::new(metadata)))
 }
 

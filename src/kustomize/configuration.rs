@@ -9,7 +9,7 @@ use super::load::Loader;
 use super::resource::Gvk;
 use super::transform::specs::{Conflict, References, SECTIONS, Specs};
 use crate::source::TreePath;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
 /// How deep the definitions of `crds` may refer to each other.
 const MAX_DEPTH: usize = 32;
@@ -74,12 +74,13 @@ fn read(node: &Node) -> Result<Specs, Vec<Error>> {
 /// What the OpenAPI definitions of custom resources say about their fields.
 ///
 /// # Errors
-/// When a file can't be read.
+/// When a file can't be read, or its definitions are none.
 pub(super) fn crds(loader: &Loader<'_>, directory: &TreePath, entries: &[Text]) -> Result<Arc<Specs>, Vec<Error>> {
     let mut all = Specs::none();
     for entry in entries {
         let documents = loader.documents(directory, entry).map_err(|error| vec![error])?;
         let Some(definitions) = documents.first().map(|document| &document.root) else { continue };
+        check_definitions(definitions).map_err(|error| vec![error])?;
         for definition in definitions.as_mapping().unwrap_or_default() {
             let Some(name) = definition.name() else { continue };
             let properties = |field: &str| definition.value.get("Schema")?.get("properties")?.get(field);
@@ -95,6 +96,31 @@ pub(super) fn crds(loader: &Loader<'_>, directory: &TreePath, entries: &[Text]) 
         }
     }
     Ok(all)
+}
+
+/// # Errors
+/// When a definition or a property is no mapping.
+fn check_definitions(definitions: &Node) -> Result<(), Error> {
+    for definition in mapping(definitions, "a file of definitions")? {
+        mapping(&definition.value, "a definition")?;
+        let Some(schema) = definition.value.get("Schema") else { continue };
+        mapping(schema, "a schema")?;
+        let Some(properties) = schema.get("properties") else { continue };
+        for property in mapping(properties, "the list of properties")? {
+            mapping(&property.value, "a property")?;
+        }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When the node is no mapping.
+fn mapping<'a>(node: &'a Node, of: &'static str) -> Result<&'a [Entry], Error> {
+    match node.as_mapping() {
+        Some(entries) => Ok(entries),
+        None if node.is_null() => Ok(&[]),
+        None => Err(Error::at(node, Problem::NotAMapping { of, found: node.describe().into() })),
+    }
 }
 
 fn walk<'a>(

@@ -72,10 +72,10 @@ impl Image {
     pub(super) fn read(fields: &mut Fields<'_>) -> Self {
         Image {
             name: fields.word("name"),
-            new_name: fields.word("newName"),
-            new_tag: fields.word("newTag"),
-            tag_suffix: fields.word("tagSuffix"),
-            digest: fields.word("digest"),
+            new_name: fields.part_word("newName"),
+            new_tag: fields.part_word("newTag"),
+            tag_suffix: fields.part_word("tagSuffix"),
+            digest: fields.part_word("digest"),
             at: Some(fields.node.place()),
         }
     }

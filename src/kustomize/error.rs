@@ -37,6 +37,8 @@ pub enum Problem {
     UnknownField { field: String, of: &'static str, nearest: Option<&'static str> },
     #[error("`{field}` must be {expected}, found {found}")]
     WrongType { field: String, expected: &'static str, found: String },
+    #[error("{of} must be a mapping, found {found}")]
+    NotAMapping { of: &'static str, found: String },
     #[error("`{field}` is missing in {of}")]
     MissingField { field: &'static str, of: &'static str },
     #[error("`{field}` can't be `{value}`")]
@@ -64,6 +66,10 @@ pub enum Problem {
     TooMany { limit: usize },
     #[error("the build holds more than {limit} values")]
     TooManyValues { limit: usize },
+    #[error("the build makes more than {limit} bytes of text")]
+    TooMuchText { limit: usize },
+    #[error("`{field}` has {length} bytes, more than the limit of {limit}")]
+    TooLong { field: String, length: usize, limit: usize },
     #[error("nested more than {limit} levels deep")]
     TooNested { limit: usize },
     #[error("`{path}` is in another repository, which was not read")]
@@ -205,8 +211,7 @@ impl Error {
         diagnostic.line = self.line.as_deref().map(Into::into);
         diagnostic.label = self.problem.label();
         diagnostic.hint = self.problem.hint();
-        diagnostic.notes = self.problem.notes();
-        diagnostic
+        self.problem.notes().into_iter().fold(diagnostic, Diagnostic::with_note)
     }
 }
 
@@ -223,6 +228,7 @@ impl Problem {
             Problem::UnknownField { of, .. } => format!("expected one of the fields of {of}"),
             Problem::WrongType { expected, .. } => format!("expected {expected}"),
             Problem::WrongValue { expected, .. } => format!("expected {expected}"),
+            Problem::NotAMapping { .. } => "expected a mapping".into(),
             Problem::Regex { reason, .. } => reason.clone(),
             _ => String::new(),
         }
@@ -249,6 +255,7 @@ impl Problem {
             Problem::NoKustomization { .. } | Problem::NotABase { .. } => "Add a `kustomization.yaml`.".into(),
             Problem::ManyKustomizations { .. } => "Keep one of them.".into(),
             Problem::NameTooLong { .. } => "Shorten the name; no cluster takes it.".into(),
+            Problem::Ambiguous { .. } => "Write the new name of the one that is meant.".into(),
             Problem::ValidatorChanges { .. } => "List what changes objects under `transformers`.".into(),
             Problem::NotAPair { .. } => "Write it as `key=value`.".into(),
             Problem::OverrideExists { .. } => "Set the force option, or remove one of the two.".into(),
@@ -283,7 +290,12 @@ fn list<T: AsRef<str>>(items: &[T]) -> String {
 
 /// The candidate that a person most likely meant; `None` when none is close.
 pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    /// Nobody means a known name by more letters than this.
+    const LONGEST: usize = 64;
     let word = word.to_lowercase();
+    if word.chars().nth(LONGEST).is_some() {
+        return None;
+    }
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()

@@ -63,7 +63,7 @@ impl<'a> Fields<'a> {
         errors: &'a mut Vec<Error>,
     ) -> Self {
         if !node.is_mapping() && !node.is_null() {
-            let problem = Problem::WrongType { field: of.into(), expected: "a mapping", found: describe(node) };
+            let problem = Problem::NotAMapping { of, found: describe(node) };
             errors.push(Error::at(node, problem));
         }
         if unknown == Unknown::Refused {
@@ -143,6 +143,22 @@ impl<'a> Fields<'a> {
     /// A string, empty when absent.
     pub(super) fn word(&mut self, name: &str) -> SmolStr {
         self.text(name).map(|text| text.value).unwrap_or_default()
+    }
+
+    /// A string of which many objects get copies as parts of other texts: too much, if it were long.
+    pub(super) fn part(&mut self, name: &str) -> Option<Text> {
+        const LIMIT: usize = 10_000;
+        let text = self.filled(name)?;
+        let length = text.value.len();
+        if length > LIMIT {
+            self.report(name, Problem::TooLong { field: name.into(), length, limit: LIMIT });
+        }
+        Some(text)
+    }
+
+    /// The same, empty when absent.
+    pub(super) fn part_word(&mut self, name: &str) -> SmolStr {
+        self.part(name).map(|text| text.value).unwrap_or_default()
     }
 
     /// A bool, false when absent.

@@ -29,7 +29,7 @@ fn push_value(out: &mut String, value: &Value, level: Option<usize>) {
             });
         }
         Value::Array(items) if !items.is_empty() => {
-            push_items(out, '[', ']', level, items, |out, item, level| push_value(out, item, level));
+            push_items(out, '[', ']', level, items, push_value);
         }
         Value::String(text) => push_string(out, text),
         Value::Number(number) => push_number(out, number),

@@ -40,7 +40,7 @@ pub(super) fn transformers(
             if fields.node("fieldSpecs").is_none() {
                 fields.missing("fieldSpecs");
             }
-            vec![Transformer::Affix(affix, fields.word(field), FieldSpec::list(fields, "fieldSpecs"))]
+            vec![Transformer::Affix(affix, fields.part_word(field), FieldSpec::list(fields, "fieldSpecs"))]
         }
         "PrefixSuffixTransformer" => {
             if fields.node("fieldSpecs").is_none() {
@@ -48,8 +48,8 @@ pub(super) fn transformers(
             }
             let specs = FieldSpec::list(fields, "fieldSpecs");
             vec![
-                Transformer::Affix(Affix::Prefix, fields.word("prefix"), specs.clone()),
-                Transformer::Affix(Affix::Suffix, fields.word("suffix"), specs),
+                Transformer::Affix(Affix::Prefix, fields.part_word("prefix"), specs.clone()),
+                Transformer::Affix(Affix::Suffix, fields.part_word("suffix"), specs),
             ]
         }
         "NamespaceTransformer" => vec![Transformer::Namespace(namespace(fields))],
@@ -206,7 +206,7 @@ fn namespace(fields: &mut Fields<'_>) -> Namespace {
 }
 
 fn value_add(loader: &Loader<'_>, directory: &TreePath, fields: &mut Fields<'_>) -> ValueAdd {
-    let value = SmolStr::new(fields.word("value").trim());
+    let value = SmolStr::new(fields.part_word("value").trim());
     let value = if value.is_empty() { directory.file_name().into() } else { value };
     let mut targets = value_targets(fields);
     if let Some(path) = fields.filled("targetFilePath") {

@@ -437,6 +437,16 @@ pub(super) fn count(node: &Node) -> usize {
     below + 1
 }
 
+/// How many bytes the texts of a tree have, keys included.
+pub(super) fn text_length(node: &Node) -> usize {
+    match (node.as_scalar(), node.as_sequence(), node.as_mapping()) {
+        (Some(scalar), _, _) => scalar.text.len(),
+        (_, Some(items), _) => items.iter().map(text_length).sum(),
+        (_, _, Some(entries)) => entries.iter().map(|entry| text_length(&entry.key) + text_length(&entry.value)).sum(),
+        _ => 0,
+    }
+}
+
 /// How deep a tree is; 1 for a scalar.
 pub(super) fn depth(node: &Node) -> usize {
     let below = match (node.as_sequence(), node.as_mapping()) {

@@ -9,6 +9,7 @@ pub(super) mod path;
 pub(super) mod references;
 pub(super) mod replacements;
 pub(super) mod replicas;
+mod restyled;
 pub(super) mod specs;
 mod structured;
 pub(super) mod value_add;

@@ -13,7 +13,7 @@ use leeboard::source::TreePath;
 use super::trees::{Disk, difference, printed, said};
 
 /// The fields of kustomize's type `Kustomization`, deprecated ones too. A Component has the same.
-const FIELDS: [&str; 34] = [
+pub(crate) const FIELDS: [&str; 34] = [
     "apiVersion",
     "kind",
     "metadata",

@@ -5,8 +5,10 @@
 //! those that nobody writes.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod corpus;
 mod fixtures;
+mod mutations;
 mod trees;
 
 use leeboard::kustomize::{Options, OverridePatch, OverrideTarget, Overrides};

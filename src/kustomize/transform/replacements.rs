@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::resource::{Gvk, Id, Resource, count, depth};
+use crate::kustomize::resource::{Gvk, Id, Resource, count, depth, text_length};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
@@ -17,6 +17,9 @@ const DEFAULT_FIELD: &str = "metadata.name";
 /// How large a copied value may be.
 const MAX_VALUES: usize = 10_000;
 
+/// How much text may be written by one list of replacements, and read and written again inside of texts.
+const MAX_TEXT: usize = 256 << 20;
+
 /// How deep an object may get by copying.
 const MAX_DEPTH: usize = 500;
 
@@ -25,6 +28,7 @@ const MAX_DEPTH: usize = 500;
 /// # Errors
 /// When a source is missing or ambiguous, or a target has no such field.
 pub(in crate::kustomize) fn apply(set: &mut Set, replacements: &[Replacement]) -> Result<(), Error> {
+    let mut budget = MAX_TEXT;
     for replacement in replacements {
         let value = value(set, replacement)?;
         // Each could double the object that it copies from and into.
@@ -32,7 +36,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, replacements: &[Replacement]) -
             return Err(Error::at(&replacement.at, Problem::TooManyValues { limit: MAX_VALUES }));
         }
         for target in &replacement.targets {
-            copy(set, &value, target)?;
+            copy(set, &value, target, &mut budget)?;
         }
     }
     Ok(())
@@ -91,7 +95,7 @@ fn described(gvk: &Gvk, name: &SmolStr) -> String {
     if name.is_empty() { gvk.to_string() } else { format!("{gvk} `{name}`") }
 }
 
-fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), Error> {
+fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget, budget: &mut usize) -> Result<(), Error> {
     let Some(select) = &target.select else {
         return Err(Error::at(&target.at, Problem::MissingField { field: "select", of: "a target" }));
     };
@@ -122,7 +126,7 @@ fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget) -> Result<(), E
         .collect();
     for at in selected {
         let Some(resource) = set.one_mut(at) else { continue };
-        resource.change_shared(None, |resource| copy_into(resource, value, target, &paths).map(|()| true))?;
+        resource.change_shared(None, |resource| copy_into(resource, value, target, &paths, budget).map(|()| true))?;
     }
     Ok(())
 }
@@ -135,12 +139,15 @@ fn copy_into(
     value: &Node,
     target: &ReplacementTarget,
     paths: &Paths<'_>,
+    budget: &mut usize,
 ) -> Result<(), Error> {
     for (text, steps, written) in paths {
+        let too_much = || Error::at(written, Problem::TooMuchText { limit: MAX_TEXT });
+        *budget = budget.checked_sub(text_length(value)).ok_or_else(too_much)?;
         if steps.len() + depth(value) > MAX_DEPTH {
             return Err(Error::at(written, Problem::TooNested { limit: MAX_DEPTH }));
         }
-        if structured::write(&mut resource.node, steps, value, &target.options) {
+        if structured::write(&mut resource.node, steps, value, &target.options, budget).ok_or_else(too_much)? {
             continue;
         }
         let missing = |resource: &Resource| {
@@ -155,6 +162,12 @@ fn copy_into(
         let mut change = |node: &mut Node| {
             if failure.is_none() {
                 failure = part::write(node, value, &target.options, written).err();
+                // A part that is written makes a new text of the whole field.
+                let length = if target.options.delimiter.is_empty() { 0 } else { text_length(node) };
+                match budget.checked_sub(length) {
+                    Some(left) => *budget = left,
+                    None => failure = Some(too_much()),
+                }
             }
         };
         let found = path::visit(&mut resource.node, &steps, create, &mut change);

@@ -4,19 +4,48 @@ use smol_str::SmolStr;
 
 use super::part;
 use super::path::{self, Create, Lookup, Step};
+use super::restyled;
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::go_json;
 use crate::yaml::{self, Content, Node, Resolve, Span};
 
-/// Writes the value inside of a text; `false` when the path leads through no text that could hold it.
-pub(super) fn write(node: &mut Node, steps: &[SmolStr], value: &Node, options: &FieldOptions) -> bool {
+/// How much dearer it is to read a text and write it again than to copy it.
+const COST: usize = 8;
+
+/// Writes the value inside of a text; `false` when the path leads through no text that could hold it, `None` when
+/// `budget` has too few bytes left for such texts: each is read and written again for each field in it.
+pub(super) fn write(
+    node: &mut Node,
+    steps: &[SmolStr],
+    value: &Node,
+    options: &FieldOptions,
+    budget: &mut usize,
+) -> Option<bool> {
+    let mut is_spent = false;
     let found = (1..steps.len()).find_map(|length| {
         let (outer, inner) = steps.split_at_checked(length)?;
         let text = path::look_up(node, outer)?.as_scalar()?.text.clone();
+        match budget.checked_sub(text.len().saturating_mul(COST)) {
+            Some(left) => *budget = left,
+            None => {
+                is_spent = true;
+                return None;
+            }
+        }
         let document = yaml::parse(&"text".into(), text.as_bytes()).ok()?.into_iter().next()?;
         Some((outer.to_vec(), inner.to_vec(), text, document.root))
     });
-    let Some((outer, inner, text, mut document)) = found else { return false };
+    if is_spent {
+        return None;
+    }
+    Some(found.is_some_and(|found| write_inside(node, found, value, options)))
+}
+
+/// The way to a text, the way inside of it, the text, and what it holds.
+type Found = (Vec<SmolStr>, Vec<SmolStr>, SmolStr, Node);
+
+fn write_inside(node: &mut Node, found: Found, value: &Node, options: &FieldOptions) -> bool {
+    let (outer, inner, text, mut document) = found;
     let Some(steps) = inner.iter().map(|step| Step::new(step)).collect::<Option<Vec<Step>>>() else { return false };
     let create = if options.create { Create::Like(value) } else { Create::Nothing };
     let mut written = true;
@@ -50,6 +79,9 @@ fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<S
         let mut text = String::new();
         go_json::push(&mut text, &value);
         return Some(text);
+    }
+    if let Some(text) = restyled::to_string(document, original) {
+        return Some(text.trim().to_owned());
     }
     let mut text = original.to_owned();
     let mut spans = Vec::with_capacity(changes.len());

@@ -79,7 +79,12 @@ struct Value {
 struct Values {
     known: BTreeMap<SmolStr, Option<Value>>,
     used: BTreeSet<SmolStr>,
+    /// How many bytes of text have been made of them.
+    made: usize,
 }
+
+/// What all texts with variables in them may come to: each of a few bytes can stand for megabytes.
+const MAX_MADE: usize = 64 << 20;
 
 impl Values {
     fn value(&mut self, name: &str) -> Option<&Value> {
@@ -118,7 +123,11 @@ pub(in crate::kustomize) fn resolve(
             // Each place anew: a variable may stand in the kind itself.
             if resource.gvk().is_selected_by(&place.spec.gvk) {
                 let changed = place.visit(&mut resource.node, Make::Nothing, &mut |node| expand_in(node, &mut values));
-                errors.extend(changed.err());
+                // What a transformer has written stands in no file.
+                errors.extend(changed.err().map(|error| match error.origin {
+                    Some(_) => error,
+                    None => Error::at(&resource.node, *error.problem),
+                }));
             }
         }
     }
@@ -186,8 +195,10 @@ fn variable_path(text: &str) -> Vec<SmolStr> {
 
 fn expand_in(node: &mut Node, values: &mut Values) -> Result<(), Error> {
     if let Some(entries) = node.as_mapping_mut() {
-        entries.iter_mut().filter(|entry| is_text(&entry.value)).for_each(|entry| expand(&mut entry.value, values));
-        return Ok(());
+        return entries
+            .iter_mut()
+            .filter(|entry| is_text(&entry.value))
+            .try_for_each(|entry| expand(&mut entry.value, values));
     }
     if let Some(items) = node.as_sequence_mut() {
         for item in items {
@@ -200,27 +211,26 @@ fn expand_in(node: &mut Node, values: &mut Values) -> Result<(), Error> {
                 };
                 return Err(Error::at(item, problem));
             }
-            expand(item, values);
+            expand(item, values)?;
         }
         return Ok(());
     }
-    if is_text(node) {
-        expand(node, values);
-    }
-    Ok(())
+    if is_text(node) { expand(node, values) } else { Ok(()) }
 }
 
 fn is_text(node: &Node) -> bool {
     matches!(node.resolve(Resolve::V3), Ok(Some(Plain::Text)))
 }
 
-fn expand(node: &mut Node, values: &mut Values) {
-    let Some(text) = node.as_str().filter(|text| text.contains('$')) else { return };
+/// # Errors
+/// When too much text is made.
+fn expand(node: &mut Node, values: &mut Values) -> Result<(), Error> {
+    let Some(text) = node.as_str().filter(|text| text.contains('$')) else { return Ok(()) };
     let whole = text.strip_prefix("$(").and_then(|text| text.strip_suffix(')')).filter(|name| !name.contains(')'));
     if let Some(value) = whole.and_then(|name| values.value(name)) {
         let style = if value.is_string { ScalarStyle::DoubleQuoted } else { ScalarStyle::Plain };
         *node = Node::scalar(value.text.clone(), style).at_place_of(node);
-        return;
+        return Ok(());
     }
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
@@ -239,9 +249,14 @@ fn expand(node: &mut Node, values: &mut Values) {
         } else {
             expanded.push('$');
         }
+        if values.made + expanded.len() > MAX_MADE {
+            return Err(Error::at(node, Problem::TooMuchText { limit: MAX_MADE }));
+        }
     }
     expanded.push_str(rest);
+    values.made += expanded.len();
     *node = Node::string(expanded).at_place_of(node);
+    Ok(())
 }
 
 #[cfg(test)]
@@ -266,7 +281,7 @@ mod tests {
         ];
         for (text, expected, is_string) in cases {
             let mut node = Node::string(text);
-            expand(&mut node, &mut values);
+            expand(&mut node, &mut values).unwrap();
             assert_eq!(node.as_str(), Some(expected), "{text}");
             assert_eq!(is_text(&node), is_string, "{text}");
         }
