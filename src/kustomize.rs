@@ -35,6 +35,8 @@ use crate::object::Object;
 use crate::source::{Files, TreePath};
 use accumulate::Build;
 use load::Loader;
+use resource::Resource;
+use std::collections::HashMap;
 
 /// What is asked of a build.
 #[derive(Clone, Debug, Default)]
@@ -94,6 +96,7 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
     resources.retain(|resource| {
         resource.annotation("config.kubernetes.io/local-config").is_none_or(|value| value == "false")
     });
+    refuse_twins(&resources)?;
     let sort_options = target.kustomization.sort_options.as_ref();
     order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
     let mut objects = Vec::with_capacity(resources.len());
@@ -117,4 +120,18 @@ fn render(build: &mut Build<'_>, root: &TreePath, options: &Options) -> Result<V
         }
     }
     if errors.is_empty() { Ok(objects) } else { Err(errors) }
+}
+
+/// # Errors
+/// When two objects are called the same in the end, as replacements can bring about.
+fn refuse_twins(resources: &[Resource]) -> Result<(), Vec<Error>> {
+    let mut known = HashMap::with_capacity(resources.len());
+    for resource in resources {
+        let id = resource.id();
+        if let Some(first) = known.insert(id, resource) {
+            let problem = Problem::Duplicate { id: resource.id().to_string(), first: first.origin.clone() };
+            return Err(vec![Error::at(&resource.node, problem)]);
+        }
+    }
+    Ok(())
 }
