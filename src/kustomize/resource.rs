@@ -318,6 +318,14 @@ impl Resource {
         Ok(result)
     }
 
+    /// Loses what kustomize keeps in its annotations, as when a patch takes those away.
+    pub(super) fn forget_notes(&mut self) {
+        self.formers.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.needs_hash = false;
+    }
+
     /// True when kustomize would keep notes about it in its annotations.
     pub(super) fn has_notes(&self) -> bool {
         !self.formers.is_empty() || self.needs_hash || self.build_origin.is_some()
