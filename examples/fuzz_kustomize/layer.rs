@@ -119,8 +119,9 @@ impl Maker {
     /// Documents with what separates them.
     pub(crate) fn stream(&mut self, documents: &[Value], taste: Taste) -> String {
         let mut text = String::new();
+        let is_alone = documents.len() == 1;
         for (at, value) in documents.iter().enumerate() {
-            let separator = match self.random.below(12) {
+            let separator = match self.random.below(if is_alone { 60 } else { 12 }) {
                 0 => "---\n# a comment\n",
                 1 => "---\n---\n",
                 2 => "--- # comment\n",

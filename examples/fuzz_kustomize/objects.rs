@@ -250,7 +250,7 @@ impl Objects {
                 if random.chance(20) {
                     data.insert(
                         "config.yaml".into(),
-                        "# settings\nhost: web\nport: 80\nlist:\n  - name: a\n    v: 'x'\n".into(),
+                        "# settings\nhost: web\nport: 80\nlist:\n- name: a\n  v: 'x'\n".into(),
                     );
                 }
                 json!({"data": data})

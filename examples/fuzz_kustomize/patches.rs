@@ -21,7 +21,7 @@ pub(crate) fn strategic(random: &mut Random, known: &Known) -> Value {
     }
     let fields: Vec<&String> =
         body.keys().filter(|key| !["apiVersion", "kind", "metadata"].contains(&key.as_str())).collect();
-    if !fields.is_empty() {
+    if !fields.is_empty() && body.values().any(|value| value.is_object() || value.is_array()) {
         let field = (*random.pick(&fields)).clone();
         let change = altered(random, &body[&field], 0);
         patch.insert(field, change);
