@@ -4,7 +4,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::resource::{Gvk, Id, Resource, count, depth};
+use crate::kustomize::resource::{Gvk, Id, Resource, count, depth, mapping_at};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
@@ -136,6 +136,13 @@ fn copy_into(
     target: &ReplacementTarget,
     paths: &Paths<'_>,
 ) -> Result<(), Error> {
+    // The notes that kustomize keeps there have made a mapping of annotations without any.
+    if resource.has_notes()
+        && let Some(metadata) = resource.metadata_mut()
+        && metadata.get("annotations").is_some_and(Node::is_null)
+    {
+        mapping_at(metadata, "annotations");
+    }
     for (text, steps, written) in paths {
         if steps.len() + depth(value) > MAX_DEPTH {
             return Err(Error::at(written, Problem::TooNested { limit: MAX_DEPTH }));
