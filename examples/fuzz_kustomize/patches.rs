@@ -63,6 +63,7 @@ fn altered(random: &mut Random, value: &Value, depth: usize) -> Value {
                 leaf(random)
             }
         }
+        Value::Object(_) => json!({"added": word(random)}),
         _ => leaf(random),
     }
 }

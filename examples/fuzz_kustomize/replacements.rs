@@ -94,6 +94,8 @@ fn target(random: &mut Random, known: &Known, is_number: bool) -> Option<Value> 
         if random.chance(10) {
             options.insert("create".into(), true.into());
         }
+    } else if is_number {
+        return None;
     } else {
         const CREATED: [&str; 6] = [
             "metadata.annotations.new",
