@@ -36,6 +36,7 @@ pub use order::Reorder;
 pub use overrides::{OverridePatch, OverrideTarget, Overrides};
 pub use story::Step;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -195,6 +196,7 @@ fn resources(
     resources.retain(|resource| {
         resource.annotation("config.kubernetes.io/local-config").is_none_or(|value| value == "false")
     });
+    refuse_twins(&resources)?;
     let sort_options = target.kustomization.sort_options.as_ref();
     order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
     check_size(&resources).map_err(|error| vec![error])?;
@@ -317,4 +319,18 @@ fn all_or_errors<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<V
         }
     }
     if errors.is_empty() { Ok(all) } else { Err(errors) }
+}
+
+/// # Errors
+/// When two objects are called the same in the end, as replacements can bring about.
+fn refuse_twins(resources: &[Arc<Resource>]) -> Result<(), Vec<Error>> {
+    let mut known = HashMap::with_capacity(resources.len());
+    for resource in resources {
+        let id = resource.id();
+        if let Some(first) = known.insert(id, resource) {
+            let problem = Problem::Duplicate { id: resource.id().to_string(), first: first.origin.clone() };
+            return Err(vec![Error::at(&resource.node, problem)]);
+        }
+    }
+    Ok(())
 }

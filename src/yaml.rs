@@ -10,6 +10,7 @@
 
 pub mod emit;
 mod error;
+mod folded;
 mod hanging;
 mod json;
 mod node;

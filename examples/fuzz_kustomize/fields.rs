@@ -29,14 +29,14 @@ fn patch_fields(maker: &mut Maker, layer: &mut Layer) {
     }
     if maker.wants(40) {
         for _ in 0..maker.random.between(1, 3) {
-            let known = maker.random.pick(&unique).clone();
+            let Some(known) = maker.touch(&unique) else { continue };
             let entry = patch(maker, layer, &known);
             layer.push("patches", entry);
         }
     }
     if maker.wants(10) {
+        let Some(known) = maker.touch(&unique) else { return };
         maker.feature("patchesStrategicMerge");
-        let known = maker.random.pick(&unique).clone();
         let patch = patches::strategic(&mut maker.random, &known);
         let entry = match maker.random.chance(50) {
             true => style::document(&mut maker.random, &patch, Taste::Plain),
@@ -45,8 +45,8 @@ fn patch_fields(maker: &mut Maker, layer: &mut Layer) {
         layer.push("patchesStrategicMerge", entry.into());
     }
     if maker.wants(10) {
+        let Some(known) = maker.touch(&unique) else { return };
         maker.feature("patchesJson6902");
-        let known = maker.random.pick(&unique).clone();
         let mut target = json!({"version": known.version(), "kind": known.kind, "name": known.name});
         if !known.group().is_empty() {
             target["group"] = known.group().into();
@@ -243,7 +243,10 @@ fn replacement_field(maker: &mut Maker, layer: &mut Layer) {
     }
     for _ in 0..maker.random.between(1, 2) {
         let unique = layer.unique();
-        let Some(entry) = replacements::replacement(&mut maker.random, &layer.objects, &unique) else { continue };
+        let (Some(source), Some(target)) = (maker.untouched(&unique), maker.untouched(&layer.objects)) else {
+            continue;
+        };
+        let Some(entry) = replacements::replacement(&mut maker.random, &source, &target) else { continue };
         maker.feature("replacements");
         if maker.random.chance(15) {
             maker.feature("replacements: path");
@@ -263,7 +266,8 @@ pub(crate) fn vars(maker: &mut Maker, layer: &mut Layer) {
     }
     let unique = layer.unique();
     let name = format!("V{}", maker.vars);
-    if let Some(var) = replacements::var(&mut maker.random, &name, &unique) {
+    let source = maker.untouched(&unique);
+    if let Some(var) = source.and_then(|source| replacements::var(&mut maker.random, &name, &source)) {
         maker.vars += 1;
         maker.feature("vars");
         layer.push("vars", var);

@@ -15,7 +15,7 @@ pub(crate) fn tree(seed: u64) -> Tree {
     let mut random = Random::new(seed);
     let objects = Objects::new(&mut random);
     let density = *random.pick(&[4, 10, 10, 18]);
-    let mut maker = Maker { random, objects, tree: Tree::default(), layers: 0, vars: 0, density };
+    let mut maker = Maker { random, objects, tree: Tree::default(), layers: 0, touched: Vec::new(), vars: 0, density };
     let root = maker.directory("app");
     maker.layer(&root, &Place::Root);
     maker.tree.root = root;
@@ -40,6 +40,8 @@ pub(crate) struct Maker {
     pub(crate) objects: Objects,
     pub(crate) tree: Tree,
     layers: usize,
+    /// Kind and name of what some patch has changed: what else says where its fields are may be wrong.
+    touched: Vec<(String, String)>,
     /// Names of vars that are taken.
     pub(crate) vars: usize,
     /// How likely each field is, in percent.
@@ -91,6 +93,24 @@ impl Maker {
         }
     }
 
+    /// One of the objects, most often one that no patch has changed; from now on one has.
+    pub(crate) fn touch(&mut self, objects: &[Known]) -> Option<Known> {
+        let known = self.untouched(objects)?;
+        self.touched.push((known.kind.clone(), known.name.clone()));
+        Some(known)
+    }
+
+    /// One of the objects, most often one that no patch has changed.
+    pub(crate) fn untouched(&mut self, objects: &[Known]) -> Option<Known> {
+        let is_touched =
+            |known: &Known| self.touched.iter().any(|(kind, name)| (kind, name) == (&known.kind, &known.name));
+        let left: Vec<&Known> = objects.iter().filter(|known| !is_touched(known)).collect();
+        if !left.is_empty() {
+            return Some((*self.random.pick(&left)).clone());
+        }
+        (!objects.is_empty() && self.random.chance(8)).then(|| self.random.pick(objects).clone())
+    }
+
     /// True in about as many cases as a field should be there.
     pub(crate) fn wants(&mut self, weight: usize) -> bool {
         let percent = (self.density * weight / 10).clamp(1, 90);
@@ -119,8 +139,9 @@ impl Maker {
     /// Documents with what separates them.
     pub(crate) fn stream(&mut self, documents: &[Value], taste: Taste) -> String {
         let mut text = String::new();
+        let is_alone = documents.len() == 1;
         for (at, value) in documents.iter().enumerate() {
-            let separator = match self.random.below(12) {
+            let separator = match self.random.below(if is_alone { 60 } else { 12 }) {
                 0 => "---\n# a comment\n",
                 1 => "---\n---\n",
                 2 => "--- # comment\n",

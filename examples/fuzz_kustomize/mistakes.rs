@@ -4,7 +4,7 @@ use super::random::Random;
 use super::tree::Tree;
 
 pub(crate) fn maybe(random: &mut Random, tree: &mut Tree) {
-    if !random.chance(9) {
+    if !random.chance(7) {
         return;
     }
     let paths: Vec<String> = tree.files.keys().cloned().collect();

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::objects::Known;
 use super::places::{Place, Step, places};
 use super::random::Random;
-use super::scalars::{scalar, text, word};
+use super::scalars::{leaf, scalar, text, word};
 use super::style::is_plain;
 
 /// A strategic merge patch that names its target.
@@ -21,7 +21,7 @@ pub(crate) fn strategic(random: &mut Random, known: &Known) -> Value {
     }
     let fields: Vec<&String> =
         body.keys().filter(|key| !["apiVersion", "kind", "metadata"].contains(&key.as_str())).collect();
-    if !fields.is_empty() {
+    if !fields.is_empty() && body.values().any(|value| value.is_object() || value.is_array()) {
         let field = (*random.pick(&fields)).clone();
         let change = altered(random, &body[&field], 0);
         patch.insert(field, change);
@@ -52,7 +52,7 @@ fn altered(random: &mut Random, value: &Value, depth: usize) -> Value {
         },
         Value::String(_) => match random.below(12) {
             0 => Value::Null,
-            1 => scalar(random),
+            1 => leaf(random),
             2..=5 => text(random).into(),
             _ => word(random).into(),
         },
@@ -60,10 +60,11 @@ fn altered(random: &mut Random, value: &Value, depth: usize) -> Value {
             if random.chance(80) {
                 json!(random.below(100))
             } else {
-                scalar(random)
+                leaf(random)
             }
         }
-        _ => scalar(random),
+        Value::Object(_) => json!({"added": word(random)}),
+        _ => leaf(random),
     }
 }
 
@@ -205,7 +206,7 @@ fn operation(random: &mut Random, place: Option<&Place>) -> Value {
         3 if is_item => {
             let list = path.rsplit_once('/').map_or("", |(list, _)| list);
             let op = random.word(&["add", "replace", "remove"]);
-            json!({"op": op, "path": format!("{list}/-1"), "value": scalar(random)})
+            json!({"op": op, "path": format!("{list}/-1"), "value": leaf(random)})
         }
         4 => json!({"op": "copy", "from": path, "path": "/metadata/copied"}),
         5 => json!({"op": "move", "from": path, "path": "/moved"}),
@@ -213,9 +214,9 @@ fn operation(random: &mut Random, place: Option<&Place>) -> Value {
             json!({"op": "add", "path": "/metadata/annotations", "value": {"added": word(random), "a/b": text(random)}})
         }
         7 => {
-            json!({"op": "add", "path": format!("/{}", random.word(&["extra", "a~1b", "x y", "0"])), "value": scalar(random)})
+            json!({"op": "add", "path": format!("/{}", random.word(&["extra", "a~1b", "x y", "0"])), "value": leaf(random)})
         }
-        8 | 9 => json!({"op": "add", "path": path, "value": scalar(random)}),
+        8 | 9 => json!({"op": "add", "path": path, "value": leaf(random)}),
         _ if place.is_scalar() => json!({"op": "replace", "path": path, "value": scalar_like(random, &place.value)}),
         _ => json!({"op": "replace", "path": path, "value": {"whole": [scalar(random)]}}),
     }
@@ -231,7 +232,7 @@ fn scalar_like(random: &mut Random, value: &Value) -> Value {
             }
         }
         Value::Number(_) => json!(random.below(100)),
-        _ => scalar(random),
+        _ => leaf(random),
     }
 }
 

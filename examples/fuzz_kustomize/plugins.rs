@@ -78,7 +78,7 @@ fn transformer(maker: &mut Maker, layer: &Layer) -> Option<(&'static str, Value)
     if unique.is_empty() {
         return None;
     }
-    let known = maker.random.pick(&unique).clone();
+    let known = maker.touch(&unique)?;
     let random = &mut maker.random;
     let marks = [
         json!({"path": "metadata/labels", "create": true}),
@@ -157,7 +157,7 @@ fn transformer(maker: &mut Maker, layer: &Layer) -> Option<(&'static str, Value)
             ("PatchStrategicMergeTransformer", "PatchStrategicMergeTransformer", fields)
         }
         10 => {
-            let replacement = replacements::replacement(random, &layer.objects, &unique)?;
+            let replacement = replacements::replacement(random, &known, &known)?;
             ("ReplacementTransformer", "ReplacementTransformer", json!({"replacements": [replacement]}))
         }
         11 => value_add(random, &known),

@@ -27,18 +27,14 @@ fn sources(known: &Known, is_wanted: impl Fn(&Value) -> bool) -> Vec<Place> {
         .collect()
 }
 
-/// One replacement; `None` when no object has what could be copied.
-pub(crate) fn replacement(random: &mut Random, objects: &[Known], unique: &[Known]) -> Option<Value> {
+/// One replacement; `None` when the source has nothing that could be copied.
+pub(crate) fn replacement(random: &mut Random, source: &Known, known: &Known) -> Option<Value> {
     let mut replacement = Map::new();
     let is_number;
     if random.chance(15) {
         replacement.insert("sourceValue".into(), word(random).into());
         is_number = false;
     } else {
-        if unique.is_empty() {
-            return None;
-        }
-        let source = random.pick(unique);
         let wants_numbers = random.chance(15);
         let wants_all = random.chance(5);
         let found =
@@ -52,15 +48,10 @@ pub(crate) fn replacement(random: &mut Random, objects: &[Known], unique: &[Know
     }
     let mut targets = Vec::new();
     for _ in 0..random.between(1, 2) {
-        let known = random_known(random, objects)?;
         targets.push(target(random, known, is_number)?);
     }
     replacement.insert("targets".into(), targets.into());
     Some(replacement.into())
-}
-
-fn random_known<'a>(random: &mut Random, objects: &'a [Known]) -> Option<&'a Known> {
-    if objects.is_empty() { None } else { Some(random.pick(objects)) }
 }
 
 fn source_of(random: &mut Random, source: &Known, place: &Place) -> Value {
@@ -103,6 +94,8 @@ fn target(random: &mut Random, known: &Known, is_number: bool) -> Option<Value> 
         if random.chance(10) {
             options.insert("create".into(), true.into());
         }
+    } else if is_number {
+        return None;
     } else {
         const CREATED: [&str; 6] = [
             "metadata.annotations.new",
@@ -149,8 +142,7 @@ fn target(random: &mut Random, known: &Known, is_number: bool) -> Option<Value> 
 }
 
 /// A var of this name that reads a scalar of one object.
-pub(crate) fn var(random: &mut Random, name: &str, unique: &[Known]) -> Option<Value> {
-    let source = random_known(random, unique)?;
+pub(crate) fn var(random: &mut Random, name: &str, source: &Known) -> Option<Value> {
     if source.kind.starts_with("Cluster") {
         return None;
     }
@@ -159,7 +151,8 @@ pub(crate) fn var(random: &mut Random, name: &str, unique: &[Known]) -> Option<V
     if let Some(namespace) = &source.namespace {
         var["objref"]["namespace"] = namespace.clone().into();
     }
-    let found = sources(source, |value| value.is_string() || value.is_number());
+    let mut found = sources(source, |value| value.is_string() || value.is_number());
+    found.retain(|place| !place.steps.windows(2).any(|pair| matches!(pair, [Step::Item(..), Step::Item(..)])));
     if random.chance(60) && !found.is_empty() {
         let place = random.pick(&found);
         let mut path = String::new();

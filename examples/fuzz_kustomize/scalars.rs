@@ -6,7 +6,7 @@ use super::random::Random;
 use super::style::plain;
 
 /// Texts whose way out is interesting.
-const TEXTS: [&str; 62] = [
+const TEXTS: &[&str] = &[
     "",
     " ",
     "a: b",
@@ -66,13 +66,12 @@ const TEXTS: [&str; 62] = [
     "---",
     "--- a",
     "...",
-    "\u{2028}sep",
     "nbsp\u{a0}x",
     "a,b",
 ];
 
 /// Scalars that are written without quotes and are not what they look like.
-const WRITTEN: [&str; 66] = [
+const WRITTEN: &[&str] = &[
     "yes",
     "No",
     "on",
@@ -146,7 +145,7 @@ const LONG: &str = "the quick brown fox jumps over the lazy dog and then some mo
 /// A text of any kind.
 pub(crate) fn text(random: &mut Random) -> String {
     match random.below(10) {
-        0..=5 => random.word(&TEXTS),
+        0..=5 => random.word(TEXTS),
         6 => {
             let start = random.below(40);
             let end = random.between(start + 60, LONG.len());
@@ -158,11 +157,11 @@ pub(crate) fn text(random: &mut Random) -> String {
             }
         }
         7 => {
-            const PIECES: [&str; 22] = [
-                "a", "b1", " ", "  ", "\n", ":", "#", "-", "'", "\"", "é", "\t", "\\", ",", "{", "]", "0", "1.5",
-                "\u{2029}", "\u{85}", "\u{feff}", "$(V)",
+            const PIECES: &[&str] = &[
+                "a", "b1", " ", "  ", "\n", ":", "#", "-", "'", "\"", "é", "a\t", "\\", ",", "{", "]", "0", "1.5",
+                "\u{feff}", "$(V)",
             ];
-            (0..random.between(1, 12)).map(|_| random.word(&PIECES)).collect()
+            (0..random.between(1, 12)).map(|_| random.word(PIECES)).collect()
         }
         _ => word(random),
     }
@@ -177,10 +176,21 @@ pub(crate) fn word(random: &mut Random) -> String {
 pub(crate) fn scalar(random: &mut Random) -> Value {
     match random.below(10) {
         0..=2 => text(random).into(),
-        3..=5 => plain(&random.word(&WRITTEN)),
+        3..=5 => plain(&random.word(WRITTEN)),
         6 => random.chance(50).into(),
         7 => json!(random.below(1000)),
-        8 => word(random).into(),
+        // Only where nothing but the object holds them: kustomize writes and reads its own fields more than once.
+        8 => random.word(&["\u{2028}sep", "a\u{2029}b c", "x\u{85}y"]).into(),
         _ => [Value::Null, json!({}), json!([]), json!(["a", 1]), json!({"k": "v"})][random.below(5)].clone(),
+    }
+}
+
+/// Any scalar, and nothing that holds others.
+pub(crate) fn leaf(random: &mut Random) -> Value {
+    loop {
+        let value = scalar(random);
+        if !value.is_object() && !value.is_array() {
+            return value;
+        }
     }
 }

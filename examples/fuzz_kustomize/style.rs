@@ -261,6 +261,7 @@ impl Writer<'_> {
         if matches!(self.taste, Taste::Wild)
             && printable
             && text.len() > 20
+            && text.contains(' ')
             && !text.starts_with([' ', '\n'])
             && self.random.chance(20)
         {

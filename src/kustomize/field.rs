@@ -30,6 +30,16 @@ impl Text {
         Text { value, node: node.place(), is_literal }
     }
 
+    /// The text without what surrounds it; one that began with a line break stands at no place of its own.
+    pub(super) fn trimmed(&self) -> Text {
+        let value = self.value.trim();
+        Text {
+            value: value.into(),
+            node: self.node.clone(),
+            is_literal: self.is_literal && self.value.starts_with(value),
+        }
+    }
+
     pub(super) fn as_str(&self) -> &str {
         &self.value
     }

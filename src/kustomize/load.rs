@@ -9,7 +9,7 @@ use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
 use crate::source::remote::is_remote;
 use crate::source::{self, Entry, Files, Identified, Recording, RemoteBase, TreePath};
-use crate::yaml::{self, Document, Node};
+use crate::yaml::{self, CollectionStyle, Content, Document, Node, Plain, Resolve, ScalarStyle, plain};
 
 /// Where files that a kustomization names may lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -238,7 +238,10 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
                 errors.push(Error::at(&items, problem));
             }
             let items = items.as_sequence_mut().map(std::mem::take).unwrap_or_default().into_iter();
-            let items = items.map(|item| (item, Nesting::Item));
+            let items = items.map(|mut item| {
+                decode(&mut item);
+                (item, Nesting::Item)
+            });
             match nesting {
                 Nesting::Document => items.rev().for_each(|item| queue.push_front(item)),
                 // Items of lists inside of lists go to the end.
@@ -253,6 +256,37 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
         }
     }
     if errors.is_empty() { Ok(resources) } else { Err(errors) }
+}
+
+/// Makes a list's item what kustomize makes of it, which reads such items as values: how they were written is lost.
+fn decode(node: &mut Node) {
+    if node.tag().is_some() {
+        return;
+    }
+    if node.is_null() {
+        // One that is written, unlike the nothing that may have stood there.
+        *node = Node::plain("null");
+        return;
+    }
+    match &mut node.content {
+        Content::Sequence(sequence) => {
+            sequence.style = CollectionStyle::Block;
+            sequence.items.iter_mut().for_each(decode);
+        }
+        Content::Mapping(mapping) => {
+            mapping.style = CollectionStyle::Block;
+            mapping.entries.iter_mut().for_each(|entry| decode(&mut entry.value));
+        }
+        Content::Scalar(scalar) => {
+            let means_itself = matches!(plain(&scalar.text, Resolve::V3), Plain::Text);
+            match scalar.style {
+                ScalarStyle::Plain => {}
+                _ if scalar.text.contains('\n') => scalar.style = ScalarStyle::Literal,
+                _ if means_itself => scalar.style = ScalarStyle::Plain,
+                _ => scalar.style = ScalarStyle::DoubleQuoted,
+            }
+        }
+    }
 }
 
 /// Takes out the keys `<<` that are left once merges are expanded: those in quotes, which kustomize loses.

@@ -167,7 +167,9 @@ impl Prepared {
     /// # Errors
     /// When its text can't be read or is no patch.
     pub(super) fn new(loader: &Loader<'_>, directory: &TreePath, patch: &Patch) -> Result<Self, Error> {
-        let written = Written::of(loader, directory, patch.path.as_ref(), patch.patch.as_ref(), &patch.at)?;
+        // kustomize trims the text of such an entry: a block at its end has no final line break.
+        let inline = patch.patch.as_ref().map(Text::trimmed);
+        let written = Written::of(loader, directory, patch.path.as_ref(), inline.as_ref(), &patch.at)?;
         Ok(Prepared {
             body: written.body()?,
             target: patch.target.as_ref().map(Matcher::new).transpose()?,
@@ -371,6 +373,11 @@ impl Prepared {
             .change_shared(Some(&node), |resource| strategic::merge(&mut resource.node, &node, schemas.of(&gvk)))?;
         if !merged {
             return Ok(false);
+        }
+        let metadata = node.get("metadata").filter(|_| !strategic::wipes(&node));
+        let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+        if metadata.into_iter().chain(annotations).any(strategic::wipes) {
+            resource.forget_notes();
         }
         if resource.node.as_mapping().is_none_or(|entries| entries.is_empty()) {
             return Ok(false);

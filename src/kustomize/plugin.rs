@@ -116,6 +116,8 @@ pub(super) fn generator(config: &Resource) -> Result<Generator, Vec<Error>> {
     let mut errors = Vec::new();
     let mut fields = Fields::open(&config.node, "the configuration of a generator", &[], Unknown::Ignored, &mut errors);
     let mut args = GeneratorArgs::read(&mut fields);
+    // The old field `env` is one of kustomization files only.
+    args.envs = fields.texts("envs");
     if args.name.is_empty() {
         args.name = config.name();
     }

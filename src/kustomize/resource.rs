@@ -306,14 +306,18 @@ impl Resource {
             places.retain(|path| text_at(&self.node, path).is_some());
             // A patch goes through the fields by name: what it says last holds.
             let new = match said {
-                Some(said) => places.iter().rev().find_map(|path| text_at(said, path)),
+                // Its lists are not those of the object.
+                Some(said) => places.iter().rev().find_map(|path| {
+                    let found = path.iter().try_fold(said, |node, part| node.get(part))?;
+                    found.as_scalar().map(|scalar| scalar.text.clone())
+                }),
                 None => places
                     .iter()
                     .find_map(|path| text_at(&self.node, path).filter(|text| Some(text) != before.as_ref())),
             };
             let Some(new) = new else { continue };
             for path in &*places {
-                if let Some(node) = path.iter().try_fold(&mut self.node, |node, part| node.get_mut(part)) {
+                if let Some(node) = path.iter().try_fold(&mut self.node, below_mut) {
                     *node = Node::string(new.clone()).at_place_of(node);
                 }
             }
@@ -321,6 +325,14 @@ impl Resource {
         shared.retain(|places| places.len() > 1);
         self.shared = shared;
         Ok(result)
+    }
+
+    /// Loses what kustomize keeps in its annotations, as when a patch takes those away.
+    pub(super) fn forget_notes(&mut self) {
+        self.formers.clear();
+        self.prefixes.clear();
+        self.suffixes.clear();
+        self.needs_hash = false;
     }
 
     /// True when kustomize would keep notes about it in its annotations.
@@ -409,6 +421,13 @@ impl Resource {
     }
 }
 
+fn below_mut<'a>(node: &'a mut Node, part: &SmolStr) -> Option<&'a mut Node> {
+    if node.is_sequence() {
+        return node.as_sequence_mut()?.get_mut(part.parse::<usize>().ok()?);
+    }
+    node.get_mut(part)
+}
+
 /// The mapping under a key, made when it is absent or null; `None` when something else is there.
 pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut Node> {
     let found = node.get_or_insert_with(field, Node::mapping)?;
@@ -458,7 +477,11 @@ pub(super) fn depth(node: &Node) -> usize {
 }
 
 /// The text of the scalar at the end of a path through mappings.
-fn text_at(node: &Node, path: &[SmolStr]) -> Option<SmolStr> {
-    let found = path.iter().try_fold(node, |node, part| node.get(part))?;
+fn text_at<'a>(node: &'a Node, path: &[SmolStr]) -> Option<SmolStr> {
+    let below = |node: &'a Node, part: &SmolStr| match node.as_sequence() {
+        Some(items) => items.get(part.parse::<usize>().ok()?),
+        None => node.get(part),
+    };
+    let found = path.iter().try_fold(node, below)?;
     found.as_scalar().map(|scalar| scalar.text.clone())
 }

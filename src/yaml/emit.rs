@@ -210,6 +210,8 @@ impl Emitter<'_> {
         let mut column = self.column();
         let mut after_space = false;
         let mut is_first = true;
+        // go-yaml looks for a byte order mark at the start of the text whichever character it writes.
+        let is_marked = text.starts_with('\u{feff}');
         let mut rest = text.chars().peekable();
         while let Some(character) = rest.next() {
             let may_fold = character == ' ' && !after_space && !is_first && column > WIDTH;
@@ -221,7 +223,7 @@ impl Emitter<'_> {
                         column += 1;
                     }
                 }
-                _ if is_special(character) || is_break(character) || matches!(character, '"' | '\\') => {
+                _ if is_marked || is_special(character) || is_break(character) || matches!(character, '"' | '\\') => {
                     let start = self.out.len();
                     push_escape(self.out, character);
                     column += self.out.len() - start;
@@ -382,6 +384,8 @@ mod tests {
             ("a\rb", "\"a\\rb\""),
             ("😀", "\"\\U0001F600\""),
             ("\u{feff}", "\"\\uFEFF\""),
+            ("\u{feff}a é", "\"\\uFEFF\\x61\\x20\\xE9\""),
+            ("é\u{feff}a", "\"é\\uFEFFa\""),
             ("a\u{1}", "\"a\\x01\""),
             ("é中", "é中"),
             ("a\u{2028}b", "'a\u{2028}    b'"),

@@ -6,6 +6,7 @@ use serde_json::{Map, Number, Value};
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
+use super::folded;
 use super::node::{CollectionStyle, Content, Entry, Mapping, Node, Scalar, ScalarStyle};
 use super::number::{number_from_f64, push_float, push_number};
 use super::parts::is_control;
@@ -80,6 +81,9 @@ impl Node {
             }
             Ok(Value::String(text.to_owned()))
         };
+        if scalar.style == ScalarStyle::Folded && mode == Resolve::V3 && !in_flow && self.tag().is_none() {
+            return text(&folded::written_and_read(&scalar.text));
+        }
         if scalar.style != ScalarStyle::Plain && self.tag().is_none() {
             return text(&scalar.text);
         }

@@ -47,13 +47,15 @@ pub(in crate::kustomize) fn operations(list: &Node) -> Option<Vec<Operation>> {
 }
 
 fn operation(node: &Node) -> Option<Operation> {
-    let text = |field| Some(node.get(field)?.as_str()?.to_owned());
+    // Of a field that is there twice the last one holds.
+    let get = |field: &str| Some(&node.as_mapping()?.iter().rev().find(|entry| entry.is_under(field))?.value);
+    let text = |field| Some(get(field)?.as_str()?.to_owned());
     let value = |field| -> Option<Node> {
-        let written = node.get(field)?;
+        let written = get(field)?;
         Some(Node::from_value(&written.to_value(Resolve::V2).ok()?).at_place_of(written))
     };
     let value_or_null = || value("value").unwrap_or_else(Node::null);
-    let what = match node.get("op")?.as_str()? {
+    let what = match get("op")?.as_str()? {
         "add" => What::Add(value_or_null()),
         "remove" => What::Remove,
         "replace" => What::Replace(value_or_null()),
@@ -62,7 +64,7 @@ fn operation(node: &Node) -> Option<Operation> {
         "test" => What::Test(value("value")),
         _ => return None,
     };
-    let at = node.get("path").map_or_else(|| node.clone(), |path| Node::string("").at_place_of(path));
+    let at = get("path").map_or_else(|| node.clone(), |path| Node::string("").at_place_of(path));
     Some(Operation { what, path: text("path")?, at })
 }
 
@@ -293,6 +295,7 @@ mod tests {
         let cases = [
             // operation, result
             ("[{op: add, path: /a/c, value: 2}]", Ok(r#"{"a":{"b":1,"c":2},"l":["x","y","z"]}"#)),
+            ("[{op: add, path: /x, value: 2, path: /y}]", Ok(r#"{"a":{"b":1},"l":["x","y","z"],"y":2}"#)),
             ("[{op: add, path: /l/-, value: 2}]", Ok(r#"{"a":{"b":1},"l":["x","y","z",2]}"#)),
             ("[{op: add, path: /l/0, value: 2}]", Ok(r#"{"a":{"b":1},"l":[2,"x","y","z"]}"#)),
             ("[{op: remove, path: /l/-1}]", Ok(r#"{"a":{"b":1},"l":["x","y"]}"#)),

@@ -47,18 +47,15 @@ enum Directive {
     Delete,
 }
 
-/// Merges a patch into an object; `false` when nothing is left of it.
+/// Merges a patch into an object; `false` when nothing is left of it. A patch that wants to replace the whole object
+/// does nothing.
 ///
 /// # Errors
 /// When patch and object have different kinds of value at the same place, or a directive is not known.
 pub(in crate::kustomize) fn merge(object: &mut Node, patch: &Node, schema: Schema<'_>) -> Result<bool, Error> {
     match walk(Some(object), Patch::Says(patch), schema)? {
-        Outcome::Keep => Ok(true),
+        Outcome::Keep | Outcome::Set(_) => Ok(true),
         Outcome::Clear => Ok(false),
-        Outcome::Set(node) => {
-            *object = node;
-            Ok(true)
-        }
     }
 }
 
@@ -508,6 +505,11 @@ fn append_rest(items: &mut Vec<Item>, elements: &[Node], keys: &[&SmolStr]) {
         }
         put(items, Item::Of(at), elements, keys, &values);
     }
+}
+
+/// True for what leaves nothing of the map that it is merged into.
+pub(in crate::kustomize) fn wipes(patch: &Node) -> bool {
+    patch.is_null() || matches!(mapping_directive(patch), Ok(Some(Directive::Delete | Directive::Replace)))
 }
 
 fn mapping_directive(node: &Node) -> Result<Option<Directive>, Error> {

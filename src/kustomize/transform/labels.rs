@@ -5,7 +5,9 @@ use smol_str::SmolStr;
 use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::{Make, Place, Written, write_mark};
+use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
+use crate::yaml::Node;
 
 /// Sets the pairs.
 ///
@@ -21,39 +23,69 @@ pub(in crate::kustomize) fn apply(
     }
     let places = Place::all(specs);
     for resource in set.bodies_mut(|_| true) {
-        let gvk = resource.gvk();
-        let mut made: Vec<Vec<Vec<SmolStr>>> = vec![Vec::new(); pairs.len()];
-        for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
-            place.visit(&mut resource.node, Make::Mapping, &mut |node| {
-                if node.is_null() {
-                    return Ok(());
+        resource.change_shared(None, |resource| mark(resource, pairs, &places).map(|()| true))?;
+    }
+    Ok(())
+}
+
+fn mark(resource: &mut Resource, pairs: &[(SmolStr, SmolStr)], places: &[Place]) -> Result<(), Error> {
+    let gvk = resource.gvk();
+    let mut made: Vec<Vec<Vec<SmolStr>>> = vec![Vec::new(); pairs.len()];
+    for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
+        let mut written: Vec<Vec<Written>> = Vec::new();
+        place.visit(&mut resource.node, Make::Mapping, &mut |node| {
+            if node.is_null() {
+                return Ok(());
+            }
+            if !node.is_mapping() {
+                let problem = Problem::FieldKind {
+                    field: place.spec.path.to_string(),
+                    of: gvk.to_string(),
+                    found: node.describe(),
+                    expected: "a mapping",
+                };
+                return Err(Error::at(node, problem));
+            }
+            written.push(pairs.iter().map(|(key, value)| write_mark(node, key, value)).collect());
+            Ok(())
+        })?;
+        let mut paths = Vec::with_capacity(written.len());
+        mappings_at(&resource.node, place.parts(), &mut Vec::new(), &mut paths);
+        for (path, written) in paths.iter().zip(written) {
+            for (((key, _), made), written) in pairs.iter().zip(&mut made).zip(written) {
+                if written == Written::Made {
+                    made.push(path.iter().chain([key]).cloned().collect());
                 }
-                if !node.is_mapping() {
-                    let problem = Problem::FieldKind {
-                        field: place.spec.path.to_string(),
-                        of: gvk.to_string(),
-                        found: node.describe(),
-                        expected: "a mapping",
-                    };
-                    return Err(Error::at(node, problem));
-                }
-                for ((key, value), made) in pairs.iter().zip(&mut made) {
-                    if write_mark(node, key, value) == Written::Made {
-                        made.push(place.parts().iter().chain([key]).cloned().collect());
-                    }
-                }
-                Ok(())
-            })?;
-        }
-        for mut places in made {
-            // Places inside of lists have no such path.
-            places.retain(|path| path.iter().try_fold(&resource.node, |node, part| node.get(part)).is_some());
-            places.sort();
-            places.dedup();
-            if places.len() > 1 {
-                resource.shared.push(places);
             }
         }
     }
+    for mut places in made {
+        places.sort();
+        places.dedup();
+        if places.len() > 1 {
+            resource.shared.push(places);
+        }
+    }
     Ok(())
+}
+
+/// The paths of the mappings to which a field spec leads, places in lists included, in the order of its visits.
+fn mappings_at(node: &Node, parts: &[SmolStr], path: &mut Vec<SmolStr>, found: &mut Vec<Vec<SmolStr>>) {
+    let Some((part, rest)) = parts.split_first() else {
+        if node.is_mapping() {
+            found.push(path.clone());
+        }
+        return;
+    };
+    if let Some(items) = node.as_sequence() {
+        for (at, item) in items.iter().enumerate() {
+            path.push(at.to_string().into());
+            mappings_at(item, parts, path, found);
+            path.pop();
+        }
+    } else if let Some(below) = node.get(part.strip_suffix("[]").unwrap_or(part)) {
+        path.push(part.strip_suffix("[]").unwrap_or(part).into());
+        mappings_at(below, rest, path, found);
+        path.pop();
+    }
 }

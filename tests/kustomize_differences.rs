@@ -1,0 +1,181 @@
+//! What the differential fuzzer (`examples/fuzz_kustomize`) has found: each tree once differed from `kustomize build`
+//! 5.8.2, which prints what stands here.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use leeboard::kustomize::{Options, build};
+use leeboard::source::{Entry, Error, Files, TreePath};
+use leeboard::yaml::emit;
+
+/// A tree in memory.
+struct Tree<'a>(BTreeMap<TreePath, &'a str>);
+
+impl Files for Tree<'_> {
+    fn entry(&self, path: &TreePath) -> Result<Option<Entry>, Error> {
+        let below = |known: &TreePath| known != path && known.is_within(path);
+        Ok(match self.0.contains_key(path) {
+            true => Some(Entry::File),
+            false => self.0.keys().any(below).then_some(Entry::Directory),
+        })
+    }
+
+    fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, Error> {
+        let text = self.0.get(path).ok_or_else(|| Error::NotFound { path: path.clone() })?;
+        Ok(text.as_bytes().into())
+    }
+
+    fn list(&self, path: &TreePath) -> Result<Vec<(String, Entry)>, Error> {
+        let files = self.0.keys().filter(|known| known.parent().as_ref() == Some(path));
+        Ok(files.map(|file| (file.file_name().to_owned(), Entry::File)).collect())
+    }
+}
+
+/// What a build of the tree's root prints; `refused` when it does not.
+fn outcome(files: &[(&str, &str)]) -> String {
+    let tree = Tree(files.iter().map(|(path, text)| (TreePath::new(path).unwrap(), *text)).collect());
+    match build(&tree, &TreePath::root(), &Options::default()) {
+        Ok(rendered) => {
+            let texts: Vec<String> = rendered.objects.iter().map(|object| emit::to_string(&object.body)).collect();
+            texts.join("---\n")
+        }
+        Err(_) => "refused".into(),
+    }
+}
+
+const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n";
+
+#[test]
+fn what_once_differed_is_printed_alike() {
+    type Files<'a> = &'a [(&'a str, &'a str)];
+    let cases: &[(&str, Files<'_>, &str)] = &[
+        // what it is about, files, what is printed
+        (
+            "a label that one entry has made in several places is one value for the next entry",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nlabels:\n- pairs: {a: one}\n  includeTemplates: true\n- pairs: {a: two}\n",
+                ),
+                ("web.yaml", DEPLOYMENT),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels:\n    a: two\n  name: web\nspec:\n  template:\n    \
+             metadata:\n      labels:\n        a: two\n",
+        ),
+        (
+            "the same inside of lists",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [policy.yaml]\nlabels:\n- pairs: {a: one}\n  includeSelectors: true\n- pairs: {a: two}\n",
+                ),
+                (
+                    "policy.yaml",
+                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec:\n  ingress:\n  \
+                     - from:\n    - podSelector: {matchLabels: {app: x}}\n",
+                ),
+            ],
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  labels:\n    a: two\n  name: p\nspec:\n  \
+             ingress:\n  - from:\n    - podSelector:\n        matchLabels:\n          a: two\n          app: x\n",
+        ),
+        (
+            "a patch that replaces the whole object does nothing",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\npatches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    \
+                     metadata: {name: web}\n    $patch: replace\n    spec: {replicas: 2}\n",
+                ),
+                ("web.yaml", DEPLOYMENT),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n",
+        ),
+        (
+            "a patch that takes the annotations away takes the hash and the former names with them",
+            &[(
+                "kustomization.yaml",
+                "configMapGenerator:\n- name: c\n  literals: [a=b]\npatches:\n- patch: |\n    apiVersion: v1\n    \
+                     kind: ConfigMap\n    metadata: {name: c, annotations: null}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the text of an entry of patches is trimmed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    \
+                     metadata: {name: c}\n    data:\n      k: |\n        v\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a generator object has no field env",
+            &[
+                ("kustomization.yaml", "generators: [g.yaml]\n"),
+                ("g.yaml", "apiVersion: builtin\nkind: ConfigMapGenerator\nmetadata: {name: c}\nenv: a.env\n"),
+                ("a.env", "A=1\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-6ct58987ht\n",
+        ),
+        (
+            "a replacement that gives two objects one name",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: Pod}\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: b}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "folded blocks with indented lines, and with empty lines at the end",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: >\n    x\n      y\n    z\n  b: >+\n    x\n\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |\n    x\n\n      y\n    z\n  b: |+\n    x\n\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a time in a list's item is a time, in braces too",
+            &[
+                ("kustomization.yaml", "resources: [list.yaml]\n"),
+                (
+                    "list.yaml",
+                    "apiVersion: v1\nkind: List\nitems: [{apiVersion: e/v1, kind: W, metadata: {name: w}, \
+                     t: 2001-12-14t21:59:43.10-05:00}]\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nt: \"2001-12-14T21:59:43.1-05:00\"\n",
+        ),
+        (
+            "annotations with nothing in them take a value once the name has changed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nnamePrefix: p-\nreplacements:\n- sourceValue: v\n  targets:\n  \
+                     - select: {kind: Pod}\n    fieldPaths: [metadata.annotations.a]\n    options: {create: true}\n",
+                ),
+                ("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  annotations:\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    a: v\n  name: p-web\n",
+        ),
+    ];
+    let wrong: Vec<String> = cases
+        .iter()
+        .map(|(about, files, expected)| (about, outcome(files), expected))
+        .filter(|(_, printed, expected)| printed != *expected)
+        .map(|(about, printed, expected)| format!("{about}\nexpected {expected}\nbut      {printed}"))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
