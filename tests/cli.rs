@@ -161,7 +161,7 @@ fn a_base_may_be_in_another_repository() {
     assert!(printed.starts_with("exit 0") && printed.contains("name: far-prod-web\n"), "{printed}");
     let cases = [
         // resource, what is said
-        (format!("{url}//prod"), "error: did not find expected ',' or ']'\n"),
+        (format!("{url}//prod"), "base/web.yaml:1:11"),
         (format!("{url}//prod?ref=v9"), "v9"),
         (format!("{url}//nowhere?ref=v1"), "is a directory without a kustomization file"),
         (format!("{url}//../../etc?ref=v1"), "lies outside of its repository"),

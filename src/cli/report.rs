@@ -9,7 +9,7 @@ use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin as Place, 
 
 use super::terminal::{Terminal, counted};
 use crate::error::{Diagnostic, Origin};
-use crate::source::{Files, TreePath};
+use crate::source::{Files, TreePath, remote};
 
 /// What is wrong in files, and how those files are called on the command line.
 #[derive(Clone, Debug)]
@@ -59,6 +59,9 @@ impl Paths {
 
     /// The path to show for one in the tree.
     pub fn show(&self, path: &str) -> String {
+        if let Some(elsewhere) = remote::shown(path) {
+            return elsewhere;
+        }
         let path = Path::new(path);
         let inside: Vec<Component<'_>> = self.inside.components().collect();
         let common = path.components().zip(&inside).take_while(|(a, b)| a == *b).count();

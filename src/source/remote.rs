@@ -21,13 +21,17 @@ impl Remote {
     pub fn mount_point(&self) -> TreePath {
         // Neither the address nor the revision may add a level or end the other's part.
         let escaped = |text: &str| text.replace('%', "%25").replace('@', "%40");
-        let normal = self.url.normal();
-        let address = normal.split_once("://").map_or(normal, |(_, rest)| rest);
-        let address = escaped(address.trim_start_matches('/'));
-        let name = format!("{address}@{}", escaped(&self.revision).replace('/', "%2f"));
+        let name = format!("{}@{}", escaped(self.url.normal()), escaped(&self.revision).replace('/', "%2f"));
         // An address has no `..`, and the name is not empty.
         TreePath::new(&name).unwrap_or_default()
     }
+}
+
+/// A path of a combined tree as a person writes it: below a mount point, the repository's address with its `//`.
+pub fn shown(path: &str) -> Option<String> {
+    const SCHEMES: [(&str, &str); 4] =
+        [("https:/", "https://"), ("http:/", "http://"), ("ssh:/", "ssh://"), ("file:/", "file:///")];
+    SCHEMES.into_iter().find_map(|(start, written)| Some(format!("{written}{}", path.strip_prefix(start)?)))
 }
 
 impl fmt::Display for Remote {
@@ -192,7 +196,7 @@ mod tests {
             remote.mount_point().to_string()
         };
         assert_eq!(point("https://github.com/o/r.git", "v1"), point("https://github.com/o/r", "v1"));
-        assert_eq!(point("https://github.com/o/r", "a/b"), "github.com/o/r@a%2fb");
+        assert_eq!(point("https://github.com/o/r", "a/b"), "https:/github.com/o/r@a%2fb");
         assert_ne!(point("https://x.org/r@a", "b"), point("https://x.org/r", "a@b"));
     }
 }
