@@ -2,12 +2,13 @@
 //! it says about bad ones tells where and why.
 //!
 //! `fixtures` and `corpus` compare with kustomize, `bad_input` tries files that no person writes by intent, `mutations`
-//! those that nobody writes.
+//! those that nobody writes; `incremental` that what is kept between two commits changes no answer.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
 mod corpus;
 mod fixtures;
+mod incremental;
 mod mutations;
 mod trees;
 
