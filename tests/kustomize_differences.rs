@@ -147,12 +147,12 @@ fn what_once_differed_is_printed_alike() {
             "apiVersion: v1\ndata:\n  a: |\n    x\n\n      y\n    z\n  b: |+\n    x\n\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
         (
-            "a time in a list's item is a time, in braces too",
+            "a time in an item of a typed list is a time, in braces too",
             &[
                 ("kustomization.yaml", "resources: [list.yaml]\n"),
                 (
                     "list.yaml",
-                    "apiVersion: v1\nkind: List\nitems: [{apiVersion: e/v1, kind: W, metadata: {name: w}, \
+                    "apiVersion: v1\nkind: WList\nitems: [{apiVersion: e/v1, kind: W, metadata: {name: w}, \
                      t: 2001-12-14t21:59:43.10-05:00}]\n",
                 ),
             ],

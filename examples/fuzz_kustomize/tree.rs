@@ -35,13 +35,12 @@ impl Tree {
         Ok(())
     }
 
-    /// Where `dir`, seen from `from`, both directories of the tree, is.
+    /// Where `to` is, seen from `from`; both are directories of the tree.
     pub(crate) fn relative(from: &str, to: &str) -> String {
-        if let Some(below) = to.strip_prefix(from).and_then(|rest| rest.strip_prefix('/')) {
-            return below.to_owned();
-        }
-        let up = "../".repeat(from.split('/').count());
-        format!("{up}{to}")
+        let (from, to): (Vec<&str>, Vec<&str>) = (from.split('/').collect(), to.split('/').collect());
+        let common = from.iter().zip(&to).take_while(|(one, other)| one == other).count();
+        let up = std::iter::repeat_n("..", from.len() - common);
+        up.chain(to.into_iter().skip(common)).collect::<Vec<&str>>().join("/")
     }
 }
 

@@ -9,7 +9,7 @@ use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
 use crate::source::remote::is_remote;
 use crate::source::{self, Entry, Files, Identified, Recording, RemoteBase, TreePath};
-use crate::yaml::{self, CollectionStyle, Content, Document, Node, Plain, Resolve, ScalarStyle, plain};
+use crate::yaml::{self, CollectionStyle, Content, Document, Node, Plain, Resolve, Scalar, ScalarStyle, plain};
 
 /// Where files that a kustomization names may lie.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -231,6 +231,7 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
             continue;
         }
         let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+        let is_typed = node.get("kind").and_then(Node::as_str) != Some("List");
         if is_list && let Some(mut items) = node.remove("items") {
             if !items.is_sequence() && !items.is_null() {
                 let found = items.describe().to_owned();
@@ -239,7 +240,9 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
             }
             let items = items.as_sequence_mut().map(std::mem::take).unwrap_or_default().into_iter();
             let items = items.map(|mut item| {
-                decode(&mut item);
+                if is_typed {
+                    decode(&mut item);
+                }
                 (item, Nesting::Item)
             });
             match nesting {
@@ -258,7 +261,8 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
     if errors.is_empty() { Ok(resources) } else { Err(errors) }
 }
 
-/// Makes a list's item what kustomize makes of it, which reads such items as values: how they were written is lost.
+/// Makes an item of a list of some kind (`PodList`, not `List`) what kustomize makes of it, which turns it into JSON on
+/// the way: every string is in quotes, and nothing else remembers how it was written.
 fn decode(node: &mut Node) {
     if node.tag().is_some() {
         return;
@@ -277,15 +281,14 @@ fn decode(node: &mut Node) {
             mapping.style = CollectionStyle::Block;
             mapping.entries.iter_mut().for_each(|entry| decode(&mut entry.value));
         }
-        Content::Scalar(scalar) => {
-            let means_itself = matches!(plain(&scalar.text, Resolve::V3), Plain::Text);
-            match scalar.style {
-                ScalarStyle::Plain => {}
-                _ if scalar.text.contains('\n') => scalar.style = ScalarStyle::Literal,
-                _ if means_itself => scalar.style = ScalarStyle::Plain,
-                _ => scalar.style = ScalarStyle::DoubleQuoted,
+        Content::Scalar(scalar) => match plain(&scalar.text, Resolve::V3) {
+            Plain::Time(time) if scalar.style == ScalarStyle::Plain => {
+                *scalar = Scalar { text: time.into(), style: ScalarStyle::DoubleQuoted };
             }
-        }
+            Plain::Text => scalar.style = ScalarStyle::DoubleQuoted,
+            _ if scalar.style != ScalarStyle::Plain => scalar.style = ScalarStyle::DoubleQuoted,
+            _ => {}
+        },
     }
 }
 

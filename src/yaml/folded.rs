@@ -8,7 +8,10 @@ use std::borrow::Cow;
 
 /// The text as it is after one round.
 pub(super) fn written_and_read(text: &str) -> Cow<'_, str> {
-    if !text.trim_end_matches('\n').contains('\n') && !text.ends_with("\n\n") {
+    let has_one_line = !text.trim_end_matches('\n').contains('\n') && !text.ends_with("\n\n");
+    // What no block can hold is written in quotes.
+    let is_special = |character: char| character == '\u{feff}' || character.is_control() && !"\n\t".contains(character);
+    if has_one_line || text.contains(" \n") || text.ends_with(' ') || text.contains(is_special) {
         return text.into();
     }
     read(&write(text), text).into()
@@ -76,6 +79,7 @@ mod tests {
             ("\na\n\n", "\na\n\n\n"),
             ("   a\n\n  b\n", "   a\n\n  b\n"),
             ("\n  a\n\n b\nc\nd\n", "\n  a\n\n b\nc d\n"),
+            ("a\u{feff}\n  b", "a\u{feff}\n  b"),
             ("a\n  b\n\n\n", "a\n\n  b\n\n\n"),
         ];
         for (text, expected) in cases {

@@ -96,7 +96,8 @@ fn bad_input_is_refused_with_its_place() {
         ),
         (
             &[("kustomization.yaml", "resources: ['https://github.com/a/b?ref=--upload-pack=x']\n")],
-            "kustomization.yaml:1:13: `https://github.com/a/b?ref=--upload-pack=x` is a remote base, which this build does not fetch",
+            "kustomization.yaml:1:13: `https://github.com/a/b?ref=--upload-pack=x` names no base in another repository: \
+             `--upload-pack=x` is no branch, tag or commit: it begins with `-`",
         ),
         (
             &[
