@@ -266,6 +266,12 @@ impl<'a> Builder<'a> {
             _ => None,
         };
         node.set_end(end.unwrap_or(span.end));
+        // Most collections hold one to three things, and a list that grows takes room for four from the start.
+        match &mut node.content {
+            Content::Sequence(sequence) => sequence.items.shrink_to_fit(),
+            Content::Mapping(mapping) => mapping.entries.shrink_to_fit(),
+            Content::Scalar(_) => {}
+        }
         if has_merge && let Content::Mapping(mapping) = &mut node.content {
             let entries = std::mem::take(&mut mapping.entries);
             mapping.entries = merge::expand(entries, self.mode, self.text)?;

@@ -5,6 +5,8 @@
 //! ends the attempt, and the parser reads the part from its start: this may give up, but never differ
 //! (`tests::the_short_way_gives_the_same_tree`).
 
+use std::cell::Cell;
+
 use super::node::{CollectionStyle, Content, Mapping, Scalar, ScalarStyle, Sequence};
 use super::text::{Span, to_u32};
 
@@ -25,7 +27,8 @@ pub(super) fn read(part: &str, receiver: &mut impl Receiver) -> Option<()> {
     if !part.bytes().all(|byte| matches!(byte, b'\n' | b' '..=b'~')) {
         return None;
     }
-    let mut reader = Reader { text: part, at: 0, open: Vec::new(), is_waiting: false, receiver };
+    let mut reader =
+        Reader { text: part, at: 0, line_end: Cell::default(), open: Vec::new(), is_waiting: false, receiver };
     reader.lines()
 }
 
@@ -39,6 +42,8 @@ struct Open {
 struct Reader<'a, R> {
     text: &'a str,
     at: usize,
+    /// Where the line ends that was looked at last: each is asked for several times.
+    line_end: Cell<Option<usize>>,
     open: Vec<Open>,
     /// A key or a dash was read, and its value comes on a line below.
     is_waiting: bool,
@@ -329,8 +334,12 @@ impl<'a, R: Receiver> Reader<'a, R> {
 
     /// From here to the end of the line.
     fn line(&self) -> &'a str {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        rest.split_once('\n').map_or(rest, |(line, _)| line)
+        let end = self.line_end.get().filter(|end| self.at <= *end).unwrap_or_else(|| {
+            let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+            self.at + rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len())
+        });
+        self.line_end.set(Some(end));
+        self.text.get(self.at..end).unwrap_or_default()
     }
 }
 
