@@ -149,7 +149,7 @@ fn a_base_may_be_in_another_repository() {
         let text = format!("resources: ['{resource}']\nnamePrefix: far-\n");
         fs::write(directory.path().join("kustomization.yaml"), text).unwrap();
         let mut command = leeboard(directory.path());
-        let output = command.env("XDG_STATE_HOME", state.path()).args(["build", "."]).output().unwrap();
+        let output = command.env("XDG_CACHE_HOME", state.path()).args(["build", "."]).output().unwrap();
         let names = [(base.path(), "BASE"), (state.path(), "STATE")];
         names.into_iter().fold(shown(&output, directory.path()), |text, (path, name)| {
             text.replace(path.canonicalize().unwrap().to_str().unwrap().trim_start_matches('/'), name)
