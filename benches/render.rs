@@ -98,7 +98,9 @@ fn run(program: &str, directory: &Path) -> Cost {
     loop {
         let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
         let status = read("status");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
         cost.peak = cost.peak.max(peak.unwrap_or_default() / 1024.0);
         if status.lines().any(|line| line.starts_with("State:") && line.contains('Z')) {
             cost.wall = begun.elapsed();
@@ -113,7 +115,8 @@ fn run(program: &str, directory: &Path) -> Cost {
 
 /// User and system time of all threads, in ticks of 10 ms; that of the only thread exactly, where there is one.
 fn cpu(exact: &str, stat: &str) -> Duration {
-    let fields: Vec<u64> = stat.rsplit(')').next().unwrap_or_default().split(' ').filter_map(|field| field.parse().ok()).collect();
+    let fields: Vec<u64> =
+        stat.rsplit(')').next().unwrap_or_default().split(' ').filter_map(|field| field.parse().ok()).collect();
     // Behind the name and the state: ppid, pgrp, session, tty, tpgid, flags, 4 of faults, utime, stime.
     let ticks = fields.get(10).zip(fields.get(11)).map_or(0, |(user, system)| user + system);
     let exact = exact.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default();
@@ -149,8 +152,8 @@ fn thousand_applications() {
     let files = monorepo::files(APPS);
     let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
     repo.commit("main", &files);
-    let mirror = Mirrors::new(data.path().to_owned(), LocalRepositories::Allowed)
-        .mirror(&RepoUrl::parse(&repo.url()).unwrap());
+    let mirror =
+        Mirrors::new(data.path().to_owned(), LocalRepositories::Allowed).mirror(&RepoUrl::parse(&repo.url()).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let snapshot = || {
         let refreshed = runtime.block_on(mirror.refresh(&["main".to_owned()])).unwrap();

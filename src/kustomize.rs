@@ -58,8 +58,8 @@ use story::By;
 pub struct Options {
     /// Where files may lie.
     pub load_restrictor: LoadRestrictor,
-    /// The order of the output.
-    pub reorder: Reorder,
+    /// The order of the output, where the caller has asked for one and the kustomization does not say it.
+    pub reorder: Option<Reorder>,
     /// What an Application adds to the kustomization.
     pub overrides: Overrides,
     /// How many threads may work on it; 0 and 1: the caller's alone.
@@ -198,7 +198,10 @@ fn resources(
     });
     refuse_twins(&resources)?;
     let sort_options = target.kustomization.sort_options.as_ref();
-    order::sort(&mut resources, sort_options, options.reorder).map_err(|error| vec![error])?;
+    if let (Some(sort_options), Some(_)) = (sort_options, options.reorder) {
+        build.warn([Error::at(&sort_options.at, Problem::OrderTwice).diagnostic()]);
+    }
+    order::sort(&mut resources, sort_options, options.reorder.unwrap_or_default()).map_err(|error| vec![error])?;
     check_size(&resources).map_err(|error| vec![error])?;
     Ok((resources, Finish::new(metadata)))
 }

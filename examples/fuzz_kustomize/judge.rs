@@ -90,7 +90,7 @@ impl Judge {
 pub(crate) fn ours(tree: &Tree) -> Outcome {
     let options = Options {
         load_restrictor: if tree.is_unrestricted { LoadRestrictor::None } else { LoadRestrictor::RootOnly },
-        reorder: if tree.is_unordered { Reorder::None } else { Reorder::default() },
+        reorder: tree.is_unordered.then_some(Reorder::None),
         ..Options::default()
     };
     let root = TreePath::new(&tree.root).unwrap();

@@ -41,9 +41,9 @@ pub(super) struct Build {
     /// Where the files of a kustomization may lie
     #[arg(long, value_name = "RULE", default_value = "LoadRestrictionsRootOnly", value_enum)]
     load_restrictor: Restriction,
-    /// The order of the output, where the kustomization does not say it
-    #[arg(long, value_name = "ORDER", default_value = "legacy", value_enum)]
-    reorder: Order,
+    /// The order of the output, where the kustomization does not say it; legacy if not given
+    #[arg(long, value_name = "ORDER", value_enum)]
+    reorder: Option<Order>,
     /// Print the manifests of a directory without a kustomization
     #[arg(long)]
     plain: bool,
@@ -148,7 +148,11 @@ impl Build {
             explain::show(&explained, wanted, &opened.paths, terminal)?;
             return Ok(Exit::Ok);
         }
-        let (built, warnings) = self.built(&opened).map_err(problems)?;
+        let (built, mut warnings) = self.built(&opened).map_err(problems)?;
+        if self.reorder.is_some() {
+            let deprecated = Diagnostic::new("`--reorder` is deprecated");
+            warnings.insert(0, deprecated.with_hint("Write `sortOptions` into the kustomization."));
+        }
         for warning in &warnings {
             let text = report::warning(warning, &opened.paths, terminal);
             terminal.say(&text);
@@ -182,10 +186,10 @@ impl Build {
                 Restriction::RootOnly => LoadRestrictor::RootOnly,
                 Restriction::None => LoadRestrictor::None,
             },
-            reorder: match self.reorder {
+            reorder: self.reorder.map(|order| match order {
                 Order::Legacy => Reorder::Legacy,
                 Order::None => Reorder::None,
-            },
+            }),
             workers: in_order::workers(),
             ..Options::default()
         }

@@ -50,6 +50,8 @@ pub enum Problem {
 
     #[error("`{field}` is deprecated")]
     Deprecated { field: &'static str, successor: &'static str },
+    #[error("`sortOptions` holds, and not the order that was asked for")]
+    OrderTwice,
     #[error("`{path}` does not exist")]
     Missing { path: String, nearest: Option<String> },
     #[error("`{path}` lies outside of the directory of its kustomization")]

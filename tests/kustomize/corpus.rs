@@ -45,7 +45,7 @@ fn cases(corpus: &Path) -> Vec<Case> {
             cases.push(case(format!("{name}#default-order"), &options, Some(text)));
         }
         if args.contains("none") {
-            options.reorder = Reorder::None;
+            options.reorder = Some(Reorder::None);
         }
         cases.push(case(name, &options, expected("expected.yaml")));
     }
