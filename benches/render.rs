@@ -25,9 +25,10 @@ use leeboard::source::snapshot::SnapshotFiles;
 use leeboard::source::{ReadSet, Recording, TreePath};
 
 #[path = "../tests/harness/monorepo.rs"]
+#[allow(unreachable_pub, dead_code, reason = "tests use it, too")]
 mod monorepo;
 #[path = "../tests/harness/repo.rs"]
-#[expect(dead_code, reason = "tests use the rest")]
+#[allow(unreachable_pub, dead_code, reason = "tests use it, too")]
 mod repo;
 
 use repo::Repo;

@@ -103,7 +103,7 @@ pub fn build_recorded(
 
 fn build_tree(tree: Tree<'_>, root: &TreePath, options: &Options, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
     let mut build = Build::new(Loader::new(tree, options.load_restrictor), bases, options.workers);
-    let objects = render(&mut build, root, options, |object| object, |objects| objects).map_err(told)?;
+    let objects = render(&mut build, root, options, |object| object, |objects| objects).map_err(|errors| told(&errors))?;
     Ok(Rendered { objects: objects.into_iter().flatten().collect(), warnings: build.into_warnings() })
 }
 
@@ -130,7 +130,7 @@ pub fn print(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Pr
         text
     };
     let join = |texts: Vec<String>| texts.concat();
-    let mut pieces = render(&mut build, root, options, text, join).map_err(told)?;
+    let mut pieces = render(&mut build, root, options, text, join).map_err(|errors| told(&errors))?;
     if let Some(first) = pieces.first_mut() {
         first.drain(..SEPARATOR.len());
     }
@@ -238,7 +238,7 @@ fn render<T, P: Send>(
     if errors.is_empty() { Ok(pieces.into_iter().flatten().collect()) } else { Err(errors) }
 }
 
-fn told(errors: Vec<Error>) -> Vec<Diagnostic> {
+fn told(errors: &[Error]) -> Vec<Diagnostic> {
     errors.iter().map(Error::diagnostic).collect()
 }
 
@@ -298,7 +298,7 @@ pub fn explain(files: &dyn Files, root: &TreePath, options: &Options) -> Result<
     let loader = Loader::new(Tree::Files(files), options.load_restrictor);
     let mut build = Build::new(loader, &bases, 1);
     build.tell_stories();
-    let (resources, finish) = resources(&mut build, root, options).map_err(told)?;
+    let (resources, finish) = resources(&mut build, root, options).map_err(|errors| told(&errors))?;
     let explained = resources.into_iter().map(|before| {
         let mut resource = Resource::clone(&before);
         finish.apply(&mut resource);
@@ -309,7 +309,7 @@ pub fn explain(files: &dyn Files, root: &TreePath, options: &Options) -> Result<
             fields: story.into_iter().collect(),
         })
     });
-    all_or_errors(explained).map_err(told)
+    all_or_errors(explained).map_err(|errors| told(&errors))
 }
 
 fn all_or_errors<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<Vec<T>, Vec<Error>> {

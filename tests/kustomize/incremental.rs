@@ -15,10 +15,10 @@ use xxhash_rust::xxh3::Xxh3Default;
 use super::trees::{Tree, printed, said};
 
 #[path = "../harness/monorepo.rs"]
-#[expect(unreachable_pub, reason = "other test binaries use it, too")]
+#[allow(unreachable_pub, dead_code, reason = "a bench uses it, too")]
 mod monorepo;
 #[path = "../harness/repo.rs"]
-#[expect(unreachable_pub, dead_code, clippy::expect_used, reason = "other test binaries use it, too")]
+#[allow(unreachable_pub, dead_code, clippy::expect_used, reason = "other test binaries use it, too")]
 mod repo;
 
 use repo::Repo;
