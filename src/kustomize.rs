@@ -103,7 +103,8 @@ pub fn build_recorded(
 
 fn build_tree(tree: Tree<'_>, root: &TreePath, options: &Options, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
     let mut build = Build::new(Loader::new(tree, options.load_restrictor), bases, options.workers);
-    let objects = render(&mut build, root, options, |object| object, |objects| objects).map_err(|errors| told(&errors))?;
+    let objects =
+        render(&mut build, root, options, |object| object, |objects| objects).map_err(|errors| told(&errors))?;
     Ok(Rendered { objects: objects.into_iter().flatten().collect(), warnings: build.into_warnings() })
 }
 

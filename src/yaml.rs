@@ -25,7 +25,9 @@ mod text;
 mod value;
 
 pub use error::{Error, Problem};
-pub use node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence, Step};
+pub use node::{
+    CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence, Step, push_entry,
+};
 pub use number::number_from_f64;
 pub use objects::objects;
 pub use parse::{Limits, parse, parse_as, parse_within};

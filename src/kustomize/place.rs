@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
-use crate::yaml::{Entry, Node, ScalarStyle};
+use crate::yaml::{Entry, Node, ScalarStyle, push_entry};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +171,7 @@ pub(super) fn write_mark(node: &mut Node, key: &SmolStr, value: &SmolStr) -> Wri
         return Written::Changed;
     }
     if let Some(entries) = node.as_mapping_mut() {
-        entries.push(Entry { key: Node::plain(key.clone()), value: Node::string(value.clone()) });
+        push_entry(entries, Entry { key: Node::plain(key.clone()), value: Node::string(value.clone()) });
     }
     Written::Made
 }

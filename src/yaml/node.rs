@@ -392,7 +392,7 @@ impl Node {
             Some(entry) => Some(std::mem::replace(&mut entry.value, value)),
             None => {
                 let key = Node::key(key).at_place_of(&value);
-                entries.push(Entry { key, value });
+                push_entry(entries, Entry { key, value });
                 None
             }
         }
@@ -405,7 +405,7 @@ impl Node {
         let at = match entries.iter().position(|entry| entry.is_under(&key)) {
             Some(at) => at,
             None => {
-                entries.push(Entry { key: Node::key(key), value: default() });
+                push_entry(entries, Entry { key: Node::key(key), value: default() });
                 entries.len() - 1
             }
         };
@@ -472,6 +472,16 @@ impl Entry {
     pub fn name(&self) -> Option<&str> {
         self.key.as_str()
     }
+}
+
+/// Adds an entry to a mapping of any size. A small one takes room for it alone: most objects get one or two more marks
+/// and keep them, and a list that grows by itself doubles.
+pub fn push_entry(entries: &mut Vec<Entry>, entry: Entry) {
+    const SMALL: usize = 16;
+    if entries.len() < SMALL {
+        entries.reserve_exact(1);
+    }
+    entries.push(entry);
 }
 
 /// The plain scalars that every reader takes for null.
