@@ -116,6 +116,10 @@ fn mask_fields(secret: &mut Value, key: &MaskKey) {
                 for value in values.values_mut().filter(|value| !value.is_null()) {
                     *value = key.placeholder(&decoded(value, *encoding)).into();
                 }
+                if !values.keys().all(|name| is_key(name)) {
+                    let shown = |name: String| if is_key(&name) { name } else { key.placeholder(name.as_bytes()) };
+                    *values = std::mem::take(values).into_iter().map(|(name, value)| (shown(name), value)).collect();
+                }
             }
             // No mapping: whatever it is, it may hold a value.
             Some(other) => *other = key.placeholder(other.to_string().as_bytes()).into(),
@@ -261,6 +265,11 @@ fn end_of_value(text: &str) -> usize {
     text.len()
 }
 
+/// What the API server takes as a key of `data`; anything else may be a value that slipped.
+fn is_key(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
 /// `data[…]` of a Secret: what cannot be a key may be a value that slipped.
 fn without_odd_keys(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -269,8 +278,7 @@ fn without_odd_keys(text: &str) -> String {
         let (before, key) = rest.split_at(at + "ata[".len());
         shown.push_str(before);
         let end = key.find(']').unwrap_or(key.len());
-        let is_key = key[..end].bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
-        shown.push_str(if is_key { &key[..end] } else { MASK });
+        shown.push_str(if is_key(&key[..end]) { &key[..end] } else { MASK });
         rest = &key[end..];
     }
     shown + rest
@@ -325,6 +333,7 @@ mod tests {
             json!({"data": "hunter2"}),
             json!({"data": ["hunter2"]}),
             json!({"stringData": {"a": {"b": "hunter2"}}}),
+            json!({"data": {"password: hunter2": ""}}),
             json!({"metadata": {"name": "db", "annotations": {LAST_APPLIED: "{cut hunter2"}}}),
         ] {
             let shown = mask(&secret(&body), &key()).to_string();

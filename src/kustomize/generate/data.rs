@@ -107,7 +107,8 @@ fn env(path: &TreePath, bytes: &[u8], warnings: &mut Vec<Diagnostic>) -> Result<
             let line_number = u32::try_from(number + 1).unwrap_or(u32::MAX);
             let problem = Problem::EnvWithoutKey { path: path.to_string(), line: number + 1 };
             let origin = Origin::new(path.to_string(), line_number, 1);
-            let warning = Error { problem: Box::new(problem), origin: Some(origin), line: Some(line.into()) };
+            // The line is not shown: it may be a secret's value.
+            let warning = Error { problem: Box::new(problem), origin: Some(origin), line: None };
             warnings.push(warning.diagnostic());
             continue;
         }
