@@ -56,9 +56,12 @@ impl Judge {
         }
     }
 
-    /// True when the reference says something else each time: then nothing can be compared with it.
+    /// True when the reference says something else each time, or panics: then nothing can be compared with it.
     pub(crate) fn is_unstable(&self, tree: &Tree) -> bool {
         let first = self.reference(tree);
+        if first.as_ref().is_err_and(|said| said.contains("panic: ")) {
+            return true;
+        }
         (0..8).any(|_| match (&first, self.reference(tree)) {
             (Ok(one), Ok(other)) => *one != other,
             (one, other) => one.is_ok() != other.is_ok(),
