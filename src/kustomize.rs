@@ -236,7 +236,7 @@ fn render<T, P: Send>(
 }
 
 fn told(errors: Vec<Error>) -> Vec<Diagnostic> {
-    errors.iter().map(Error::diagnostic).collect()
+    errors.into_iter().map(|error| error.diagnostic()).collect()
 }
 
 /// What is done to every object when all of them are there.

@@ -29,7 +29,7 @@ pub(super) fn show(
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!("{}\n", bold(&explained.object.key.to_string())));
+        text.push_str(&format!("{}\n", bold(explained.object.key.to_string())));
         for (path, steps) in shown {
             let value = steps.last().and_then(|last| last.value.as_deref());
             text.push_str(&format!("{}: {}\n", path, value.map_or_else(|| "taken away".to_owned(), one_line)));
