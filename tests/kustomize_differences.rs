@@ -244,6 +244,18 @@ fn what_once_differed_is_printed_alike() {
             ],
             "refused",
         ),
+        (
+            "a replacement that makes a field below a null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nreplacements:\n- sourceValue: v\n  targets:\n  - select: {kind: Pod}\n    \
+                     fieldPaths: [metadata.labels.a]\n    options: {create: true}\n",
+                ),
+                ("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: null}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: null\n  name: web\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()
