@@ -26,8 +26,8 @@
 //! - Wrong lines in files that configure transformers; in files of objects and patches they are rare.
 //! - Trees on which kustomize panics, or says something else each time, are counted as neither.
 //!
-//! About one tree in a hundred still differs: patches that leave a directive behind in an item of a typed list, a bool
-//! or number that a patch puts where a text was and the text stood in quotes, copies of an object that meet again.
+//! About one tree in a hundred still differs, for causes that are not all known: a bool or a number that takes the place
+//! of a text, directives in lists that a patch adds, lists of a typed kind that a patch has changed.
 //!
 //! Read `layer` for what a tree is made of, then the files that it uses; `style` says how that is written down.
 
