@@ -268,7 +268,7 @@ impl Finish {
         resource.settle_annotations();
         if let Some(origin) = resource.build_origin.as_ref().filter(|_| self.adds_origin) {
             let text = origin.text();
-            resource.set_mark("annotations", "config.kubernetes.io/origin", &text);
+            resource.set_mark("annotations", origin::ORIGIN, &text);
         }
         if !resource.transformations.is_empty() && self.adds_transformations {
             let text = origin::list_text(&resource.transformations);

@@ -170,6 +170,92 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    a: v\n  name: p-web\n",
         ),
+        (
+            "data that is no mapping is hashed as its text",
+            &[(
+                "kustomization.yaml",
+                "secretGenerator: [{name: x, literals: [a=b]}]\npatches:\n- target: {name: x}\n  \
+                 patch: '[{\"op\": \"replace\", \"path\": \"/data\", \"value\": 430}]'\n",
+            )],
+            "apiVersion: v1\ndata: 430\nkind: Secret\nmetadata:\n  name: x-728tdfh999\ntype: Opaque\n",
+        ),
+        (
+            "a Secret without data that another one without data is merged into has no data at all",
+            &[("kustomization.yaml", "secretGenerator: [{name: x}, {name: x, behavior: merge}]\n")],
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: x-8226t8dd99\ntype: Opaque\n",
+        ),
+        (
+            "operations that take the annotations away take the origin with them",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nbuildMetadata: [originAnnotations]\npatches:\n- target: {kind: Pod}\n  patch: \
+                     '[{\"op\": \"add\", \"path\": \"/metadata/annotations\", \"value\": null}]'\n",
+                ),
+                ("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, annotations: {a: b}}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      configuredIn: \
+             kustomization.yaml\n      configuredBy:\n        apiVersion: builtin\n        kind: PatchTransformer\n  name: \
+             web\n",
+        ),
+        (
+            "origins are shown as entries lead to them",
+            &[
+                ("kustomization.yaml", "resources: [below]\nbuildMetadata: [originAnnotations]\n"),
+                ("below/kustomization.yaml", "resources: [../below2/]\n"),
+                ("below2/kustomization.yaml", "resources: [./web.yaml]\n"),
+                ("below2/web.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      path: \
+             below2/web.yaml\n  name: web\n",
+        ),
+        (
+            "nothing in braces is an empty text",
+            &[
+                ("kustomization.yaml", "resources: [web.yaml]\n"),
+                ("web.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: web}\na: {b: , c: null}\nd:\n"),
+            ],
+            "a:\n  b: \"\"\n  c: null\napiVersion: e/v1\nd: null\nkind: W\nmetadata:\n  name: web\n",
+        ),
+        (
+            "what a patch adds to an item of a typed list stands in braces",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [list.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    \
+                     metadata: {name: w}\n    rules:\n    - groups:\n",
+                ),
+                (
+                    "list.yaml",
+                    "apiVersion: v1\nkind: WList\nitems:\n- apiVersion: e/v1\n  kind: W\n  metadata: {name: w}\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nrules:\n- groups: \"\"\n",
+        ),
+        (
+            "a webhook whose service has no name",
+            &[
+                ("kustomization.yaml", "resources: [hook.yaml]\n"),
+                (
+                    "hook.yaml",
+                    "apiVersion: admissionregistration.k8s.io/v1\nkind: MutatingWebhookConfiguration\n\
+                     metadata: {name: h}\nwebhooks:\n- clientConfig: {service: {namespace: x}}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a replacement that makes a field below a null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nreplacements:\n- sourceValue: v\n  targets:\n  - select: {kind: Pod}\n    \
+                     fieldPaths: [metadata.labels.a]\n    options: {create: true}\n",
+                ),
+                ("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: null}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: null\n  name: web\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -104,7 +104,7 @@ pub(crate) fn patch(maker: &mut Maker, layer: &Layer, known: &Known) -> Value {
                 entry["target"] = json!({"kind": known.kind, "name": known.name});
                 maker.feature("patches: allowNameChange");
             }
-            2 => {
+            2 if !["ConfigMap", "Secret"].contains(&known.kind.as_str()) => {
                 entry["options"] = json!({"allowKindChange": maker.random.chance(80)});
                 patch["kind"] = "Gadget".into();
                 entry["target"] = json!({"kind": known.kind, "name": known.name});

@@ -1,8 +1,10 @@
 //! Builds a tree with both engines and compares what they say.
 
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use leeboard::kustomize::{LoadRestrictor, Options, Reorder, build};
 use leeboard::source::TreePath;
@@ -56,9 +58,12 @@ impl Judge {
         }
     }
 
-    /// True when the reference says something else each time: then nothing can be compared with it.
+    /// True when the reference says something else each time, or panics: then nothing can be compared with it.
     pub(crate) fn is_unstable(&self, tree: &Tree) -> bool {
         let first = self.reference(tree);
+        if first.as_ref().is_err_and(|said| said.contains("panic: ")) {
+            return true;
+        }
         (0..8).any(|_| match (&first, self.reference(tree)) {
             (Ok(one), Ok(other)) => *one != other,
             (one, other) => one.is_ok() != other.is_ok(),
@@ -77,13 +82,44 @@ impl Judge {
         if tree.is_unordered {
             command.args(["--reorder", "none"]);
         }
-        // It lives too briefly for its collector to be worth anything, and every core has a tree of its own.
-        let output = command.env("GOGC", "off").env("GOMAXPROCS", "1").output().unwrap();
+        // It lives too briefly for its collector to be worth anything, and every core has a tree of its own. Where it
+        // does not end by itself the collector keeps it within bounds until the other one ends it.
+        command.env("GOGC", "off").env("GOMEMLIMIT", "512MiB").env("GOMAXPROCS", "1");
+        let Some(output) = ended(command) else { return Err("it does not end".to_owned()) };
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
         }
     }
+}
+
+/// What a program says that ends soon.
+fn ended(mut command: Command) -> Option<Output> {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    // Both are read while it runs: a full pipe would hold it up.
+    let out = std::thread::spawn(move || read(&mut out));
+    let err = std::thread::spawn(move || read(&mut err));
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break status,
+            None if begun.elapsed() > PATIENCE => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                return None;
+            }
+            None => std::thread::sleep(Duration::from_millis(1)),
+        }
+    };
+    Some(Output { status, stdout: out.join().unwrap(), stderr: err.join().unwrap() })
+}
+
+fn read(from: &mut impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// What our engine says about the tree.

@@ -132,7 +132,11 @@ impl Maker {
 
     /// A file of documents.
     pub(crate) fn documents(&mut self, directory: &str, name: &str, documents: &[Value], taste: Taste) -> String {
-        let text = self.stream(documents, taste);
+        let configures = ["configuration", "crds", "replacement"].iter().any(|start| name.starts_with(start));
+        let text = match documents {
+            [one] if configures => style::document(&mut self.random, one, taste),
+            _ => self.stream(documents, taste),
+        };
         self.file(directory, name, text)
     }
 

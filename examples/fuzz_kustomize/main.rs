@@ -14,6 +14,21 @@
 //! written there and nothing is compared. The run ends with how many trees had each feature; it exits with 1 when
 //! there was a difference.
 //!
+//! # What is left out, and why
+//!
+//! Of these the engines are known to differ, or may, and no person writes them:
+//!
+//! - Changing the kind of a ConfigMap or Secret: kustomize hashes of any other generated kind how its YAML is laid out.
+//! - In patches, numbers, times and line separators of odd spelling; nulls are there. U+FEFF inside of texts.
+//! - `$patch: replace` of a list, together with directives of its elements.
+//! - Replacements of floating-point numbers, and those with a delimiter but without `fieldPaths`.
+//! - An empty document in front of a file of `configurations`, `crds` or `replacements`.
+//! - Wrong lines in files that configure transformers; in files of objects and patches they are rare.
+//! - Trees on which kustomize panics, or says something else each time, are counted as neither.
+//!
+//! About one tree in a hundred still differs, for causes that are not all known: a bool or a number that takes the place
+//! of a text, directives in lists that a patch adds, lists of a typed kind that a patch has changed.
+//!
 //! Read `layer` for what a tree is made of, then the files that it uses; `style` says how that is written down.
 
 #![expect(
@@ -53,8 +68,8 @@ use tree::Tree;
 #[derive(Parser)]
 struct Arguments {
     /// The kustomize to compare with
-    #[arg(long, default_value = "kustomize")]
-    reference: PathBuf,
+    #[arg(long)]
+    reference: Option<PathBuf>,
     /// The first seed
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -96,7 +111,14 @@ fn main() -> ExitCode {
         layer::tree(arguments.seed).write(&arguments.keep).unwrap();
         return ExitCode::SUCCESS;
     }
-    let judge = Judge { reference: arguments.reference.clone() };
+    let Some(reference) = arguments.reference.clone() else {
+        println!(
+            "nothing to compare with: give the path of a kustomize 5.8.2 as --reference; in tests/kustomize-reference \
+             one is built by\n  go build -o /somewhere/kustomize sigs.k8s.io/kustomize/kustomize/v5"
+        );
+        return ExitCode::FAILURE;
+    };
+    let judge = Judge { reference };
     // A panic of the engine is a finding and is reported as one.
     std::panic::set_hook(Box::new(|_| {}));
     let report = Mutex::new(Report::default());

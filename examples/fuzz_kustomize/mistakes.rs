@@ -4,7 +4,7 @@ use super::random::Random;
 use super::tree::Tree;
 
 pub(crate) fn maybe(random: &mut Random, tree: &mut Tree) {
-    if !random.chance(7) {
+    if !random.chance(5) {
         return;
     }
     let paths: Vec<String> = tree.files.keys().cloned().collect();
@@ -12,6 +12,10 @@ pub(crate) fn maybe(random: &mut Random, tree: &mut Tree) {
     let kustomizations: Vec<&String> =
         paths.iter().filter(|path| path.to_ascii_lowercase().contains("kustomization")).collect();
     let kustomization = (*random.pick(&kustomizations)).clone();
+    // What a wrong line makes of an object or of a plugin is valid too often, and something that nobody writes.
+    let configures =
+        ["configuration", "crds", "schema", "replacement", "plugin"].iter().any(|name| path.contains(name));
+    let path = if random.chance(15) && !configures { path } else { kustomization.clone() };
     match random.below(9) {
         0 => {
             tree.features.insert("mistake: a file is missing");

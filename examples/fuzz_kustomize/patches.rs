@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::objects::Known;
 use super::places::{Place, Step, places};
 use super::random::Random;
-use super::scalars::{leaf, scalar, text, word};
+use super::scalars::{ordinary, text, word};
 use super::style::is_plain;
 
 /// A strategic merge patch that names its target.
@@ -52,7 +52,7 @@ fn altered(random: &mut Random, value: &Value, depth: usize) -> Value {
         },
         Value::String(_) => match random.below(12) {
             0 => Value::Null,
-            1 => leaf(random),
+            1 => ordinary(random),
             2..=5 => text(random).into(),
             _ => word(random).into(),
         },
@@ -60,11 +60,11 @@ fn altered(random: &mut Random, value: &Value, depth: usize) -> Value {
             if random.chance(80) {
                 json!(random.below(100))
             } else {
-                leaf(random)
+                ordinary(random)
             }
         }
         Value::Object(_) => json!({"added": word(random)}),
-        _ => leaf(random),
+        _ => ordinary(random),
     }
 }
 
@@ -84,7 +84,7 @@ fn altered_map(random: &mut Random, map: &Map<String, Value>, depth: usize) -> V
             let kept: Vec<Value> = patch.keys().map(|key| Value::String(key.clone())).collect();
             patch.insert("$retainKeys".into(), kept.into());
         }
-        4 => drop(patch.insert("newField".into(), scalar(random))),
+        4 => drop(patch.insert("newField".into(), ordinary(random))),
         5 => drop(patch.insert("newMap".into(), json!({"a": {"b": null, "c": 1}, "d": null}))),
         _ => {}
     }
@@ -165,8 +165,11 @@ fn altered_list(random: &mut Random, items: &[Value], depth: usize) -> Value {
         patched.push(whole.into());
     }
     match random.below(30) {
-        0 => patched.push(json!({"$patch": "replace"})),
-        1 => patched.insert(0, json!({"$patch": "replace"})),
+        directive @ (0 | 1) => {
+            patched.retain(|item| item.get("$patch").is_none());
+            let at = if directive == 0 { patched.len() } else { 0 };
+            patched.insert(at, json!({"$patch": "replace"}));
+        }
         2 => patched.clear(),
         _ => {}
     }
@@ -206,7 +209,7 @@ fn operation(random: &mut Random, place: Option<&Place>) -> Value {
         3 if is_item => {
             let list = path.rsplit_once('/').map_or("", |(list, _)| list);
             let op = random.word(&["add", "replace", "remove"]);
-            json!({"op": op, "path": format!("{list}/-1"), "value": leaf(random)})
+            json!({"op": op, "path": format!("{list}/-1"), "value": ordinary(random)})
         }
         4 => json!({"op": "copy", "from": path, "path": "/metadata/copied"}),
         5 => json!({"op": "move", "from": path, "path": "/moved"}),
@@ -214,11 +217,11 @@ fn operation(random: &mut Random, place: Option<&Place>) -> Value {
             json!({"op": "add", "path": "/metadata/annotations", "value": {"added": word(random), "a/b": text(random)}})
         }
         7 => {
-            json!({"op": "add", "path": format!("/{}", random.word(&["extra", "a~1b", "x y", "0"])), "value": leaf(random)})
+            json!({"op": "add", "path": format!("/{}", random.word(&["extra", "a~1b", "x y", "0"])), "value": ordinary(random)})
         }
-        8 | 9 => json!({"op": "add", "path": path, "value": leaf(random)}),
+        8 | 9 => json!({"op": "add", "path": path, "value": ordinary(random)}),
         _ if place.is_scalar() => json!({"op": "replace", "path": path, "value": scalar_like(random, &place.value)}),
-        _ => json!({"op": "replace", "path": path, "value": {"whole": [scalar(random)]}}),
+        _ => json!({"op": "replace", "path": path, "value": {"whole": [ordinary(random)]}}),
     }
 }
 
@@ -232,7 +235,7 @@ fn scalar_like(random: &mut Random, value: &Value) -> Value {
             }
         }
         Value::Number(_) => json!(random.below(100)),
-        _ => leaf(random),
+        _ => ordinary(random),
     }
 }
 

@@ -132,7 +132,7 @@ fn transformer(maker: &mut Maker, layer: &Layer) -> Option<(&'static str, Value)
         }
         7 => {
             let mut entry = fields::patch(maker, layer, &known);
-            if maker.random.chance(30) {
+            if maker.random.chance(30) && entry.get("patch").is_some() {
                 entry["target"] = patches::selector(&mut maker.random, &known);
             }
             ("PatchTransformer", "PatchTransformer", entry)
@@ -169,7 +169,9 @@ fn transformer(maker: &mut Maker, layer: &Layer) -> Option<(&'static str, Value)
         ),
     };
     let Value::Object(mut fields) = fields else { return None };
-    let metadata = fields.remove("metadata").unwrap_or_else(|| json!({"name": "plugin"}));
+    let metadata = fields
+        .remove("metadata")
+        .unwrap_or_else(|| json!({"name": format!("plugin{}", maker.random.below(1_000_000))}));
     Some((feature, object(kind, metadata, fields)))
 }
 

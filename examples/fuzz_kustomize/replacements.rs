@@ -38,7 +38,7 @@ pub(crate) fn replacement(random: &mut Random, source: &Known, known: &Known) ->
         let wants_numbers = random.chance(15);
         let wants_all = random.chance(5);
         let found =
-            sources(source, |value| wants_all || if wants_numbers { value.is_number() } else { value.is_string() });
+            sources(source, |value| wants_all || if wants_numbers { value.is_u64() } else { value.is_string() });
         if found.is_empty() {
             return None;
         }
@@ -82,7 +82,7 @@ fn source_of(random: &mut Random, source: &Known, place: &Place) -> Value {
 fn target(random: &mut Random, known: &Known, is_number: bool) -> Option<Value> {
     let mut options = Map::new();
     let mut paths = Vec::new();
-    let mut found = sources(known, |value| if is_number { value.is_number() } else { value.is_string() });
+    let mut found = sources(known, |value| if is_number { value.is_u64() } else { value.is_string() });
     found.retain(|place| !place.is_identity() || place.steps.len() == 2 && place.value != json!(known.kind));
     found.retain(|place| place.steps.len() > 1);
     if !found.is_empty() && random.chance(70) {
@@ -136,7 +136,9 @@ fn target(random: &mut Random, known: &Known, is_number: bool) -> Option<Value> 
         target["options"] = options.into();
     }
     if random.chance(3) {
-        target.as_object_mut()?.remove("fieldPaths");
+        let target = target.as_object_mut()?;
+        target.remove("fieldPaths");
+        target.remove("options");
     }
     Some(target)
 }

@@ -14,7 +14,7 @@ use super::field::Text;
 use super::file::{Kind, Kustomization};
 use super::generate::{self, Generates};
 use super::load::{Found, Loader};
-use super::origin::{BuildOrigin, relative};
+use super::origin::{BuildOrigin, Shown};
 use super::patch::schema::{BuiltIn, Schemas};
 use super::plugin::Generator;
 use super::resource::{Behavior, Resource};
@@ -64,8 +64,8 @@ pub(super) struct Build<'a> {
     /// The places and titles of the warnings that have been told.
     told: HashSet<(Option<Origin>, String)>,
     schema: GivenSchema,
-    /// The directory from which paths are shown, when `buildMetadata` wants to know what came from where.
-    traced_from: Option<TreePath>,
+    /// How paths are shown, when `buildMetadata` wants to know what came from where.
+    shown: Option<Shown>,
     /// True when objects are to know what became of their fields.
     tells: bool,
 }
@@ -106,7 +106,7 @@ impl<'a> Build<'a> {
             unknown_kind_before: false,
             told: HashSet::new(),
             schema: GivenSchema::None,
-            traced_from: None,
+            shown: None,
             tells: false,
         }
     }
@@ -179,7 +179,7 @@ impl<'a> Build<'a> {
 
     /// Keeps track of where objects come from, shown from this directory.
     pub(super) fn trace(&mut self, from: &TreePath) {
-        self.traced_from = Some(from.clone());
+        self.shown = Some(Shown::from(from));
     }
 
     /// Keeps track of what becomes of each field.
@@ -187,8 +187,15 @@ impl<'a> Build<'a> {
         self.tells = true;
     }
 
-    fn shown(&self, path: &TreePath) -> Option<String> {
-        self.traced_from.as_ref().map(|from| relative(from, path))
+    /// A file that an entry of the kustomization at hand names, as origins show it.
+    fn shown(&self, entry: &str) -> Option<String> {
+        self.shown.as_ref().map(|shown| shown.file(entry))
+    }
+
+    /// How paths are shown in a directory that an entry names.
+    fn shown_below(&self, path: &TreePath, entry: &Text) -> Option<Shown> {
+        let is_local = self.stack.last().is_none_or(|above| above.join(entry.as_str()).as_ref() == Ok(path));
+        self.shown.as_ref().map(|shown| if is_local { shown.below(entry.as_str()) } else { shown.elsewhere(path) })
     }
 
     /// Everything that a kustomization makes, on top of what its parent has so far if it is a component.
@@ -234,7 +241,7 @@ impl<'a> Build<'a> {
         for entry in &kustomization.components {
             layer = self.component(target, entry, layer)?;
         }
-        let file = self.shown(&target.file);
+        let file = self.shown(target.file.file_name());
         let mut turns = turns::turns(target, &self.loader, &layer.specs, file.as_deref())?;
         turns.extend(self.configured(target, &kustomization.transformers)?);
         for turn in turns {
@@ -270,7 +277,7 @@ impl<'a> Build<'a> {
     fn file(&mut self, target: &Target, path: &TreePath, entry: &Text, layer: &mut Layer) -> Result<(), Vec<Error>> {
         let mut errors = Vec::new();
         let before = self.before(layer);
-        let origin = self.shown(path).map(BuildOrigin::File);
+        let origin = self.shown(entry.as_str()).map(BuildOrigin::File);
         for resource in self.loader.objects(&target.directory, path, entry)? {
             let gvk = resource.gvk();
             self.met.unknown_kind |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
@@ -310,7 +317,11 @@ impl<'a> Build<'a> {
         match self.loader.find(&target.directory, entry).map_err(|error| vec![error])? {
             Found::Directory(path) => {
                 let component = self.directory(&path, entry, Kind::Component)?;
-                self.layer(&component, Some(layer))
+                let shown = self.shown_below(&path, entry);
+                let above = std::mem::replace(&mut self.shown, shown);
+                let layer = self.layer(&component, Some(layer));
+                self.shown = above;
+                layer
             }
             Found::File(_) => {
                 let path = entry.value.to_string();
@@ -326,7 +337,7 @@ impl<'a> Build<'a> {
             |args: &GeneratorArgs| GeneratorArgs { options: args.options.with_defaults(defaults), ..args.clone() };
         let field = |what: Generates| {
             let kind = if what == Generates::Secret { "SecretGenerator" } else { "ConfigMapGenerator" };
-            self.shown(&target.file).map(|file| BuildOrigin::builtin(file, kind))
+            self.shown(target.file.file_name()).map(|file| BuildOrigin::builtin(file, kind))
         };
         let mut all: Vec<(Generator, Option<BuildOrigin>, By)> = Vec::new();
         for (what, name, list) in [
@@ -370,7 +381,7 @@ impl<'a> Build<'a> {
         for entry in entries {
             match plugin::inline(entry) {
                 Some(resources) => {
-                    let origin = self.shown(&target.file).map(BuildOrigin::File);
+                    let origin = self.shown(target.file.file_name()).map(BuildOrigin::File);
                     for resource in resources {
                         let resource = Resource { build_origin: origin.clone(), ..resource };
                         layer.set.append(resource).map_err(|error| vec![error])?;

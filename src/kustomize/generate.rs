@@ -169,6 +169,9 @@ fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
             unite_data(new, "data", plain.map(|(key, value)| (key, encode(value.as_bytes()).into())).collect());
         }
         unite_data(new, "data", texts(&old.node, "data"));
+        if new.node.get("data").and_then(Node::as_mapping).is_some_and(|entries| entries.is_empty()) {
+            new.node.remove("data");
+        }
         unite_data(new, "binaryData", texts(&old.node, "binaryData"));
     }
     new.set_name(&old.name());

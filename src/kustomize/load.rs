@@ -262,7 +262,7 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
 }
 
 /// Makes an item of a list of some kind (`PodList`, not `List`) what kustomize makes of it, which turns it into JSON on
-/// the way: every string is in quotes, and nothing else remembers how it was written.
+/// the way: every string is in quotes, collections are in braces, and nothing else remembers how it was written.
 fn decode(node: &mut Node) {
     if node.tag().is_some() {
         return;
@@ -274,11 +274,11 @@ fn decode(node: &mut Node) {
     }
     match &mut node.content {
         Content::Sequence(sequence) => {
-            sequence.style = CollectionStyle::Block;
+            sequence.style = CollectionStyle::Flow;
             sequence.items.iter_mut().for_each(decode);
         }
         Content::Mapping(mapping) => {
-            mapping.style = CollectionStyle::Block;
+            mapping.style = CollectionStyle::Flow;
             mapping.entries.iter_mut().for_each(|entry| decode(&mut entry.value));
         }
         Content::Scalar(scalar) => match plain(&scalar.text, Resolve::V3) {

@@ -3,6 +3,9 @@
 use crate::source::TreePath;
 use crate::yaml;
 
+/// The annotation that says where an object came from.
+pub(super) const ORIGIN: &str = "config.kubernetes.io/origin";
+
 /// Where an object was written, or what made or changed it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum BuildOrigin {
@@ -72,8 +75,46 @@ pub(super) fn list_text(origins: &[BuildOrigin]) -> String {
     text
 }
 
+/// How paths are shown: from the root of the build, by the entries that lead to them. kustomize does not know what the
+/// directories are called that these leave.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    root: TreePath,
+    directory: String,
+}
+
+impl Shown {
+    /// In the root of the build.
+    pub(super) fn from(root: &TreePath) -> Self {
+        Shown { root: root.clone(), directory: String::new() }
+    }
+
+    /// In the directory that an entry names.
+    pub(super) fn below(&self, entry: &str) -> Self {
+        Shown { root: self.root.clone(), directory: self.file(entry) }
+    }
+
+    /// In a directory that no path leads to.
+    pub(super) fn elsewhere(&self, path: &TreePath) -> Self {
+        Shown { root: self.root.clone(), directory: relative(&self.root, path) }
+    }
+
+    /// The file that an entry names.
+    pub(super) fn file(&self, entry: &str) -> String {
+        let mut parts: Vec<&str> = Vec::new();
+        for part in self.directory.split('/').chain(entry.split('/')) {
+            match part {
+                "" | "." => {}
+                ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        parts.join("/")
+    }
+}
+
 /// The path to `path` as seen from the directory `from`.
-pub(super) fn relative(from: &TreePath, path: &TreePath) -> String {
+fn relative(from: &TreePath, path: &TreePath) -> String {
     let parts = |path: &TreePath| -> Vec<String> {
         path.as_str().split('/').filter(|part| !part.is_empty()).map(Into::into).collect()
     };

@@ -285,7 +285,8 @@ impl Prepared {
                     }
                     // The object is written as JSON and read again: nothing is shared any more.
                     resource.shared.clear();
-                    errors.extend(json::apply(&mut resource.node, operations).err());
+                    let applied = resource.with_open_notes(|resource| json::apply(&mut resource.node, operations));
+                    errors.extend(applied.err());
                     if let Some(metadata) = resource.node.get_mut("metadata")
                         && metadata.get("annotations").is_some_and(|annotations| !annotations.is_mapping())
                     {

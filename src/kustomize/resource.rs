@@ -8,7 +8,7 @@ use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
-use super::origin::BuildOrigin;
+use super::origin::{BuildOrigin, ORIGIN};
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
@@ -333,6 +333,23 @@ impl Resource {
         self.prefixes.clear();
         self.suffixes.clear();
         self.needs_hash = false;
+        self.build_origin = None;
+        self.transformations.clear();
+    }
+
+    /// Changes the object with the notes in sight that kustomize does not protect from operations: who takes the
+    /// annotations away takes these with them.
+    pub(super) fn with_open_notes<T>(&mut self, change: impl FnOnce(&mut Resource) -> T) -> T {
+        let Some(origin) = &self.build_origin else { return change(self) };
+        let text = origin.text();
+        self.set_mark("annotations", ORIGIN, &text);
+        let result = change(self);
+        let annotations = self.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"));
+        if annotations.and_then(|annotations| annotations.remove(ORIGIN)).is_none() {
+            self.build_origin = None;
+            self.transformations.clear();
+        }
+        result
     }
 
     /// True when kustomize would keep notes about it in its annotations.
@@ -439,9 +456,8 @@ pub(super) fn mapping_at<'a>(node: &'a mut Node, field: &str) -> Option<&'a mut 
 
 /// The text of a scalar as its file has it: empty for a null that is not written. Empty for what is no scalar, too.
 pub(super) fn written_text(node: &Node) -> SmolStr {
-    let unwritten = node.is_null() && node.text().is_some_and(|text| text.slice(node.span()).trim().is_empty());
     match node.as_scalar() {
-        Some(scalar) if !unwritten => scalar.text.clone(),
+        Some(scalar) if !node.is_unwritten() => scalar.text.clone(),
         _ => SmolStr::default(),
     }
 }

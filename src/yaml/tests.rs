@@ -132,6 +132,8 @@ fn the_corpus_is_read_as_go_yaml_reads_it() {
             Some(("DECODE-ERR", _)) => found.contains("ERR "),
             // Go prints times in another layout; the table of `resolve` has them.
             Some(("time.Time", _)) => found.starts_with("time.Time "),
+            // What is not written inside of braces is an empty text once kustomize has written the tree back.
+            _ if yaml.starts_with("a: {") => found == v3.replace("<nil>", ""),
             _ => found == v3,
         };
         if !fits {

@@ -50,8 +50,8 @@ impl Node {
         self.value(mode, false)
     }
 
-    /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces; a
-    /// time in there is a string from then on.
+    /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces, and
+    /// what holds nothing; a time in there is a string from then on, and so is nothing.
     fn value(&self, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
         match &self.content {
             Content::Scalar(scalar) => self.scalar_value(scalar, mode, in_flow),
@@ -74,6 +74,11 @@ impl Node {
         }
     }
 
+    /// True for a null for which its file has no text at all.
+    pub fn is_unwritten(&self) -> bool {
+        self.is_null() && self.text().is_some_and(|text| text.slice(self.span()).trim().is_empty())
+    }
+
     fn scalar_value(&self, scalar: &Scalar, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
         let text = |text: &str| {
             if mode == Resolve::V3 {
@@ -88,6 +93,7 @@ impl Node {
             return text(&scalar.text);
         }
         match self.resolve(mode)? {
+            Some(Plain::Null) if in_flow && mode == Resolve::V3 && self.is_unwritten() => text(""),
             None | Some(Plain::Null) => Ok(Value::Null),
             Some(Plain::Bool(value)) => Ok(Value::Bool(value)),
             Some(Plain::Int(number)) => Ok(number.into()),

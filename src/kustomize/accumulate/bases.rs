@@ -63,7 +63,7 @@ impl Build<'_> {
 
     /// True when nothing that only this build knows goes into its bases.
     fn may_share(&self) -> bool {
-        self.schema.is_none() && self.traced_from.is_none() && !self.tells
+        self.schema.is_none() && self.shown.is_none() && !self.tells
     }
 
     /// A base from before that is the one which would be built now.
@@ -97,7 +97,7 @@ impl Build<'_> {
             unknown_kind_before: self.knows_unknown_kind(),
             told: HashSet::new(),
             schema: self.schema.clone(),
-            traced_from: self.traced_from.clone(),
+            shown: self.shown_below(path, entry),
             tells: self.tells,
         };
         let built = build.directory(path, entry, Kind::Kustomization).and_then(|target| build.layer(&target, None));

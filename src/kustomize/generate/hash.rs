@@ -9,7 +9,7 @@ use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::go_json;
 use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
-use crate::yaml::Resolve;
+use crate::yaml::{Content, Node, Resolve};
 
 /// Adds the suffix to the name of every object that is to have one.
 ///
@@ -47,7 +47,15 @@ pub(in crate::kustomize) fn too_long(set: &Set) -> impl Iterator<Item = Error> {
 /// # Errors
 /// When a value of it has no form in JSON.
 pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error> {
-    let value = |field| resource.node.get(field).map(|node| node.to_value(Resolve::V3)).transpose();
+    // Only mappings are what they should be; scalars are their text, and lists are nothing.
+    let value = |field| {
+        let value = |node: &Node| match &node.content {
+            Content::Mapping(_) => node.to_value(Resolve::V3),
+            Content::Scalar(scalar) => Ok(scalar.text.as_str().into()),
+            Content::Sequence(_) => Ok(Value::Null),
+        };
+        resource.node.get(field).map(value).transpose()
+    };
     let text_or_empty = |value: Option<Value>| value.unwrap_or_else(|| "".into());
     let mut encoded = String::from("{");
     let mut field = |name: &str, value: &Value| {
@@ -60,7 +68,7 @@ pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error>
     };
     match resource.kind() {
         "ConfigMap" => {
-            if let Some(binary) = value("binaryData")? {
+            if let Some(binary) = value("binaryData")?.filter(|value| !value.is_string()) {
                 field("binaryData", &binary);
             }
             field("data", &text_or_empty(value("data")?));
@@ -71,7 +79,7 @@ pub(in crate::kustomize) fn suffix(resource: &Resource) -> Result<String, Error>
             field("data", &text_or_empty(value("data")?));
             field("kind", &"Secret".into());
             field("name", &"".into());
-            if let Some(plain) = value("stringData")? {
+            if let Some(plain) = value("stringData")?.filter(|value| !value.is_string()) {
                 field("stringData", &plain);
             }
             field("type", &text_or_empty(value("type")?));

@@ -83,7 +83,7 @@ pub(in crate::kustomize) fn apply(object: &mut Node, operations: &[Operation]) -
             Error::at(&operation.at, problem)
         })?;
     }
-    round_integers(object);
+    settle(object);
     Ok(())
 }
 
@@ -261,13 +261,15 @@ fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
 }
 
 /// Integers that a float can't hold lose their last digits, also where no operation went: the whole object has been
-/// through JSON.
-fn round_integers(node: &mut Node) {
+/// through JSON, which has no other null than one that is written.
+fn settle(node: &mut Node) {
     const EXACT: u64 = 1 << 53;
     if let Some(items) = node.as_sequence_mut() {
-        items.iter_mut().for_each(round_integers);
+        items.iter_mut().for_each(settle);
     } else if let Some(entries) = node.as_mapping_mut() {
-        entries.iter_mut().for_each(|entry| round_integers(&mut entry.value));
+        entries.iter_mut().for_each(|entry| settle(&mut entry.value));
+    } else if node.is_unwritten() {
+        *node = Node::null();
     } else if node.as_str().is_some_and(|text| text.len() >= 14) {
         #[expect(clippy::cast_precision_loss, reason = "the loss is what is imitated")]
         let rounded = match node.resolve(Resolve::V3) {

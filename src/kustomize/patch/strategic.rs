@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::resource::written_text;
-use crate::yaml::{Entry, Node, ScalarStyle};
+use crate::yaml::{Content, Entry, Node, ScalarStyle};
 
 /// Merging by key compares each element with each.
 const MAX_ELEMENTS: usize = 4_000;
@@ -97,14 +97,20 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
 }
 
 /// The patch's value as it is written in the place of the object's: in quotes where that is in quotes, which makes a
-/// string of any number or bool.
+/// string of any number or bool, in braces where that is in braces.
 fn in_style_of(dest: &Node, patch: &Node) -> Node {
     match (dest.as_scalar(), patch.as_scalar()) {
         // What no file says has been made by a transformer, which does not quote.
         (Some(old), Some(new)) if dest.text().is_some() && old.style != ScalarStyle::Plain => {
             Node::scalar(new.text.clone(), old.style).at_place_of(patch)
         }
-        _ => patch.clone(),
+        _ => {
+            let mut node = patch.clone();
+            if let (Content::Sequence(old), Content::Sequence(new)) = (&dest.content, &mut node.content) {
+                new.style = old.style;
+            }
+            node
+        }
     }
 }
 

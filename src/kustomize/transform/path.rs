@@ -187,7 +187,11 @@ fn visit_field(
         entries.push(Entry::new(name.clone(), made_for(rest.first(), value)));
     }
     match node.get_mut(name) {
-        Some(found) if found.is_null() && !rest.is_empty() => Lookup::Missing,
+        // Who wants to make fields below a null that is written makes none, and is not told.
+        Some(found) if found.is_null() && !rest.is_empty() => match create {
+            Create::Like(_) if !found.is_unwritten() => Lookup::Found,
+            _ => Lookup::Missing,
+        },
         Some(found) => visit(found, rest, create, change),
         None => Lookup::Missing,
     }

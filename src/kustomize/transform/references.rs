@@ -44,7 +44,10 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
     if !blank.is_empty() {
         return Err(blank);
     }
-    if named.is_empty() {
+    // Webhooks are refused for a service without a name even where no name has changed.
+    let is_webhook = |resource: &Resource| resource.gvk().group == "admissionregistration.k8s.io";
+    let wanted = |resource: &Resource| !named.is_empty() || is_webhook(resource);
+    if !set.iter().any(wanted) {
         return Ok(());
     }
     let mut places: HashMap<SmolStr, Vec<(&Gvk, Place)>> = HashMap::new();
@@ -58,7 +61,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
     }
     let any_kind = places.remove("").unwrap_or_default();
     let mut errors = Vec::new();
-    for resource in set.bodies_mut(|_| true) {
+    for resource in set.bodies_mut(wanted) {
         let referrer = Referral::of(resource);
         // Rules name the kind that a referrer had where it was written.
         let written = resource.original_id().gvk;
