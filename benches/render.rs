@@ -15,7 +15,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use leeboard::git::{LocalRepositories, Mirrors, RepoUrl};
@@ -49,92 +49,106 @@ fn main() {
     }
 }
 
-/// What one run of a program took.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a run of a program takes.
+#[derive(Clone, Copy, Debug)]
 struct Cost {
-    wall: Duration,
-    cpu: Duration,
-    /// In MiB.
+    /// The median.
+    wall: f64,
+    /// The mean, of all its threads.
+    cpu: f64,
+    /// The largest resident memory in MiB, of one run.
     peak: f64,
 }
 
-/// Runs both programs by turns, the slow one less often, and prints medians with their ratios.
+/// Runs both programs by turns, the slow one less often, and prints what they cost with the ratios.
 fn pair(name: &str, directory: &Path) {
     let reference = std::env::var("KUSTOMIZE").unwrap_or_else(|_| "kustomize".into());
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let ours = Program { path: env!("CARGO_BIN_EXE_leeboard").into(), directory };
+    let theirs = Program { path: reference, directory };
+    let (mut our_runs, mut their_runs) = (Runs::default(), Runs::default());
     let begun = Instant::now();
-    while theirs.len() < 7 && (theirs.is_empty() || begun.elapsed() < Duration::from_secs(60)) {
-        for _ in 0..3 {
-            ours.push(run(env!("CARGO_BIN_EXE_leeboard"), directory));
-        }
-        theirs.push(run(&reference, directory));
+    while their_runs.walls.len() < 9 && (their_runs.walls.is_empty() || begun.elapsed() < Duration::from_secs(60)) {
+        (0..3).for_each(|_| our_runs.add(&ours));
+        their_runs.add(&theirs);
     }
-    let (ours, theirs) = (median(&ours), median(&theirs));
-    let shown = |cost: Cost| {
-        let (wall, cpu) = (cost.wall.as_secs_f64() * 1e3, cost.cpu.as_secs_f64() * 1e3);
-        format!("{wall:.1} ms {cpu:.0} ms {:.0} MiB", cost.peak)
-    };
-    let ratio = |ours: f64, theirs: f64| format!("{:.1}×", theirs / ours);
+    let (ours, theirs) = (our_runs.cost(ours.peak()), their_runs.cost(theirs.peak()));
+    let shown = |cost: Cost| format!("{:.1} ms {:.0} ms {:.0} MiB", cost.wall * 1e3, cost.cpu * 1e3, cost.peak);
+    let ratio = |value: fn(&Cost) -> f64| format!("{:.1}×", value(&theirs) / value(&ours));
     let label: String = name.chars().rev().take(24).collect::<Vec<char>>().into_iter().rev().collect();
     println!(
         "{label:<24} {:>26} {:>26} {:>8} {:>8} {:>8}",
         shown(ours),
         shown(theirs),
-        ratio(ours.wall.as_secs_f64(), theirs.wall.as_secs_f64()),
-        ratio(ours.cpu.as_secs_f64(), theirs.cpu.as_secs_f64()),
-        ratio(ours.peak, theirs.peak),
+        ratio(|cost| cost.wall),
+        ratio(|cost| cost.cpu),
+        ratio(|cost| cost.peak),
     );
 }
 
-fn run(program: &str, directory: &Path) -> Cost {
-    let begun = Instant::now();
-    let mut child = Command::new(program)
-        .args(["build", &directory.display().to_string()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program is there: see the head of this file");
-    let mut cost = Cost::default();
-    // The kernel keeps the counts of a process that has ended until it is waited for, but not its memory.
-    loop {
-        let read = |file: &str| fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
-        let status = read("status");
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        cost.peak = cost.peak.max(peak.unwrap_or_default() / 1024.0);
-        if status.lines().any(|line| line.starts_with("State:") && line.contains('Z')) {
-            cost.wall = begun.elapsed();
-            cost.cpu = cpu(&read("schedstat"), &read("stat"));
-            break;
+struct Program<'a> {
+    path: String,
+    directory: &'a Path,
+}
+
+impl Program<'_> {
+    fn spawn(&self) -> Child {
+        let mut command = Command::new(&self.path);
+        command.arg("build").arg(self.directory).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().expect("the program is there: see the head of this file")
+    }
+
+    fn end(&self, mut child: Child) {
+        assert!(child.wait().unwrap().success(), "{} fails on {}", self.path, self.directory.display());
+    }
+
+    /// Looked up again and again in a run of its own, which that slows down.
+    fn peak(&self) -> f64 {
+        let child = self.spawn();
+        let mut peak = 0.0_f64;
+        loop {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+            let of = |line: &str| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok();
+            match status.lines().find_map(of) {
+                Some(kilobytes) => peak = peak.max(kilobytes / 1024.0),
+                // The memory of a process that has ended is no longer told.
+                None => break,
+            }
+            std::thread::sleep(Duration::from_micros(500));
         }
-        std::thread::sleep(Duration::from_micros(200));
+        self.end(child);
+        peak
     }
-    assert!(child.wait().unwrap().success(), "{program} fails on {}", directory.display());
-    cost
 }
 
-/// User and system time of all threads, in ticks of 10 ms; that of the only thread exactly, where there is one.
-fn cpu(exact: &str, stat: &str) -> Duration {
-    let fields: Vec<u64> =
-        stat.rsplit(')').next().unwrap_or_default().split(' ').filter_map(|field| field.parse().ok()).collect();
-    // Behind the name and the state: ppid, pgrp, session, tty, tpgid, flags, 4 of faults, utime, stime.
-    let ticks = fields.get(10).zip(fields.get(11)).map_or(0, |(user, system)| user + system);
-    let exact = exact.split(' ').next().and_then(|nanos| nanos.parse().ok()).unwrap_or_default();
-    Duration::from_millis(ticks * 10).max(Duration::from_nanos(exact))
+#[derive(Default)]
+struct Runs {
+    walls: Vec<f64>,
+    ticks: u64,
 }
 
-fn median(costs: &[Cost]) -> Cost {
-    let of = |value: fn(&Cost) -> f64| {
-        let mut all: Vec<f64> = costs.iter().map(value).collect();
-        all.sort_by(f64::total_cmp);
-        all[all.len() / 2]
-    };
-    Cost {
-        wall: Duration::from_secs_f64(of(|cost| cost.wall.as_secs_f64())),
-        cpu: Duration::from_secs_f64(of(|cost| cost.cpu.as_secs_f64())),
-        peak: of(|cost| cost.peak),
+impl Runs {
+    fn add(&mut self, program: &Program<'_>) {
+        let ticks = ticks_of_children();
+        let begun = Instant::now();
+        program.end(program.spawn());
+        self.walls.push(begun.elapsed().as_secs_f64());
+        self.ticks += ticks_of_children() - ticks;
     }
+
+    fn cost(mut self, peak: f64) -> Cost {
+        self.walls.sort_by(f64::total_cmp);
+        let runs = f64::from(u32::try_from(self.walls.len()).unwrap());
+        let ticks = f64::from(u32::try_from(self.ticks).unwrap());
+        Cost { wall: self.walls[self.walls.len() / 2], cpu: ticks * 0.01 / runs, peak }
+    }
+}
+
+/// User and system time of all processes that were waited for, in hundredths of a second.
+fn ticks_of_children() -> u64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // Behind the name: state, ppid, pgrp, session, tty, tpgid, flags, 4 of faults, utime, stime, cutime, cstime.
+    fields.skip(13).take(2).map(|field| field.parse::<u64>().unwrap()).sum()
 }
 
 fn write_tree(directory: &Path, apps: usize) {
