@@ -307,6 +307,16 @@ async fn a_base_in_another_repository_is_followed_where_the_project_permits_it()
     bases.commit("main", &[("base/a.yaml", &base("two"))]);
     world.field("configmap/far-settings", "{.data.greeting}", "two").await;
 
+    // A commit that does without the other repository gets in, also when that is gone; and needs it no more.
+    std::fs::remove_dir_all(bases.bare()).unwrap();
+    let own = world
+        .repo
+        .commit("main", &[("app/kustomization.yaml", "resources: [own.yaml]\n"), ("app/own.yaml", &settings("own"))]);
+    world.synced("web", &own).await;
+    let quiet = world.repo.commit("main", &[("app/own.yaml", &settings("own").replace("hello", "again"))]);
+    world.synced("web", &quiet).await;
+
+    world.repo.commit("main", &[("app/kustomization.yaml", &overlay)]);
     let project = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
         "metadata": {"name": "near", "namespace": world.control.name()},

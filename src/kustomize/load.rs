@@ -7,7 +7,7 @@ use super::error::{Error, Problem, nearest};
 use super::field::Text;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
-use crate::source::remote::is_remote;
+use crate::source::remote::{NotRemote, is_remote};
 use crate::source::{self, Entry, Files, Identified, Recording, RemoteBase, TreePath};
 use crate::yaml::{self, CollectionStyle, Content, Document, Node, Plain, Resolve, Scalar, ScalarStyle, plain};
 
@@ -154,6 +154,10 @@ impl<'a> Loader<'a> {
     }
 
     fn missing(&self, path: &TreePath, entry: &Text) -> Error {
+        if is_remote(entry.as_str()) {
+            let problem = Problem::NotRemote { path: entry.value.to_string(), reason: NotRemote::File };
+            return Error::at(&entry.node, problem);
+        }
         let beside = path.parent().and_then(|parent| self.files().list(&parent).ok()).unwrap_or_default();
         let near = nearest(path.file_name(), beside.iter().map(|(name, _)| name.as_str()));
         let nearest = near.map(|name| match entry.as_str().rsplit_once('/') {

@@ -53,6 +53,12 @@ impl Memory {
         self.renders[index] = render;
     }
 
+    /// Forgets the repositories that no source reads from any more.
+    pub fn forget_unused_remotes(&mut self) {
+        let renders = &self.renders;
+        self.remotes.retain(|remote| renders.iter().any(|render| render.reads_from(remote)));
+    }
+
     /// Renders one source anew next time.
     pub fn forget_render(&mut self, index: usize) {
         if let Some(render) = self.renders.get_mut(index) {

@@ -25,16 +25,21 @@ impl Remotes {
         self.0.keys().map(|remote| (remote.url.clone(), remote.revision.clone()))
     }
 
-    /// The same repositories at the commits that their revisions mean now.
-    ///
-    /// # Errors
-    /// When one of them can't be had.
-    pub async fn now(&self, daemon: &Daemon) -> Result<Remotes, Trouble> {
+    /// The same repositories at the commits that their revisions mean now. One that can't be had is left out: a render
+    /// that still needs it will ask for it, and the commit that does without it gets in.
+    pub async fn now(&self, daemon: &Daemon) -> Remotes {
         let mut now = BTreeMap::new();
         for remote in self.0.keys() {
-            now.insert(remote.clone(), commit(daemon, remote).await?);
+            if let Ok(commit) = commit(daemon, remote).await {
+                now.insert(remote.clone(), commit);
+            }
         }
-        Ok(Remotes(now))
+        Remotes(now)
+    }
+
+    /// Keeps those that this is true of.
+    pub fn retain(&mut self, is_used: impl Fn(&Remote) -> bool) {
+        self.0.retain(|remote, _| is_used(remote));
     }
 
     /// Adds what a render has asked for.

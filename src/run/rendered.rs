@@ -89,6 +89,12 @@ impl Rendered {
         Ok(Render::New(manifest))
     }
 
+    /// True when the last render has read something of this repository.
+    pub fn reads_from(&self, remote: &Remote) -> bool {
+        let point = remote.mount_point();
+        self.last.as_ref().is_some_and(|last| last.read_set.paths().any(|path| path.is_within(&point)))
+    }
+
     /// Forgets the last render, so that the next look renders whatever has changed or not.
     pub fn forget(&mut self) {
         self.last = None;

@@ -92,7 +92,7 @@ pub async fn stamped(
     commits: &[Commit],
     project: &Project,
 ) -> Result<(Arc<Content>, Place), Trouble> {
-    memory.remotes = memory.remotes.now(daemon).await?;
+    memory.remotes = memory.remotes.now(daemon).await;
     let environment = application.annotation(annotation::ENVIRONMENT).and_then(|name| daemon.written.environment(name));
     let basis = Basis {
         sources: sources.to_vec(),
@@ -246,6 +246,7 @@ async fn rendered(
             }
         }
     }
+    memory.forget_unused_remotes();
     let warned = manifests.iter().flat_map(|manifest| &manifest.warnings);
     let mut warnings: Vec<Condition> = warned.map(|warning| condition("RenderWarning", warning)).collect();
     let source_types = manifests.iter().map(|manifest| manifest.source_type.as_str().to_owned()).collect();

@@ -81,8 +81,12 @@ pub fn is_remote(entry: &str) -> bool {
         || entry.contains("_git/")
         || entry.contains(".git/")
         || entry.ends_with(".git")
-        || ["git@", "git::", "gh:", "github.com/", "github.com:"].iter().any(|start| entry.starts_with(start))
+        || ["git@", "git::", "gh:", "github.com:"].iter().any(|start| entry.starts_with(start))
+        || HOSTS.iter().any(|host| entry.starts_with(host))
 }
+
+/// Hosts that kustomize's users write without a scheme.
+const HOSTS: [&str; 3] = ["github.com/", "gitlab.com/", "bitbucket.org/"];
 
 impl RemoteBase {
     /// Reads an entry that names a base in another repository.
@@ -94,7 +98,7 @@ impl RemoteBase {
         let place = place.strip_prefix("git::").unwrap_or(place);
         let place = match (place.strip_prefix("gh:"), place.strip_prefix("github.com:")) {
             (Some(rest), _) | (_, Some(rest)) => format!("https://github.com/{rest}"),
-            _ if place.starts_with("github.com/") => format!("https://{place}"),
+            _ if HOSTS.iter().any(|host| place.starts_with(host)) => format!("https://{place}"),
             _ => place.to_owned(),
         };
         let (repository, directory) = split(&place);
@@ -156,6 +160,7 @@ mod tests {
             ("https://github.com/o/r", Some(("https://github.com/o/r", "HEAD", ""))),
             ("https://github.com/o/r/a/b?ref=v1.2", Some(("https://github.com/o/r", "v1.2", "a/b"))),
             ("github.com/o/r/a?ref=main", Some(("https://github.com/o/r", "main", "a"))),
+            ("gitlab.com/o/r.git//a", Some(("https://gitlab.com/o/r", "HEAD", "a"))),
             ("gh:o/r", Some(("https://github.com/o/r", "HEAD", ""))),
             (
                 "https://git.example.com/x/y/z//deep/er?version=1",
