@@ -5,7 +5,7 @@ use anyhow::Context as _;
 
 use super::subject::state_directory;
 use crate::error::Diagnostic;
-use crate::git::{self, LocalRepositories, Mirrors, Snapshot};
+use crate::git::{self, Commit, LocalRepositories, Mirror, Mirrors, Snapshot};
 use crate::source::local::LocalFiles;
 use crate::source::snapshot::SnapshotFiles;
 use crate::source::{Mounted, Remote};
@@ -50,11 +50,16 @@ fn fetch_here(remote: &Remote) -> Result<Snapshot, Diagnostic> {
     let runtime = runtime.map_err(|error| Diagnostic::new(format!("{error:#}")))?;
     runtime.block_on(async {
         let mirror = Mirrors::new(state_directory(), LocalRepositories::Allowed).mirror(&remote.url);
-        let refreshed = mirror.refresh(std::slice::from_ref(&remote.revision)).await.map_err(failed)?;
-        let commit = match refreshed.commit(&remote.revision) {
-            Some(commit) => commit.clone().map_err(failed)?,
-            None => mirror.resolve(&remote.revision).map_err(failed)?,
-        };
+        let commit = newest(&mirror, &remote.revision).await.map_err(failed)?;
         mirror.snapshot(&commit).map_err(failed)
     })
+}
+
+/// The commit that a revision means on the server now; it is in the mirror then.
+///
+/// # Errors
+/// When the server can't be asked, or knows no such revision.
+pub(super) async fn newest(mirror: &Mirror, revision: &str) -> Result<Commit, git::Error> {
+    let refreshed = mirror.refresh(&[revision.to_owned()]).await?;
+    refreshed.commit(revision).cloned().unwrap_or_else(|| mirror.resolve(revision))
 }

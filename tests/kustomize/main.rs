@@ -1,12 +1,13 @@
 //! The kustomize engine: what it makes of good trees is what `kustomize build` 5.8.2 makes of them, byte for byte; what
 //! it says about bad ones tells where and why.
 //!
-//! `fixtures` and `corpus` compare with kustomize, `bad_input` tries files that no person writes by intent, `mutations`
+//! `fixtures`, `corpus` and `differences` compare with kustomize, `bad_input` tries files that no person writes by intent, `mutations`
 //! those that nobody writes; `incremental` that what is kept between two commits changes no answer.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
 mod corpus;
+mod differences;
 mod fixtures;
 mod incremental;
 mod mutations;

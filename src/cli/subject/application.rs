@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::super::Failure;
 use super::super::nearest::nearest;
+use super::super::remotes::newest;
 use super::super::report::{Paths, Problems};
 use super::{Subject, state_directory, told, unreachable};
 use crate::api::argo::{AppProject, Application};
@@ -228,11 +229,7 @@ async fn rendered(
         let revision = asked.revision.as_deref().unwrap_or(source.revision());
         let failed = |error: crate::git::Error| told(Diagnostic::from(&error));
         let mirror = mirrors.mirror(&url);
-        let refreshed = mirror.refresh(&[revision.to_owned()]).await.map_err(failed)?;
-        let commit = match refreshed.commit(revision) {
-            Some(commit) => commit.clone().map_err(failed)?,
-            None => mirror.resolve(revision).map_err(failed)?,
-        };
+        let commit = newest(&mirror, revision).await.map_err(failed)?;
         let files = SnapshotFiles::new(mirror.snapshot(&commit).map_err(failed)?);
         let id = commit.id.to_string();
         let request = Request {

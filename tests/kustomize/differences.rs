@@ -1,47 +1,15 @@
 //! What the differential fuzzer (`examples/fuzz_kustomize`) has found: each tree once differed from `kustomize build`
 //! 5.8.2, which prints what stands here.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use leeboard::kustomize::{Options, build};
-use leeboard::source::{Entry, Error, Files, TreePath};
-use leeboard::yaml::emit;
+use leeboard::source::TreePath;
 
-/// A tree in memory.
-struct Tree<'a>(BTreeMap<TreePath, &'a str>);
-
-impl Files for Tree<'_> {
-    fn entry(&self, path: &TreePath) -> Result<Option<Entry>, Error> {
-        let below = |known: &TreePath| known != path && known.is_within(path);
-        Ok(match self.0.contains_key(path) {
-            true => Some(Entry::File),
-            false => self.0.keys().any(below).then_some(Entry::Directory),
-        })
-    }
-
-    fn read(&self, path: &TreePath) -> Result<Arc<[u8]>, Error> {
-        let text = self.0.get(path).ok_or_else(|| Error::NotFound { path: path.clone() })?;
-        Ok(text.as_bytes().into())
-    }
-
-    fn list(&self, path: &TreePath) -> Result<Vec<(String, Entry)>, Error> {
-        let files = self.0.keys().filter(|known| known.parent().as_ref() == Some(path));
-        Ok(files.map(|file| (file.file_name().to_owned(), Entry::File)).collect())
-    }
-}
+use super::trees::{Tree, printed};
 
 /// What a build of the tree's root prints; `refused` when it does not.
 fn outcome(files: &[(&str, &str)]) -> String {
-    let tree = Tree(files.iter().map(|(path, text)| (TreePath::new(path).unwrap(), *text)).collect());
-    match build(&tree, &TreePath::root(), &Options::default()) {
-        Ok(rendered) => {
-            let texts: Vec<String> = rendered.objects.iter().map(|object| emit::to_string(&object.body)).collect();
-            texts.join("---\n")
-        }
-        Err(_) => "refused".into(),
-    }
+    build(&Tree::new(files), &TreePath::root(), &Options::default())
+        .map_or_else(|_| "refused".into(), |rendered| printed(&rendered))
 }
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n";
