@@ -36,7 +36,7 @@ pub use order::Reorder;
 pub use overrides::{OverridePatch, OverrideTarget, Overrides};
 pub use story::Step;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -50,7 +50,7 @@ use crate::yaml::emit;
 use accumulate::Build;
 use field::Text;
 use load::{Loader, Tree};
-use resource::{Gvk, Resource};
+use resource::{Gvk, Id, Resource};
 use story::By;
 
 /// What is asked of a build.
@@ -194,9 +194,7 @@ fn resources(
     if !nameless.is_empty() {
         return Err(nameless);
     }
-    resources.retain(|resource| {
-        resource.annotation("config.kubernetes.io/local-config").is_none_or(|value| value == "false")
-    });
+    drop_local(&mut resources);
     refuse_twins(&resources)?;
     let sort_options = target.kustomization.sort_options.as_ref();
     if let (Some(sort_options), Some(_)) = (sort_options, options.reorder) {
@@ -323,6 +321,18 @@ fn all_or_errors<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<V
         }
     }
     if errors.is_empty() { Ok(all) } else { Err(errors) }
+}
+
+/// Takes out what says that it is for tools only; kustomize finds it by its name, and keeps what shares that.
+fn drop_local(resources: &mut Vec<Arc<Resource>>) {
+    let is_local = |resource: &Resource| {
+        resource.annotation("config.kubernetes.io/local-config").is_some_and(|value| value != "false")
+    };
+    if resources.iter().any(|resource| is_local(resource)) {
+        let others: HashSet<Id> =
+            resources.iter().filter(|resource| !is_local(resource)).map(|resource| resource.id()).collect();
+        resources.retain(|resource| !is_local(resource) || others.contains(&resource.id()));
+    }
 }
 
 /// # Errors

@@ -28,7 +28,7 @@ pub use error::{Error, Problem};
 pub use node::{
     CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence, Step, push_entry,
 };
-pub use number::number_from_f64;
+pub use number::{float_text, number_from_f64};
 pub use objects::objects;
 pub use parse::{Limits, parse, parse_as, parse_within};
 pub use resolve::{Plain, Resolve, plain};

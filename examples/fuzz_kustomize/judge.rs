@@ -23,6 +23,8 @@ pub(crate) enum Verdict {
     /// Both refuse.
     Refused,
     Differs(Difference),
+    /// The reference panics: then nothing can be compared with it.
+    ReferencePanics,
 }
 
 /// The ways in which the engines may differ, which shrinking must not mix up.
@@ -51,6 +53,7 @@ impl Judge {
             Ok(actual) => match (expected, actual) {
                 (Ok(expected), Ok(actual)) if expected == actual => Verdict::Accepted,
                 (Err(_), Err(_)) => Verdict::Refused,
+                (Err(why), Ok(_)) if why.contains("panic: ") => Verdict::ReferencePanics,
                 (Ok(_), Ok(_)) => Verdict::Differs(Difference::Text),
                 (Ok(_), Err(_)) => Verdict::Differs(Difference::RefusedByUs),
                 (Err(_), Ok(_)) => Verdict::Differs(Difference::AcceptedByUs),
@@ -58,12 +61,21 @@ impl Judge {
         }
     }
 
-    /// True when the reference says something else each time, or panics: then nothing can be compared with it.
+    /// Why one of them refuses the tree, without what depends on the tree.
+    pub(crate) fn gist(&self, tree: &Tree) -> Option<String> {
+        let ours = catch_unwind(AssertUnwindSafe(|| ours(tree))).ok()?;
+        let why = match (self.reference(tree), ours) {
+            (Err(why), Ok(_)) | (Ok(_), Err(why)) => why,
+            _ => return None,
+        };
+        let is_word = |word: &&str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        let words = |part: &str| part.split_whitespace().filter(is_word).collect::<Vec<&str>>().join(" ");
+        why.rsplit(": ").map(words).find(|words| words.contains(' '))
+    }
+
+    /// True when the reference says something else each time: then nothing can be compared with it.
     pub(crate) fn is_unstable(&self, tree: &Tree) -> bool {
         let first = self.reference(tree);
-        if first.as_ref().is_err_and(|said| said.contains("panic: ")) {
-            return true;
-        }
         (0..8).any(|_| match (&first, self.reference(tree)) {
             (Ok(one), Ok(other)) => *one != other,
             (one, other) => one.is_ok() != other.is_ok(),

@@ -24,6 +24,7 @@
 //! - Replacements of floating-point numbers, and those with a delimiter but without `fieldPaths`.
 //! - An empty document in front of a file of `configurations`, `crds` or `replacements`.
 //! - Wrong lines in files that configure transformers; in files of objects and patches they are rare.
+//! - Operations that copy or move all annotations, and with them what kustomize notes there for itself.
 //! - Trees on which kustomize panics, or says something else each time, are counted as neither.
 //!
 //! About one tree in a hundred still differs, for causes that are not all known: a bool or a number that takes the place
@@ -156,6 +157,7 @@ fn compare(judge: &Judge, seed: u64, arguments: &Arguments, report: &Mutex<Repor
         match &verdict {
             Verdict::Accepted => report.accepted += 1,
             Verdict::Refused => report.refused += 1,
+            Verdict::ReferencePanics => report.unstable.push(seed),
             Verdict::Differs(_) if is_unstable => report.unstable.push(seed),
             Verdict::Differs(_) => report.differing.push(seed),
         }

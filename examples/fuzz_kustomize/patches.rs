@@ -197,6 +197,8 @@ fn operation(random: &mut Random, place: Option<&Place>) -> Value {
     let Some(place) = place else { return json!({"op": "add", "path": "/extra", "value": {"k": "v"}}) };
     let path = place.pointer();
     let is_item = matches!(place.steps.last(), Some(Step::Item(..)));
+    // kustomize keeps notes among the annotations, which would be copied, too.
+    let holds_notes = path == "/metadata/annotations";
     match random.below(14) {
         0 => json!({"op": "remove", "path": path}),
         1 if place.is_scalar() && place.value.as_str().is_none_or(|text| !is_plain(text)) => {
@@ -211,8 +213,8 @@ fn operation(random: &mut Random, place: Option<&Place>) -> Value {
             let op = random.word(&["add", "replace", "remove"]);
             json!({"op": op, "path": format!("{list}/-1"), "value": ordinary(random)})
         }
-        4 => json!({"op": "copy", "from": path, "path": "/metadata/copied"}),
-        5 => json!({"op": "move", "from": path, "path": "/moved"}),
+        4 if !holds_notes => json!({"op": "copy", "from": path, "path": "/metadata/copied"}),
+        5 if !holds_notes => json!({"op": "move", "from": path, "path": "/moved"}),
         6 => {
             json!({"op": "add", "path": "/metadata/annotations", "value": {"added": word(random), "a/b": text(random)}})
         }

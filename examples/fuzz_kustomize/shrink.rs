@@ -7,9 +7,10 @@ use super::tree::Tree;
 pub(crate) fn shrink(judge: &Judge, tree: &Tree, difference: Difference, attempts: usize) -> Tree {
     let mut tree = tree.clone();
     let mut left = attempts;
+    let gist = judge.gist(&tree);
     let mut still_differs = |tree: &Tree| {
         left = left.saturating_sub(1);
-        left > 0 && judge.verdict(tree) == Verdict::Differs(difference)
+        left > 0 && judge.verdict(tree) == Verdict::Differs(difference) && judge.gist(tree) == gist
     };
     loop {
         let before = tree.files.clone();

@@ -59,8 +59,8 @@ pub(super) struct Build<'a> {
     met: Met,
     /// How many layers the whole build has, those of failed attempts too.
     layers: Arc<AtomicUsize>,
-    /// Before this, the build came across an object of a kind that is not built in.
-    unknown_kind_before: bool,
+    /// Before this, the build had asked for the built-in schema.
+    kept_built_in_before: bool,
     /// The places and titles of the warnings that have been told.
     told: HashSet<(Option<Origin>, String)>,
     schema: GivenSchema,
@@ -103,7 +103,7 @@ impl<'a> Build<'a> {
             stack: Vec::new(),
             met: Met::default(),
             layers: Arc::default(),
-            unknown_kind_before: false,
+            kept_built_in_before: false,
             told: HashSet::new(),
             schema: GivenSchema::None,
             shown: None,
@@ -156,7 +156,7 @@ impl<'a> Build<'a> {
             }
             (Some(path), Some(documents), None) => {
                 // The built-in kinds are known once one that is not among them had to be looked up.
-                let built_in = if self.knows_unknown_kind() { BuiltIn::Kept } else { BuiltIn::Replaced };
+                let built_in = if self.keeps_built_in() { BuiltIn::Kept } else { BuiltIn::Replaced };
                 let schemas = documents.first().and_then(|document| Schemas::from_openapi(&document.root, built_in));
                 let wrong = || Error::at(&path.node, Problem::Schema { path: path.value.to_string() });
                 self.schema = GivenSchema::Own(Arc::new(schemas.ok_or_else(wrong)?));
@@ -173,8 +173,8 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn knows_unknown_kind(&self) -> bool {
-        self.unknown_kind_before || self.met.unknown_kind
+    fn keeps_built_in(&self) -> bool {
+        self.kept_built_in_before || self.met.keeps_built_in
     }
 
     /// Keeps track of where objects come from, shown from this directory.
@@ -280,7 +280,7 @@ impl<'a> Build<'a> {
         let origin = self.shown(entry.as_str()).map(BuildOrigin::File);
         for resource in self.loader.objects(&target.directory, path, entry)? {
             let gvk = resource.gvk();
-            self.met.unknown_kind |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
+            self.met.keeps_built_in |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
             errors.extend(layer.set.append(Resource { build_origin: origin.clone(), ..resource }).err());
         }
         self.tell(before, layer, &By::file());
@@ -321,7 +321,9 @@ impl<'a> Build<'a> {
                 let above = std::mem::replace(&mut self.shown, shown);
                 let layer = self.layer(&component, Some(layer));
                 self.shown = above;
-                layer
+                let mut layer = layer?;
+                layer.set.check().map_err(|error| vec![error])?;
+                Ok(layer)
             }
             Found::File(_) => {
                 let path = entry.value.to_string();
@@ -411,7 +413,10 @@ impl<'a> Build<'a> {
         Ok(configured)
     }
 
-    fn transform(&self, turn: Turn, layer: &mut Layer) -> Result<(), Vec<Error>> {
+    fn transform(&mut self, turn: Turn, layer: &mut Layer) -> Result<(), Vec<Error>> {
+        if !self.keeps_built_in() {
+            self.met.keeps_built_in = turn.transformer.asks_for_schema(&layer.set);
+        }
         let before = self.before(layer);
         turn.transformer.apply(&mut layer.set, self.schemas())?;
         if let Some(origin) = turn.noted {

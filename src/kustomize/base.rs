@@ -27,8 +27,9 @@ pub(super) struct Met {
     pub(super) depth: usize,
     /// Some kustomization brings a schema.
     pub(super) brings_schema: bool,
-    /// Some object is of a kind that is not built in.
-    pub(super) unknown_kind: bool,
+    /// The built-in schema was asked for, by an object of a kind that is not in it or by a patch: it stays known beside
+    /// one that comes later.
+    pub(super) keeps_built_in: bool,
 }
 
 /// What the kustomization of a directory makes for whoever lists it.

@@ -9,7 +9,7 @@ use super::load::Loader;
 use super::resource::Gvk;
 use super::transform::specs::{Conflict, References, SECTIONS, Specs};
 use crate::source::TreePath;
-use crate::yaml::{Entry, Node};
+use crate::yaml::{self, Entry, Node};
 
 /// How deep the definitions of `crds` may refer to each other.
 const MAX_DEPTH: usize = 32;
@@ -78,7 +78,14 @@ fn read(node: &Node) -> Result<Specs, Vec<Error>> {
 pub(super) fn crds(loader: &Loader<'_>, directory: &TreePath, entries: &[Text]) -> Result<Arc<Specs>, Vec<Error>> {
     let mut all = Specs::none();
     for entry in entries {
-        let documents = loader.documents(directory, entry).map_err(|error| vec![error])?;
+        let (path, bytes) = loader.read(directory, entry).map_err(|error| vec![error])?;
+        if bytes.first() == Some(&b'{')
+            && let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&bytes)
+        {
+            // What begins like JSON must be JSON.
+            return Err(vec![Error::of_file(&path, Problem::NotJson { reason: error.to_string() })]);
+        }
+        let documents = yaml::parse(&path.to_string().into(), &bytes).map_err(|error| vec![error.into()])?;
         let Some(definitions) = documents.first().map(|document| &document.root) else { continue };
         check_definitions(definitions).map_err(|error| vec![error])?;
         for definition in definitions.as_mapping().unwrap_or_default() {

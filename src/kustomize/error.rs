@@ -125,7 +125,9 @@ pub enum Problem {
     #[error("a list of more than {limit} elements can't be merged by key")]
     ListTooLong { limit: usize },
     #[error("operation `{operation}` on `{path}`: {reason}")]
-    Operation { operation: &'static str, path: String, reason: String },
+    Operation { operation: String, path: String, reason: String },
+    #[error("it begins with a brace, but is no JSON: {reason}")]
+    NotJson { reason: String },
     #[error("invalid regular expression `{pattern}`")]
     Regex { pattern: String, reason: String },
     #[error("invalid selector `{selector}`")]

@@ -11,7 +11,7 @@ use super::entry::GeneratorArgs;
 use super::error::{Error, Problem};
 use super::load::Loader;
 use super::place::write_mark;
-use super::resource::{Behavior, Resource, mapping_at};
+use super::resource::{Behavior, Resource, mapping_at, written_text};
 use super::set::Set;
 use crate::error::Diagnostic;
 use crate::source::TreePath;
@@ -189,7 +189,8 @@ fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
 
 fn texts(node: &Node, field: &str) -> Vec<(SmolStr, SmolStr)> {
     let entries = node.get(field).and_then(Node::as_mapping).unwrap_or_default();
-    entries.iter().filter_map(|entry| Some((entry.name()?.into(), entry.value.as_scalar()?.text.clone()))).collect()
+    let text = |value: &Node| if value.is_null() { SmolStr::default() } else { written_text(value) };
+    entries.iter().filter_map(|entry| Some((entry.name()?.into(), text(&entry.value)))).collect()
 }
 
 /// Adds data that the new object does not have itself.

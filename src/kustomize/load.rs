@@ -283,7 +283,10 @@ fn decode(node: &mut Node) {
         }
         Content::Mapping(mapping) => {
             mapping.style = CollectionStyle::Flow;
-            mapping.entries.iter_mut().for_each(|entry| decode(&mut entry.value));
+            for entry in &mut mapping.entries {
+                entry.key.forget_comments();
+                decode(&mut entry.value);
+            }
         }
         Content::Scalar(scalar) => match plain(&scalar.text, Resolve::V3) {
             Plain::Time(time) if scalar.style == ScalarStyle::Plain => {

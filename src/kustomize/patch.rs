@@ -8,12 +8,13 @@ use super::entry::Patch;
 use super::error::{Error, Problem};
 use super::field::Text;
 use super::load::{Loader, objects};
+use super::place::untyped;
 use super::resource::{Resource, written_text};
 use super::selector::Matcher;
 use super::set::Set;
 use crate::source::TreePath;
 use crate::yaml::{self, Node};
-use json::Operation;
+use json::{Language, Operation};
 use schema::Schemas;
 
 /// What the text of a patch turned out to be.
@@ -134,12 +135,12 @@ impl<'a> Written<'a> {
     /// The operations in it; `None` when it is no list of operations. Text that looks like JSON must be JSON.
     fn operations(&self) -> Option<Vec<Operation>> {
         let bytes = self.bytes();
-        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
-        if first == Some(&b'[') && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
+        let language = if bytes.first() == Some(&b'[') { Language::Json } else { Language::Yaml };
+        if language == Language::Json && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
             return None;
         }
         let documents = yaml::parse_as(&self.file(), &self.source(), yaml::Resolve::V2).ok()?;
-        json::operations(&documents.first()?.root)
+        json::operations(&documents.first()?.root, language)
     }
 
     /// What it is, objects or operations.
@@ -147,6 +148,8 @@ impl<'a> Written<'a> {
         match self.objects() {
             Ok(resources) => Ok(Body::Merge(resources)),
             Err(errors) => match self.operations() {
+                // No operations are as little as no objects.
+                Some(operations) if operations.is_empty() => Ok(Body::Merge(Vec::new())),
                 Some(operations) => Ok(Body::Operations(operations)),
                 None => {
                     let not_a_patch = || self.place(Error::of_file(&TreePath::root(), Problem::NotAPatch));
@@ -170,9 +173,12 @@ impl Prepared {
         // kustomize trims the text of such an entry: a block at its end has no final line break.
         let inline = patch.patch.as_ref().map(Text::trimmed);
         let written = Written::of(loader, directory, patch.path.as_ref(), inline.as_ref(), &patch.at)?;
+        let body = written.body()?;
+        // A patch that says nothing asks nobody.
+        let is_empty = matches!(&body, Body::Merge(resources) if resources.is_empty());
         Ok(Prepared {
-            body: written.body()?,
-            target: patch.target.as_ref().map(Matcher::new).transpose()?,
+            body,
+            target: patch.target.as_ref().filter(|_| !is_empty).map(Matcher::new).transpose()?,
             allow_name_change: patch.allow_name_change,
             allow_kind_change: patch.allow_kind_change,
             remembers: true,
@@ -245,12 +251,27 @@ impl Prepared {
         matches!(&self.body, Body::Merge(resources) if resources.is_empty())
     }
 
+    /// True when it looks at the schema of some object.
+    pub(super) fn asks_for_schema(&self, set: &Set) -> bool {
+        let has_version = |resource: &Resource| !resource.gvk().api_version().is_empty();
+        match (&self.body, &self.target) {
+            (Body::Operations(_), _) => false,
+            (Body::Merge(patches), None) => patches.iter().any(has_version),
+            (Body::Merge(patches), Some(target)) => {
+                !patches.is_empty()
+                    && set.iter().any(|resource| has_version(resource) && target.selects(resource).unwrap_or(false))
+            }
+        }
+    }
+
     /// Changes the objects that it is for.
     ///
     /// # Errors
     /// When it has no object to go to, or does not fit.
     pub(super) fn apply(&self, set: &mut Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
-        self.apply_body(set, schemas).map_err(|mut errors| {
+        let selected = self.target.as_ref().map(|target| target.select(set)).transpose();
+        let selected = selected.map_err(|error| vec![error])?;
+        self.apply_body(set, schemas, selected).map_err(|mut errors| {
             if let Some(node) = &self.stands_at {
                 for error in &mut errors {
                     error.origin = node.origin();
@@ -261,12 +282,12 @@ impl Prepared {
         })
     }
 
-    fn apply_body(&self, set: &mut Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
-        match (&self.body, &self.target) {
+    /// `selected`: the objects that the target means, where there is one.
+    fn apply_body(&self, set: &mut Set, schemas: &Schemas, selected: Option<Vec<usize>>) -> Result<(), Vec<Error>> {
+        match (&self.body, selected) {
             (Body::Operations(_), None) => Err(vec![Error::at(&self.at, Problem::PatchWithoutTarget)]),
-            (Body::Operations(operations), Some(target)) => {
+            (Body::Operations(operations), Some(selected)) => {
                 let mut errors = Vec::new();
-                let selected = target.select(set);
                 if selected.is_empty() {
                     return Ok(());
                 }
@@ -299,12 +320,9 @@ impl Prepared {
                 }
                 if errors.is_empty() { Ok(()) } else { Err(errors) }
             }
-            (Body::Merge(patches), Some(target)) => match patches.as_slice() {
+            (Body::Merge(patches), Some(selected)) => match patches.as_slice() {
                 [] => Ok(()),
-                [patch] => {
-                    let selected = target.select(set);
-                    self.merge(set, schemas, patch, &selected).map_err(|error| vec![error])
-                }
+                [patch] => self.merge(set, schemas, patch, &selected).map_err(|error| vec![error]),
                 _ => Err(vec![Error::at(&self.at, Problem::ManyPatchesForTarget)]),
             },
             (Body::Merge(patches), None) => {
@@ -382,6 +400,10 @@ impl Prepared {
         }
         if resource.node.as_mapping().is_none_or(|entries| entries.is_empty()) {
             return Ok(false);
+        }
+        if self.target.is_some() && resource.node.get("apiVersion").is_none() {
+            // kustomize gives the patch the version of the object, if it is none.
+            resource.node.insert("apiVersion", untyped(""));
         }
         if !self.allow_kind_change && resource.kind() != gvk.kind {
             resource.node.insert("kind", Node::string(gvk.kind));

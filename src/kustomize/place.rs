@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
-use crate::yaml::{Entry, Node, ScalarStyle, push_entry};
+use crate::yaml::{Entry, Node, Plain, Resolve, ScalarStyle, plain, push_entry};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,10 +150,52 @@ pub(super) fn check_scalar(node: &Node, field: &str, of: &Gvk) -> Result<(), Err
     Err(Error::at(node, problem))
 }
 
+/// The tag of text that a transformer has written without saying what it is: it means what it reads as, until a patch
+/// passes by.
+const UNTYPED: &str = "!";
+
+/// Text that nobody has given a type.
+pub(super) fn untyped(text: impl Into<SmolStr>) -> Node {
+    let mut node = Node::plain(text);
+    node.set_tag(Some(SmolStr::new_static(UNTYPED)));
+    node
+}
+
+/// True for text that nobody has given a type.
+pub(super) fn is_untyped(node: &Node) -> bool {
+    node.tag() == Some(UNTYPED)
+}
+
+/// Makes a string of text that nobody has given a type and that YAML 1.1 would not take for one.
+pub(super) fn settle_untyped(node: &mut Node) {
+    if is_untyped(node)
+        && let Some(scalar) = node.as_scalar()
+        && !matches!(plain(&scalar.text, Resolve::V2), Plain::Text)
+        && !scalar.text.is_empty()
+    {
+        *node = Node::string(scalar.text.clone()).at_place_of(node);
+    }
+}
+
+/// True for text in quotes, or in lines of its own. What no file says has been made by a transformer, which quotes what
+/// would be no string without, and writes several lines as they are.
+pub(super) fn is_quoted(node: &Node) -> bool {
+    node.as_scalar().is_some_and(|scalar| {
+        scalar.style != ScalarStyle::Plain
+            && (node.text().is_some()
+                || scalar.text.contains('\n')
+                || !(scalar.text.is_empty() || matches!(plain(&scalar.text, Resolve::V2), Plain::Text)))
+    })
+}
+
 /// Writes text into a scalar; how it was quoted stays, so that text which was a string stays one.
 pub(super) fn write_text(node: &mut Node, text: impl Into<SmolStr>) {
-    let style = node.as_scalar().map_or(ScalarStyle::Plain, |scalar| scalar.style);
+    let text = text.into();
+    let style = node.as_scalar().filter(|_| is_quoted(node)).map_or(ScalarStyle::Plain, |scalar| scalar.style);
     *node = Node::scalar(text, style).at_place_of(node);
+    if style == ScalarStyle::Plain {
+        node.set_tag(Some(SmolStr::new_static(UNTYPED)));
+    }
 }
 
 /// Writes a string into a scalar, whatever was there.

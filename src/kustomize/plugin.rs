@@ -16,7 +16,7 @@ use super::transform::name::Affix;
 use super::transform::namespace::{Namespace, Subjects};
 use super::transform::value_add::{Target, ValueAdd};
 use crate::source::TreePath;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Node, Resolve};
 
 /// The transformers that an object configures, most often one.
 ///
@@ -170,6 +170,8 @@ pub(super) fn inline(entry: &Text) -> Option<Vec<Resource>> {
 }
 
 fn built_in(config: &Resource) -> Result<&str, Vec<Error>> {
+    // It is handed over as JSON: what has no form in that is refused here already.
+    config.node.to_value(Resolve::V3).map_err(|error| vec![error.into()])?;
     let gvk = config.gvk();
     if gvk.group.is_empty() && gvk.version == "builtin" {
         return Ok(config.kind());

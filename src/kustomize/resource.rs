@@ -390,7 +390,7 @@ impl Resource {
     pub(super) fn pairs(&self, field: &str) -> Vec<(SmolStr, SmolStr)> {
         let node = self.node.get("metadata").and_then(|metadata| metadata.get(field));
         let entries = node.and_then(Node::as_mapping).unwrap_or_default();
-        entries.iter().filter_map(|entry| Some((entry.name()?.into(), entry.value.as_scalar()?.text.clone()))).collect()
+        entries.iter().filter_map(|entry| Some((entry.name()?.into(), written_text(&entry.value)))).collect()
     }
 
     /// The value of one entry of `metadata.annotations`.

@@ -57,13 +57,14 @@ pub(super) struct Matcher {
     kind: Pattern,
     name: Pattern,
     namespace: Pattern,
-    labels: Vec<Requirement>,
-    annotations: Vec<Requirement>,
+    /// A selector that makes no sense is refused only when there is an object to ask it about.
+    labels: Result<Vec<Requirement>, Error>,
+    annotations: Result<Vec<Requirement>, Error>,
 }
 
 impl Matcher {
     /// # Errors
-    /// When a part is no regular expression, or no label selector.
+    /// When a part is no regular expression.
     pub(super) fn new(selector: &Selector) -> Result<Self, Error> {
         let at = selector.at.as_ref();
         Ok(Matcher {
@@ -72,16 +73,19 @@ impl Matcher {
             kind: Pattern::new(&selector.gvk.kind, at)?,
             name: Pattern::new(&selector.name, at)?,
             namespace: Pattern::new(&selector.namespace, at)?,
-            labels: requirements(&selector.labels, at)?,
-            annotations: requirements(&selector.annotations, at)?,
+            labels: requirements(&selector.labels, at),
+            annotations: requirements(&selector.annotations, at),
         })
     }
 
     /// True when the object is meant, by what it is or was first called.
-    pub(super) fn selects(&self, resource: &Resource) -> bool {
+    ///
+    /// # Errors
+    /// When what is asked of its labels or annotations makes no sense.
+    pub(super) fn selects(&self, resource: &Resource) -> Result<bool, Error> {
         let gvk = resource.gvk();
         if !(self.kind.matches(&gvk.kind) && self.group.matches(&gvk.group) && self.version.matches(&gvk.version)) {
-            return false;
+            return Ok(false);
         }
         if !matches!((&self.name, &self.namespace), (Pattern::Any, Pattern::Any)) {
             let (now, first) = (resource.id(), resource.original_id());
@@ -89,7 +93,7 @@ impl Matcher {
             let namespace = self.namespace.matches(&first.effective_namespace())
                 || self.namespace.matches(&now.effective_namespace());
             if !(name && namespace) {
-                return false;
+                return Ok(false);
             }
         }
         self.selects_marks(resource)
@@ -105,19 +109,32 @@ impl Matcher {
     }
 
     /// True when labels and annotations are as asked for.
-    pub(super) fn selects_marks(&self, resource: &Resource) -> bool {
-        let fulfilled = |requirements: &[Requirement], field| {
-            requirements.is_empty() || {
+    ///
+    /// # Errors
+    /// When what is asked of them makes no sense.
+    pub(super) fn selects_marks(&self, resource: &Resource) -> Result<bool, Error> {
+        for (requirements, field) in [(&self.labels, "labels"), (&self.annotations, "annotations")] {
+            let requirements = requirements.as_ref().map_err(Error::clone)?;
+            if !requirements.is_empty() {
                 let pairs = resource.pairs(field);
-                requirements.iter().all(|requirement| requirement.is_met_by(&pairs))
+                if !requirements.iter().all(|requirement| requirement.is_met_by(&pairs)) {
+                    return Ok(false);
+                }
             }
-        };
-        fulfilled(&self.labels, "labels") && fulfilled(&self.annotations, "annotations")
+        }
+        Ok(true)
     }
 
     /// The objects that are meant.
-    pub(super) fn select(&self, set: &Set) -> Vec<usize> {
-        set.iter().enumerate().filter(|(_, resource)| self.selects(resource)).map(|(at, _)| at).collect()
+    ///
+    /// # Errors
+    /// When what is asked of labels or annotations makes no sense.
+    pub(super) fn select(&self, set: &Set) -> Result<Vec<usize>, Error> {
+        let selected = set.iter().enumerate().filter_map(|(at, resource)| match self.selects(resource) {
+            Ok(selected) => selected.then_some(Ok(at)),
+            Err(error) => Some(Err(error)),
+        });
+        selected.collect()
     }
 }
 

@@ -10,6 +10,7 @@ pub(super) mod references;
 pub(super) mod replacements;
 pub(super) mod replicas;
 mod restyled;
+mod shape;
 pub(super) mod specs;
 mod structured;
 pub(super) mod value_add;
@@ -42,6 +43,14 @@ pub(super) enum Transformer {
 }
 
 impl Transformer {
+    /// True when it looks at the schema of some object.
+    pub(super) fn asks_for_schema(&self, set: &Set) -> bool {
+        match self {
+            Transformer::Patches(patches) => patches.iter().any(|patch| patch.asks_for_schema(set)),
+            _ => false,
+        }
+    }
+
     /// Changes the objects.
     ///
     /// # Errors

@@ -95,6 +95,12 @@ pub enum Problem {
         /// What it is.
         found: &'static str,
     },
+    /// A comment between a key and what has become empty.
+    #[error("kustomize can't read what it writes for `{key}`: a comment stands behind the key, and its value is empty")]
+    Comment {
+        /// The key.
+        key: String,
+    },
     /// A number that JSON cannot hold.
     #[error("`{text}` is no number that JSON can hold")]
     NotFinite {

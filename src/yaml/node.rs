@@ -263,6 +263,13 @@ impl Node {
         self.notes.as_ref()?.foot.as_deref()
     }
 
+    /// Takes all comments away.
+    pub fn forget_comments(&mut self) {
+        if let Some(notes) = &mut self.notes {
+            (notes.head, notes.line, notes.foot) = (None, None, None);
+        }
+    }
+
     pub(super) fn set_head_comment(&mut self, text: String) {
         self.notes_mut().head = Some(text.into());
     }

@@ -36,6 +36,13 @@ pub(super) fn push_number(out: &mut String, number: &Number) {
     }
 }
 
+/// A float as Go prints it.
+pub fn float_text(number: f64) -> String {
+    let mut text = String::new();
+    push_float(&mut text, number);
+    text
+}
+
 /// Go's `%g` with the shortest digits: exponents below -4 and from 6 on are written.
 pub(super) fn push_float(out: &mut String, number: f64) {
     let scientific = format!("{number:e}");

@@ -30,6 +30,18 @@ impl DuplicateKey<'_> {
     }
 }
 
+/// True for a collection that kustomize writes into the line below its key and its comment, where nobody finds it: one in
+/// braces that was in none where it was read.
+fn is_lost_behind_comment(value: &Node, in_flow: bool) -> bool {
+    match &value.content {
+        Content::Scalar(_) => false,
+        Content::Sequence(sequence) => {
+            sequence.style == CollectionStyle::Block && (in_flow || sequence.items.is_empty())
+        }
+        Content::Mapping(mapping) => mapping.style == CollectionStyle::Block && (in_flow || mapping.entries.is_empty()),
+    }
+}
+
 impl Node {
     /// What a scalar means; `None` for other nodes.
     ///
@@ -64,6 +76,9 @@ impl Node {
                 let mut map = Map::with_capacity(mapping.entries.len());
                 for Entry { key, value } in &mapping.entries {
                     let name = key.key_name(mode, in_flow)?;
+                    if mode == Resolve::V3 && key.line_comment().is_some() && is_lost_behind_comment(value, in_flow) {
+                        return Err(key.error(Problem::Comment { key: name }));
+                    }
                     let value = value.value(mode, in_flow)?;
                     if map.insert(name, value).is_some() && mode == Resolve::V3 {
                         return Err(duplicate_of(mapping, key));

@@ -224,6 +224,283 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: null\n  name: web\n",
         ),
+        (
+            "what a transformer has written without a type is a string after a patch",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec: {z: 1}\n",
+                ),
+                ("base/kustomization.yaml", "resources: [s.yaml]\ntransformers: [add.yaml]\n"),
+                (
+                    "base/add.yaml",
+                    "apiVersion: builtin\nkind: ValueAddTransformer\nmetadata: {name: x}\nvalue: \"5\"\ntargets: [{fieldPath: spec/a}]\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: \"5\"\n  z: 1\n",
+        ),
+        (
+            "the same where a replacement has made the field",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec: {z: 1}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- sourceValue: \"5\"\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [spec.a]\n    options: {create: true}\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: \"5\"\n  z: 1\n",
+        ),
+        (
+            "a comment behind a key whose value a patch has emptied",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: null}\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: # why\n  a: b\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the same with operations, which know no comments",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"remove\", \"path\": \"/data/a\"}]'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: # why\n  a: b\n"),
+            ],
+            "apiVersion: v1\ndata: {}\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a test in JSON compares what is written",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"test\", \"path\": \"/data/a\", \"value\": 1.0}]'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 1.0}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a test in YAML compares values",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '- {op: test, path: /data/a, value: 1.0}'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 1.0}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: 1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a generator that merges with data that is no text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nconfigMapGenerator: [{name: c, behavior: merge}]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a: [b]}}\ndata: {list: [a], nothing: null}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  list: \"\"\n  nothing: \"\"\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: \"\"\n  name: c\n",
+        ),
+        (
+            "what is written where a value comes from is what is copied next",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\nreplacements:\n- source: {kind: Service}\n  targets:\n  - select: {kind: Service|ConfigMap}\n    options: {delimiter: '-', index: 1}\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-s-s\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: s-s\n",
+        ),
+        (
+            "the built-in schema stays known when a patch was applied before another one came",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [one, two]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec:\n      ports: [{port: 81}]\n",
+                ),
+                (
+                    "one/kustomization.yaml",
+                    "resources: [s.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s, labels: {a: b}}\n",
+                ),
+                ("one/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 80}]\n"),
+                ("two/kustomization.yaml", "openapi: {path: schema.json}\n"),
+                ("two/schema.json", "{\"definitions\": {}}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  labels:\n    a: b\n  name: s\nspec:\n  ports:\n  - port: 81\n  - port: 80\n",
+        ),
+        (
+            "two elements of a patch that come to the same keys",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [s.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec:\n      ports: [{port: 80, $patch: delete}, {targetPort: 9}]\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 80}]\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - port: 80\n",
+        ),
+        (
+            "an object for tools that is called like another one in the end",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: d, annotations: {config.kubernetes.io/local-config: 'true'}}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "an operation without a path that finds nothing to work on",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: Pod}\n  patch: '[{\"op\": \"add\", \"value\": 1}]'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "an operation without a path",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"add\", \"value\": 1}]'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a label selector without sense that nothing is asked about",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: Pod, labelSelector: a in b}\n  patch: '[{\"op\": \"remove\", \"path\": \"/data\"}]'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "an expression without sense, for a patch that says nothing",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches:\n- target: {name: (}\n  patch: '[]'\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a patch for an object without a version",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- target: {kind: W}\n  patch: |\n    kind: W\n    metadata: {name: x}\n    a: b\n",
+                ),
+                ("w.yaml", "kind: W\nmetadata: {name: w}\n"),
+            ],
+            "a: b\napiVersion: null\nkind: W\nmetadata:\n  name: w\n",
+        ),
+        (
+            "a bool that takes the place of a generated text that would be none without quotes",
+            &[(
+                "kustomization.yaml",
+                "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: [a=yes, b=maybe]}]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: true, b: true}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: \"true\"\n  b: true\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "numbers are written anew by operations",
+            &[
+                ("kustomization.yaml", "resources: [base]\nconfigMapGenerator: [{name: c, behavior: merge}]\n"),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '- {op: add, path: /metadata/labels, value: {x: z}}'\n",
+                ),
+                (
+                    "base/c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 1.0000005e6, b: 1000000, c: 12}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: \"1.0000005e+06\"\n  b: \"1e+06\"\n  c: \"12\"\nkind: ConfigMap\nmetadata:\n  labels:\n    x: z\n  name: c\n",
+        ),
+        (
+            "a component that gives two objects one name",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\ncomponents: [same]\nnamePrefix: a-\npatches:\n- target: {kind: ConfigMap}\n  patch: '- {op: remove, path: /metadata/labels}'\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: d}\n",
+                ),
+                (
+                    "same/kustomization.yaml",
+                    "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is there twice in the configuration of a transformer",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\ntransformers: [t.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: x}\nprefix: a\nprefix: b\nfieldSpecs: []\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "an account of a role binding in a namespace that is no text",
+            &[
+                ("kustomization.yaml", "resources: [r.yaml]\n"),
+                (
+                    "r.yaml",
+                    "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: r}\nsubjects: [{kind: ServiceAccount, name: a, namespace: false}]\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a subject of a role binding that has no name",
+            &[
+                ("kustomization.yaml", "resources: [r.yaml]\n"),
+                (
+                    "r.yaml",
+                    "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: r}\nsubjects: [{kind: User}]\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a scalar where a reference is looked for",
+            &[
+                ("kustomization.yaml", "resources: [d.yaml]\n"),
+                ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {template: none}\n"),
+            ],
+            "refused",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

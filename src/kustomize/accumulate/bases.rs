@@ -94,7 +94,7 @@ impl Build<'_> {
             stack: self.stack.clone(),
             met: Met::default(),
             layers: Arc::clone(&self.layers),
-            unknown_kind_before: self.knows_unknown_kind(),
+            kept_built_in_before: self.keeps_built_in(),
             told: HashSet::new(),
             schema: self.schema.clone(),
             shown: self.shown_below(path, entry),
@@ -147,7 +147,7 @@ impl Build<'_> {
         self.met.directories.extend(base.met.directories.iter().cloned());
         self.met.depth = self.met.depth.max(self.stack.len() + base.met.depth);
         self.met.brings_schema |= base.met.brings_schema;
-        self.met.unknown_kind |= base.met.unknown_kind;
+        self.met.keeps_built_in |= base.met.keeps_built_in;
         if let (Some(recording), Some(read_set)) = (self.loader.tree().recording(), &base.read_set) {
             recording.absorb(read_set);
         }

@@ -3,17 +3,21 @@
 //! Where that library goes beyond RFC 6902 or falls behind it, so does this: negative indices count from the end, and
 //! `replace` adds a key that is missing in a mapping that is there.
 
+use std::collections::HashMap;
+
+use serde_json::Value;
 use smol_str::SmolStr;
 
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::go_json;
 use crate::kustomize::resource::{count, depth};
-use crate::yaml::{self, Entry, Node, Plain, Resolve};
+use crate::yaml::{self, Content, Entry, Node, Plain, Resolve, ScalarStyle};
 
 /// One operation.
 #[derive(Clone, Debug)]
 pub(in crate::kustomize) struct Operation {
     what: What,
-    path: String,
+    path: Option<String>,
     /// Where it was written.
     at: Node,
 }
@@ -23,13 +27,29 @@ enum What {
     Add(Node),
     Remove,
     Replace(Node),
-    Move(String),
-    Copy(String),
-    Test(Option<Node>),
+    Move(Option<String>),
+    Copy(Option<String>),
+    Test(Option<Expected>),
+    /// Something else, which is refused when it is executed.
+    Other(String),
+}
+
+/// The value of a test, which is compared as text.
+#[derive(Clone, Debug)]
+struct Expected {
+    value: Node,
+    language: Language,
+}
+
+/// What a patch is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kustomize) enum Language {
+    Json,
+    Yaml,
 }
 
 impl What {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         match self {
             What::Add(_) => "add",
             What::Remove => "remove",
@@ -37,16 +57,20 @@ impl What {
             What::Move(_) => "move",
             What::Copy(_) => "copy",
             What::Test(_) => "test",
+            What::Other(name) => name,
         }
     }
 }
 
 /// The operations that a list says; `None` when it is no list of operations.
-pub(in crate::kustomize) fn operations(list: &Node) -> Option<Vec<Operation>> {
-    list.as_sequence()?.iter().map(operation).collect()
+pub(in crate::kustomize) fn operations(list: &Node, language: Language) -> Option<Vec<Operation>> {
+    list.as_sequence()?.iter().map(|node| operation(node, language)).collect()
 }
 
-fn operation(node: &Node) -> Option<Operation> {
+fn operation(node: &Node, language: Language) -> Option<Operation> {
+    if !node.is_mapping() {
+        return None;
+    }
     // Of a field that is there twice the last one holds.
     let get = |field: &str| Some(&node.as_mapping()?.iter().rev().find(|entry| entry.is_under(field))?.value);
     let text = |field| Some(get(field)?.as_str()?.to_owned());
@@ -55,17 +79,17 @@ fn operation(node: &Node) -> Option<Operation> {
         Some(Node::from_value(&written.to_value(Resolve::V2).ok()?).at_place_of(written))
     };
     let value_or_null = || value("value").unwrap_or_else(Node::null);
-    let what = match get("op")?.as_str()? {
+    let what = match get("op").and_then(Node::as_str).unwrap_or_default() {
         "add" => What::Add(value_or_null()),
         "remove" => What::Remove,
         "replace" => What::Replace(value_or_null()),
-        "move" => What::Move(text("from")?),
-        "copy" => What::Copy(text("from")?),
-        "test" => What::Test(value("value")),
-        _ => return None,
+        "move" => What::Move(text("from")),
+        "copy" => What::Copy(text("from")),
+        "test" => What::Test(get("value").map(|value| Expected { value: value.clone(), language })),
+        other => What::Other(other.to_owned()),
     };
     let at = get("path").map_or_else(|| node.clone(), |path| Node::string("").at_place_of(path));
-    Some(Operation { what, path: text("path")?, at })
+    Some(Operation { what, path: text("path"), at })
 }
 
 /// Executes the operations one after the other.
@@ -76,8 +100,8 @@ pub(in crate::kustomize) fn apply(object: &mut Node, operations: &[Operation]) -
     for operation in operations {
         operation.execute(object).map_err(|reason| {
             let problem = Problem::Operation {
-                operation: operation.what.name(),
-                path: operation.path.clone(),
+                operation: operation.what.name().to_owned(),
+                path: operation.path.clone().unwrap_or_default(),
                 reason: reason.to_string(),
             };
             Error::at(&operation.at, problem)
@@ -96,6 +120,10 @@ const MAX_COPIED: usize = 10_000;
 /// Why an operation fails.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 enum Failure {
+    #[error("there is no such operation")]
+    Unknown,
+    #[error("it has no `{0}`")]
+    NoField(&'static str),
     #[error("there is no `{0}`")]
     NoParent(String),
     #[error("`{0}` is missing")]
@@ -114,33 +142,73 @@ enum Failure {
 
 impl Operation {
     fn execute(&self, object: &mut Node) -> Result<(), Failure> {
+        let path = self.path.as_deref().ok_or(Failure::NoField("path"));
+        let source = |from: &Option<String>| from.clone().ok_or(Failure::NoField("from"));
         match &self.what {
-            What::Add(value) => add(object, &self.path, value.clone()),
-            What::Remove => remove(object, &self.path).map(drop),
-            What::Replace(value) => replace(object, &self.path, value.clone()),
+            What::Add(value) => add(object, path?, value.clone()),
+            What::Remove => remove(object, path?).map(drop),
+            What::Replace(value) => replace(object, path?, value.clone()),
             What::Move(from) => {
-                let value = remove(object, from)?;
-                add(object, &self.path, value)
+                let value = remove(object, &source(from)?)?;
+                add(object, path?, value)
             }
             What::Copy(from) => {
-                let value = get(object, from)?;
+                let from = source(from)?;
+                let value = get(object, &from)?;
                 if value.is_some_and(|value| count(value) > MAX_COPIED) {
                     return Err(Failure::TooMuch);
                 }
                 let value = value.cloned().unwrap_or_else(Node::null);
-                add(object, &self.path, value)
+                add(object, path?, value)
             }
             What::Test(expected) => {
-                let found = get(object, &self.path)?;
+                let found = get(object, path?)?;
                 let same = match (found.filter(|found| !found.is_null()), expected) {
                     (None, None) => true,
-                    (None, Some(expected)) => expected.is_null(),
+                    (None, Some(expected)) => expected.value.is_null(),
                     (Some(_), None) => false,
-                    (Some(found), Some(expected)) => equal(found, expected),
+                    (Some(found), Some(expected)) => expected.is(found),
                 };
                 if same { Ok(()) } else { Err(Failure::Differs) }
             }
+            What::Other(_) => Err(Failure::Unknown),
         }
+    }
+}
+
+impl Expected {
+    /// Scalars are compared by the JSON that they are written in: `1.0` is not `1`, and `"\u00e9"` not `"é"`.
+    fn is(&self, found: &Node) -> bool {
+        let Ok(found) = found.to_value(Resolve::V3) else { return false };
+        match self.language {
+            Language::Json => written_like(&self.value, &found),
+            Language::Yaml => self.value.to_value(Resolve::V2).is_ok_and(|expected| same_value(&found, &expected)),
+        }
+    }
+}
+
+/// True when the JSON of a patch says what Go would write for the value.
+fn written_like(expected: &Node, found: &Value) -> bool {
+    match (&expected.content, found) {
+        (Content::Sequence(expected), Value::Array(found)) => {
+            expected.items.len() == found.len()
+                && expected.items.iter().zip(found).all(|(expected, found)| written_like(expected, found))
+        }
+        (Content::Mapping(expected), Value::Object(found)) => {
+            // Of keys that are there twice the last one holds.
+            let expected: HashMap<&str, &Node> =
+                expected.entries.iter().filter_map(|entry| Some((entry.name()?, &entry.value))).collect();
+            expected.len() == found.len()
+                && expected
+                    .iter()
+                    .all(|(name, expected)| found.get(*name).is_some_and(|found| written_like(expected, found)))
+        }
+        (Content::Scalar(_), found) => {
+            let mut text = String::new();
+            go_json::push(&mut text, found);
+            expected.text().is_some_and(|file| file.slice(expected.span()) == text)
+        }
+        _ => false,
     }
 }
 
@@ -238,15 +306,8 @@ fn set(parent: &mut Node, key: &str, value: Node) {
     }
 }
 
-fn equal(found: &Node, expected: &Node) -> bool {
-    match (found.to_value(Resolve::V3), expected.to_value(Resolve::V3)) {
-        (Ok(found), Ok(expected)) => same_value(&found, &expected),
-        _ => false,
-    }
-}
-
-fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
-    use serde_json::Value::{Array, Number, Object};
+fn same_value(one: &Value, other: &Value) -> bool {
+    use Value::{Array, Number, Object};
     match (one, other) {
         (Number(one), Number(other)) => one.as_f64() == other.as_f64(),
         (Array(one), Array(other)) => {
@@ -260,27 +321,62 @@ fn same_value(one: &serde_json::Value, other: &serde_json::Value) -> bool {
     }
 }
 
-/// Integers that a float can't hold lose their last digits, also where no operation went: the whole object has been
-/// through JSON, which has no other null than one that is written.
+/// The tag that `<<` has in go-yaml's eyes, wherever it stands.
+pub(in crate::kustomize) const MERGE: &str = "!!merge";
+
+/// The whole object has been through JSON, also where no operation went: nothing remembers how it was written.
 fn settle(node: &mut Node) {
-    const EXACT: u64 = 1 << 53;
+    node.forget_comments();
     if let Some(items) = node.as_sequence_mut() {
         items.iter_mut().for_each(settle);
     } else if let Some(entries) = node.as_mapping_mut() {
-        entries.iter_mut().for_each(|entry| settle(&mut entry.value));
-    } else if node.is_unwritten() {
-        *node = Node::null();
-    } else if node.as_str().is_some_and(|text| text.len() >= 14) {
-        #[expect(clippy::cast_precision_loss, reason = "the loss is what is imitated")]
-        let rounded = match node.resolve(Resolve::V3) {
-            Ok(Some(Plain::Int(number))) if number.unsigned_abs() > EXACT => Some(number as f64),
-            Ok(Some(Plain::Uint(number))) => Some(number as f64),
-            _ => None,
-        };
-        if let Some(value) = rounded.and_then(yaml::number_from_f64) {
-            *node = Node::from_value(&value).at_place_of(node);
+        for entry in entries {
+            entry.key.forget_comments();
+            settle(&mut entry.value);
         }
+    } else {
+        settle_scalar(node);
     }
+}
+
+/// There are no other numbers than floats: integers that one can't hold lose their last digits. A string is in quotes
+/// where it would be none without.
+fn settle_scalar(node: &mut Node) {
+    let Some(scalar) = node.as_scalar() else { return };
+    if node.tag().is_some_and(|tag| tag.starts_with("!!") && tag != "!!str") {
+        return;
+    }
+    let is_small = |text: &str| text.len() <= 6 && text.bytes().all(|digit| digit.is_ascii_digit());
+    if scalar.style == ScalarStyle::Plain && is_small(&scalar.text) && !scalar.text.starts_with('0') {
+        return;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "the loss is what is imitated")]
+    let float = match node.resolve(Resolve::V3) {
+        Ok(Some(Plain::Int(number))) => number as f64,
+        Ok(Some(Plain::Uint(number))) => number as f64,
+        Ok(Some(Plain::Float(number))) => number,
+        Ok(Some(Plain::Null)) => return *node = Node::null(),
+        Ok(Some(Plain::Bool(value))) => return *node = Node::bool(value).at_place_of(node),
+        _ => return settle_string(node),
+    };
+    if float.is_finite() {
+        *node = Node::plain(yaml::float_text(float)).at_place_of(node);
+    }
+}
+
+fn settle_string(node: &mut Node) {
+    let Ok(Value::String(text)) = node.to_value(Resolve::V3) else { return };
+    if text == "<<" {
+        *node = Node::plain(text).at_place_of(node);
+        return node.set_tag(Some(SmolStr::new_static(MERGE)));
+    }
+    let is_bare = |mode| matches!(yaml::plain(&text, mode), Plain::Text);
+    let style = if !text.is_empty() && !text.contains('\n') && is_bare(Resolve::V2) && is_bare(Resolve::V3) {
+        ScalarStyle::Plain
+    } else {
+        ScalarStyle::DoubleQuoted
+    };
+    *node = Node::scalar(text, style).at_place_of(node);
 }
 
 #[cfg(test)]
@@ -312,7 +408,7 @@ mod tests {
         ];
         for (patch, expected) in cases {
             let mut node = read(object);
-            let result = apply(&mut node, &operations(&read(patch)).unwrap());
+            let result = apply(&mut node, &operations(&read(patch), Language::Yaml).unwrap());
             let result = match result {
                 Ok(()) => Ok(node.to_value(Resolve::V3).unwrap().to_string()),
                 Err(error) => match *error.problem {

@@ -11,8 +11,9 @@ use smol_str::SmolStr;
 
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::place::{is_quoted, is_untyped, settle_untyped, untyped};
 use crate::kustomize::resource::written_text;
-use crate::yaml::{Content, Entry, Node, ScalarStyle};
+use crate::yaml::{CollectionStyle, Content, Entry, Node, ScalarStyle};
 
 /// Merging by key compares each element with each.
 const MAX_ELEMENTS: usize = 4_000;
@@ -65,12 +66,12 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
     match (dest, patch) {
         (None, Patch::Silent | Patch::Same) => Ok(Outcome::Clear),
         (None, Patch::Says(patch)) => add(patch, schema),
-        (Some(dest), Patch::Says(patch)) if dest.is_null() => add(patch, schema),
+        (Some(dest), Patch::Says(patch)) if is_no_value(dest) => add(patch, schema),
         // A null that was written stays; a field with nothing behind it goes.
-        (Some(dest), Patch::Silent) if dest.is_null() => {
+        (Some(dest), Patch::Silent) if is_no_value(dest) => {
             Ok(if written_text(dest).is_empty() { Outcome::Clear } else { Outcome::Keep })
         }
-        (Some(dest), Patch::Same) if dest.is_null() => Ok(Outcome::Clear),
+        (Some(dest), Patch::Same) if is_no_value(dest) => Ok(Outcome::Clear),
         (Some(_), Patch::Says(patch)) if patch.is_null() => Ok(Outcome::Clear),
         (Some(dest), patch) => {
             if let Patch::Says(patch) = &patch {
@@ -96,13 +97,21 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
     }
 }
 
+/// True for a null, but not for the empty text that a transformer has written, which is one only when it is read.
+fn is_no_value(node: &Node) -> bool {
+    node.is_null() && !is_untyped(node)
+}
+
 /// The patch's value as it is written in the place of the object's: in quotes where that is in quotes, which makes a
 /// string of any number or bool, in braces where that is in braces.
 fn in_style_of(dest: &Node, patch: &Node) -> Node {
     match (dest.as_scalar(), patch.as_scalar()) {
-        // What no file says has been made by a transformer, which does not quote.
-        (Some(old), Some(new)) if dest.text().is_some() && old.style != ScalarStyle::Plain => {
-            Node::scalar(new.text.clone(), old.style).at_place_of(patch)
+        (Some(old), Some(new)) if is_quoted(dest) => Node::scalar(new.text.clone(), old.style).at_place_of(patch),
+        // It is a string all the same, but the next one is none because of it.
+        (Some(_), Some(new)) if new.style != ScalarStyle::Plain && patch.tag().is_none() => {
+            let mut node = Node::plain(new.text.clone()).at_place_of(patch);
+            node.set_tag(Some(SmolStr::new_static("!!str")));
+            node
         }
         _ => {
             let mut node = patch.clone();
@@ -174,9 +183,13 @@ fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Resul
             };
             let field = schema.field(name);
             match walk(Some(&mut entry.value), said, field) {
-                Ok(Outcome::Keep) => true,
+                Ok(Outcome::Keep) => {
+                    settle_untyped(&mut entry.value);
+                    true
+                }
                 Ok(Outcome::Clear) => false,
-                Ok(Outcome::Set(node)) => {
+                Ok(Outcome::Set(mut node)) => {
+                    take_style(&mut node, &entry.value);
                     entry.value = node;
                     true
                 }
@@ -198,10 +211,27 @@ fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Resul
         if let Outcome::Set(value) = add(&entry.value, schema.field(name))?
             && let Some(entries) = dest.as_mapping_mut()
         {
-            entries.push(Entry { key: entry.key.clone(), value });
+            // The comment behind a key stays behind where the key is new.
+            let mut key = entry.key.clone();
+            key.forget_comments();
+            entries.push(Entry { key, value });
         }
     }
     Ok(())
+}
+
+/// A collection takes the style of what it replaces; in the place of nothing it is in no braces.
+fn take_style(node: &mut Node, old: &Node) {
+    let style = match &old.content {
+        Content::Mapping(mapping) => mapping.style,
+        Content::Sequence(sequence) => sequence.style,
+        Content::Scalar(_) => CollectionStyle::Block,
+    };
+    match &mut node.content {
+        Content::Mapping(mapping) => mapping.style = style,
+        Content::Sequence(sequence) => sequence.style = style,
+        Content::Scalar(_) => {}
+    }
 }
 
 fn merge_sequence(dest: &mut Node, patch: Patch<'_>, keys: &[SmolStr], schema: Schema<'_>) -> Result<Outcome, Error> {
@@ -297,9 +327,11 @@ fn merge_elements(
     let valid_keys: Vec<&SmolStr> = used.iter().filter_map(|key| keys.get(*key)).collect();
 
     let mut items: Vec<Item> = Vec::new();
+    let mut read: Vec<usize> = Vec::new();
     for value in &values {
         let valid: Vec<&SmolStr> = used.iter().filter_map(|key| value.get(*key)).collect();
         let found = find(elements, &valid_keys, &valid);
+        let mut without_directive;
         let said = match (patch, said) {
             (None, _) => {
                 if found.is_some() {
@@ -308,9 +340,20 @@ fn merge_elements(
                     Patch::Silent
                 }
             }
-            (Some(_), Some(said)) => {
-                find(said, &valid_keys, &valid).and_then(|at| said.get(at)).map_or(Patch::Silent, Patch::Says)
-            }
+            (Some(_), Some(said)) => match find(said, &valid_keys, &valid).map(|at| (at, said.get(at))) {
+                Some((at, Some(element))) if read.contains(&at) => {
+                    // Where two elements come to the same keys kustomize reads the first one twice, the second time
+                    // without its directive.
+                    without_directive = element.clone();
+                    without_directive.remove(DIRECTIVE);
+                    Patch::Says(&without_directive)
+                }
+                Some((at, Some(element))) => {
+                    read.push(at);
+                    Patch::Says(element)
+                }
+                _ => Patch::Silent,
+            },
             (Some(_), None) => Patch::Silent,
         };
         let dest = found.and_then(|at| elements.get_mut(at));
@@ -333,7 +376,9 @@ fn merge_elements(
         }
         for (key, value) in valid_keys.iter().zip(&valid) {
             if !value.is_empty() && node.get(key).is_none() {
-                node.insert((*key).clone(), Node::plain((*value).clone()));
+                let mut made = untyped((*value).clone());
+                settle_untyped(&mut made);
+                node.insert((*key).clone(), made);
             }
         }
         put(&mut items, item, elements, &valid_keys, &valid);

@@ -80,7 +80,7 @@ impl Namespace {
         }
         let binds = matches!(gvk.kind.as_str(), "RoleBinding" | "ClusterRoleBinding");
         if binds {
-            self.apply_to_subjects(&mut resource.node);
+            self.apply_to_subjects(&mut resource.node)?;
         }
         for place in places {
             let path = place.spec.path.as_str();
@@ -107,9 +107,14 @@ impl Namespace {
         }
     }
 
-    fn apply_to_subjects(&self, node: &mut Node) {
-        let Some(subjects) = node.get_mut("subjects").and_then(Node::as_sequence_mut) else { return };
-        for subject in subjects {
+    fn apply_to_subjects(&self, node: &mut Node) -> Result<(), Error> {
+        let subjects = node.get_mut("subjects").and_then(Node::as_sequence_mut);
+        for subject in subjects.into_iter().flatten().filter(|_| self.subjects != Subjects::None) {
+            if !(subject.is_mapping() || subject.is_null()) {
+                let (field, found) = ("subjects".into(), subject.describe());
+                let problem = Problem::FieldKind { field, of: "the object".into(), found, expected: "mappings" };
+                return Err(Error::at(subject, problem));
+            }
             let text = |field| subject.get(field).and_then(Node::as_str);
             let moved = match self.subjects {
                 Subjects::Default => text("name") == Some("default"),
@@ -120,6 +125,7 @@ impl Namespace {
                 self.write_under(subject);
             }
         }
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::place::is_untyped;
 use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
 
 /// The value of a field, or the part of its text that the options ask for.
@@ -77,8 +78,8 @@ fn pinned(node: &Node) -> Node {
         Ok(Some(Plain::Null)) => "!!null",
         _ => return node,
     };
-    // What no file says and nobody has given a type takes the type of its text.
-    if node.text().is_some() || node.tag().is_some() {
+    // What nobody has given a type takes the type of its text.
+    if !is_untyped(&node) && (node.text().is_some() || node.tag().is_some()) {
         node.set_tag(Some(SmolStr::new_static(tag)));
     }
     node

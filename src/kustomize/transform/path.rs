@@ -3,8 +3,8 @@
 use regex::Regex;
 use smol_str::SmolStr;
 
-use crate::yaml::{Content, Resolve};
-use crate::yaml::{Entry, Node, Sequence};
+use crate::kustomize::place::untyped;
+use crate::yaml::{Content, Entry, Node, Resolve, Sequence};
 
 /// The parts of a path. Dots in a name are written `\.`, or the name in brackets.
 pub(in crate::kustomize) fn split(text: &str) -> Vec<SmolStr> {
@@ -149,10 +149,10 @@ pub(in crate::kustomize) fn visit(
             match (matching(items, change), create) {
                 (Lookup::Missing, Create::Like(_)) => {
                     let made = if field.is_empty() {
-                        Node::plain(value.clone())
+                        untyped(value.clone())
                     } else {
                         let mut made = Node::mapping();
-                        made.insert(field.clone(), Node::plain(value.clone()));
+                        made.insert(field.clone(), untyped(value.clone()));
                         made
                     };
                     if !is_match(&made, field, pattern) {
@@ -203,7 +203,7 @@ fn made_for(next: Option<&Step>, value: &Node) -> Node {
         Some(Step::Field(_)) => Node::mapping(),
         Some(_) => Node::new(Content::Sequence(Sequence::default())),
         None => match &value.content {
-            Content::Scalar(_) => Node::plain(""),
+            Content::Scalar(_) => untyped(""),
             Content::Sequence(_) => Node::new(Content::Sequence(Sequence::default())),
             Content::Mapping(_) => Node::mapping(),
         },

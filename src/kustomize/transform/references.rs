@@ -7,12 +7,13 @@ use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
+use super::shape;
 use super::specs::Specs;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{Make, Place, write_text};
+use crate::kustomize::place::{Make, Place, settle_untyped, untyped, write_text};
 use crate::kustomize::resource::{Gvk, Id, Resource};
 use crate::kustomize::set::Set;
-use crate::yaml::Node;
+use crate::yaml::{Node, Plain, Resolve};
 
 /// What is known of an object that may be referred to.
 struct Referral {
@@ -44,11 +45,8 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
     if !blank.is_empty() {
         return Err(blank);
     }
-    // Webhooks are refused for a service without a name even where no name has changed.
-    let is_webhook = |resource: &Resource| resource.gvk().group == "admissionregistration.k8s.io";
-    let wanted = |resource: &Resource| !named.is_empty() || is_webhook(resource);
-    if !set.iter().any(wanted) {
-        return Ok(());
+    if named.is_empty() {
+        return shape::check(set, specs);
     }
     let mut places: HashMap<SmolStr, Vec<(&Gvk, Place)>> = HashMap::new();
     for references in &specs.references {
@@ -61,7 +59,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
     }
     let any_kind = places.remove("").unwrap_or_default();
     let mut errors = Vec::new();
-    for resource in set.bodies_mut(wanted) {
+    for resource in set.bodies_mut(|_| true) {
         let referrer = Referral::of(resource);
         // Rules name the kind that a referrer had where it was written.
         let written = resource.original_id().gvk;
@@ -135,7 +133,7 @@ fn account_namespaces(resource: &Resource) -> Result<HashSet<SmolStr>, Error> {
     for subject in resource.node.get("subjects").and_then(Node::as_sequence).unwrap_or_default() {
         let is_account = subject.get("kind").and_then(Node::as_str) == Some("ServiceAccount");
         if let (true, Some(namespace)) = (is_account, subject.get("namespace")) {
-            if namespace.is_null() {
+            if !matches!(namespace.resolve(Resolve::V3), Ok(Some(Plain::Text))) {
                 let referrer = resource.id().to_string();
                 return Err(Error::at(namespace, Problem::BlankNamespace { referrer }));
             }
@@ -194,7 +192,11 @@ impl Search<'_> {
             match node.get_mut(field) {
                 _ if value.is_empty() => {}
                 Some(place) => write_text(place, value),
-                None => drop(node.insert(field, Node::plain(value))),
+                None => {
+                    let mut made = untyped(value);
+                    settle_untyped(&mut made);
+                    node.insert(field, made);
+                }
             }
         }
         Ok(())

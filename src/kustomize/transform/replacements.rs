@@ -2,8 +2,9 @@
 
 use smol_str::SmolStr;
 
-use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget};
+use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget, Selector};
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::place::untyped;
 use crate::kustomize::resource::{Gvk, Id, Resource, count, depth, mapping_at, text_length};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
@@ -30,19 +31,26 @@ const MAX_DEPTH: usize = 500;
 pub(in crate::kustomize) fn apply(set: &mut Set, replacements: &[Replacement]) -> Result<(), Error> {
     let mut budget = MAX_TEXT;
     for replacement in replacements {
-        let value = value(set, replacement)?;
+        let mut value = value(set, replacement)?;
         // Each could double the object that it copies from and into.
-        if count(&value) > MAX_VALUES {
+        if count(&value.node) > MAX_VALUES {
             return Err(Error::at(&replacement.at, Problem::TooManyValues { limit: MAX_VALUES }));
         }
         for target in &replacement.targets {
-            copy(set, &value, target, &mut budget)?;
+            copy(set, &mut value, target, &mut budget)?;
         }
     }
     Ok(())
 }
 
-fn value(set: &Set, replacement: &Replacement) -> Result<Node, Error> {
+/// A value to be copied.
+struct Copied {
+    node: Node,
+    /// The object and the field that it comes from, as a whole: kustomize copies what stands there when it does.
+    lives_in: Option<(usize, Vec<SmolStr>)>,
+}
+
+fn value(set: &Set, replacement: &Replacement) -> Result<Copied, Error> {
     let at = &replacement.at;
     if replacement.targets.is_empty() {
         return Err(Error::at(at, Problem::MissingField { field: "targets", of: "a replacement" }));
@@ -50,12 +58,12 @@ fn value(set: &Set, replacement: &Replacement) -> Result<Node, Error> {
     match (&replacement.source, &replacement.source_value) {
         (Some(_), Some(_)) => Err(Error::at(at, Problem::Exclusive { one: "source", other: "sourceValue" })),
         (None, None) => Err(Error::at(at, Problem::OneOf { one: "source", other: "sourceValue", of: "a replacement" })),
-        (None, Some(text)) => Ok(Node::plain(text.value.clone())),
+        (None, Some(text)) => Ok(Copied { node: untyped(text.value.clone()), lives_in: None }),
         (Some(source), None) => from_source(set, source, at),
     }
 }
 
-fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Node, Error> {
+fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Copied, Error> {
     let at = source.selector.at.as_ref().unwrap_or(at);
     let selects = |id: &Id| {
         let wanted = &source.selector;
@@ -63,16 +71,17 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Node,
             && (wanted.name.is_empty() || wanted.name == id.name)
             && (wanted.namespace.is_empty() || wanted.namespace == id.effective_namespace())
     };
-    let found: Vec<&Resource> = set.iter().filter(|resource| resource.ids().any(|id| selects(&id))).collect();
+    let found: Vec<(usize, &Resource)> =
+        set.iter().enumerate().filter(|(_, resource)| resource.ids().any(|id| selects(&id))).collect();
     let described = || described(&source.selector.gvk, &source.selector.name);
-    let resource = match found.as_slice() {
-        [resource] => *resource,
+    let (number, resource) = match found.as_slice() {
+        [found] => *found,
         [] => {
             let candidates = set.candidates(&source.selector.gvk.kind);
             return Err(Error::at(at, Problem::NoSource { selector: described(), candidates }));
         }
         several => {
-            let candidates = several.iter().map(|resource| resource.id().to_string()).collect();
+            let candidates = several.iter().map(|(_, resource)| resource.id().to_string()).collect();
             return Err(Error::at(at, Problem::ManySources { selector: described(), candidates }));
         }
     };
@@ -88,14 +97,15 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Node,
     if empty {
         return Err(missing());
     }
-    part::read(node, &source.options, at)
+    let lives_in = source.options.delimiter.is_empty().then_some((number, steps));
+    Ok(Copied { node: part::read(node, &source.options, at)?, lives_in })
 }
 
 fn described(gvk: &Gvk, name: &SmolStr) -> String {
     if name.is_empty() { gvk.to_string() } else { format!("{gvk} `{name}`") }
 }
 
-fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget, budget: &mut usize) -> Result<(), Error> {
+fn copy(set: &mut Set, value: &mut Copied, target: &ReplacementTarget, budget: &mut usize) -> Result<(), Error> {
     let Some(select) = &target.select else {
         return Err(Error::at(&target.at, Problem::MissingField { field: "select", of: "a target" }));
     };
@@ -107,36 +117,45 @@ fn copy(set: &mut Set, value: &Node, target: &ReplacementTarget, budget: &mut us
     let paths = if written.is_empty() { default.to_vec() } else { written };
     let paths: Vec<(SmolStr, Vec<SmolStr>, &Node)> =
         paths.into_iter().map(|(text, at)| (text.clone(), path::split(&text), at)).collect();
-    let selected: Vec<usize> = set
-        .iter()
-        .enumerate()
-        .filter(|(_, resource)| {
-            let ids: Vec<Id> = resource.ids().collect();
-            select.selects_marks(resource)
-                && !target.reject.iter().zip(&rejects).any(|(reject, matcher)| {
-                    let by_marks = !(reject.labels.is_empty() && reject.annotations.is_empty());
-                    let by_id =
-                        !(reject.gvk == Gvk::default() && reject.name.is_empty() && reject.namespace.is_empty());
-                    (by_marks && matcher.selects_marks(resource))
-                        || (by_id && ids.iter().any(|id| matcher.selects_id(id)))
-                })
-                && ids.iter().any(|id| select.selects_id(id))
-        })
-        .map(|(at, _)| at)
-        .collect();
+    let mut selected = Vec::new();
+    for (at, resource) in set.iter().enumerate() {
+        let ids: Vec<Id> = resource.ids().collect();
+        if select.selects_marks(resource)?
+            && !is_rejected(resource, &ids, &target.reject, &rejects)?
+            && ids.iter().any(|id| select.selects_id(id))
+        {
+            selected.push(at);
+        }
+    }
     for at in selected {
         let Some(resource) = set.one_mut(at) else { continue };
-        resource.change_shared(None, |resource| copy_into(resource, value, target, &paths, budget).map(|()| true))?;
+        let own_field = value.lives_in.as_ref().filter(|(source, _)| *source == at).map(|(_, steps)| steps.as_slice());
+        resource.change_shared(None, |resource| {
+            copy_into(resource, &mut value.node, own_field, target, &paths, budget).map(|()| true)
+        })?;
     }
     Ok(())
+}
+
+fn is_rejected(resource: &Resource, ids: &[Id], rejects: &[Selector], matchers: &[Matcher]) -> Result<bool, Error> {
+    for (reject, matcher) in rejects.iter().zip(matchers) {
+        let by_marks = !(reject.labels.is_empty() && reject.annotations.is_empty());
+        let by_id = !(reject.gvk == Gvk::default() && reject.name.is_empty() && reject.namespace.is_empty());
+        if (by_marks && matcher.selects_marks(resource)?) || (by_id && ids.iter().any(|id| matcher.selects_id(id))) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Fields as they were written, in parts, and where they were written.
 type Paths<'a> = [(SmolStr, Vec<SmolStr>, &'a Node)];
 
+/// `own_field`: where the value comes from, when that is the same object.
 fn copy_into(
     resource: &mut Resource,
-    value: &Node,
+    value: &mut Node,
+    own_field: Option<&[SmolStr]>,
     target: &ReplacementTarget,
     paths: &Paths<'_>,
     budget: &mut usize,
@@ -148,13 +167,16 @@ fn copy_into(
     {
         mapping_at(metadata, "annotations");
     }
+    let source = value;
     for (text, steps, written) in paths {
+        let value = &*source;
         let too_much = || Error::at(written, Problem::TooMuchText { limit: MAX_TEXT });
         *budget = budget.checked_sub(text_length(value)).ok_or_else(too_much)?;
         if steps.len() + depth(value) > MAX_DEPTH {
             return Err(Error::at(written, Problem::TooNested { limit: MAX_DEPTH }));
         }
         if structured::write(&mut resource.node, steps, value, &target.options, budget).ok_or_else(too_much)? {
+            refresh(source, resource, own_field);
             continue;
         }
         let missing = |resource: &Resource| {
@@ -184,6 +206,14 @@ fn copy_into(
         if found != Lookup::Found {
             return Err(missing(resource));
         }
+        refresh(source, resource, own_field);
     }
     Ok(())
+}
+
+/// Takes the value anew: what is copied later is what the field of its source has become.
+fn refresh(value: &mut Node, resource: &Resource, own_field: Option<&[SmolStr]>) {
+    if let Some(now) = own_field.and_then(|steps| path::look_up(&resource.node, steps)) {
+        value.clone_from(now);
+    }
 }

@@ -24,6 +24,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, replica: &Replica, specs: &[Fie
                     check_scalar(node, &place.spec.path, &gvk)?;
                     // What was in quotes stays in quotes, number or not.
                     write_text(node, smol_str::format_smolstr!("{}", replica.count));
+                    node.set_tag(None);
                     Ok(())
                 })?;
             }

@@ -3,6 +3,7 @@
 //!
 //! What go-yaml's ideas of comments, anchors and folding would have to be known for is not written at all.
 
+use crate::kustomize::place::is_untyped;
 use crate::kustomize::resource::written_text;
 use crate::yaml::{CollectionStyle, Content, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain};
 
@@ -220,7 +221,7 @@ impl Writer<'_> {
             ScalarStyle::DoubleQuoted if node.text().is_none() && is_safe(text) => self.out.push_str(text),
             ScalarStyle::Plain => {
                 let is_read = node.text().is_some() && node.tag().is_none();
-                match node.tag() {
+                match node.tag().filter(|_| !is_untyped(node)) {
                     Some(tag) if tag == type_of(text) => {}
                     Some("!!str") => {
                         self.double_quoted(text);

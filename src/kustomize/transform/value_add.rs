@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::namespace::{Namespace, Subjects};
 use crate::kustomize::entry::Selector;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{split, write_text};
+use crate::kustomize::place::{split, untyped, write_text};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
@@ -33,7 +33,7 @@ impl ValueAdd {
         for target in &self.targets {
             let matcher = target.selector.as_ref().map(Matcher::new).transpose()?;
             let selected: Vec<usize> = match &matcher {
-                Some(matcher) => matcher.select(set),
+                Some(matcher) => matcher.select(set)?,
                 None => (0..set.iter().len()).collect(),
             };
             let namespace = Namespace {
@@ -65,7 +65,7 @@ impl ValueAdd {
             if !place.is_mapping() {
                 return Err(wrong(place, target, "a mapping"));
             }
-            let made = || if last { Node::plain("") } else { Node::mapping() };
+            let made = || if last { untyped("") } else { Node::mapping() };
             let Some(next) = place.get_or_insert_with(part.clone(), made) else { return Ok(()) };
             place = next;
         }

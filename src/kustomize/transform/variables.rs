@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use super::path;
 use crate::kustomize::entry::{FieldSpec, Var};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{Make, Place};
+use crate::kustomize::patch::json::MERGE;
+use crate::kustomize::place::{Make, Place, is_untyped};
 use crate::kustomize::resource::Id;
 use crate::kustomize::set::Set;
 use crate::yaml::{Node, Plain, Resolve, ScalarStyle};
@@ -219,12 +220,15 @@ fn expand_in(node: &mut Node, values: &mut Values) -> Result<(), Error> {
 }
 
 fn is_text(node: &Node) -> bool {
-    matches!(node.resolve(Resolve::V3), Ok(Some(Plain::Text)))
+    is_untyped(node) || (node.tag() != Some(MERGE) && matches!(node.resolve(Resolve::V3), Ok(Some(Plain::Text))))
 }
 
 /// # Errors
 /// When too much text is made.
 fn expand(node: &mut Node, values: &mut Values) -> Result<(), Error> {
+    if is_untyped(node) {
+        *node = Node::string(node.as_str().unwrap_or_default()).at_place_of(node);
+    }
     let Some(text) = node.as_str().filter(|text| text.contains('$')) else { return Ok(()) };
     let whole = text.strip_prefix("$(").and_then(|text| text.strip_suffix(')')).filter(|name| !name.contains(')'));
     if let Some(value) = whole.and_then(|name| values.value(name)) {
