@@ -4,11 +4,13 @@ pub(super) mod json;
 pub(super) mod schema;
 pub(super) mod strategic;
 
+use smol_str::SmolStr;
+
 use super::entry::Patch;
 use super::error::{Error, Problem};
 use super::field::Text;
 use super::load::{Loader, objects};
-use super::place::untyped;
+use super::place::{untyped, write_text};
 use super::resource::{Resource, written_text};
 use super::selector::Matcher;
 use super::set::Set;
@@ -408,10 +410,19 @@ impl Prepared {
         if !self.allow_kind_change && resource.kind() != gvk.kind {
             resource.node.insert("kind", Node::string(gvk.kind));
         }
-        if !self.allow_name_change && resource.name() != name {
+        // kustomize writes both again, and forgets that they are strings.
+        let rewrite = |resource: &mut Resource, field: &str, text: &SmolStr| {
+            let place = resource.node.get_mut("metadata").and_then(|metadata| metadata.get_mut(field));
+            place.filter(|place| place.is_scalar()).map(|place| write_text(place, text.clone())).is_some()
+        };
+        if !self.allow_name_change && !rewrite(resource, "name", &name) && !name.is_empty() {
             resource.set_name(&name);
         }
-        if resource.namespace() != namespace {
+        if namespace.is_empty() {
+            if !resource.namespace().is_empty() {
+                resource.set_namespace("");
+            }
+        } else if !rewrite(resource, "namespace", &namespace) {
             resource.set_namespace(&namespace);
         }
         Ok(true)

@@ -501,6 +501,63 @@ fn what_once_differed_is_printed_alike() {
             ],
             "refused",
         ),
+        (
+            "a name that a patch has written again is no string any more",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: Service}\n  patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: x}\n    spec: {z: 1}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- sourceValue: \"2\"\n  targets:\n  - select: {kind: Service}\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: 2\nspec:\n  z: 1\n",
+        ),
+        (
+            "a count takes the place of a text that operations have put there",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [d.yaml]\npatches:\n- target: {kind: Deployment}\n  patch: '- {op: add, path: /spec/replicas, value: many}'\nreplicas: [{name: d, count: 3}]\n",
+                ),
+                ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replicas: 3\n",
+        ),
+        (
+            "a count takes the place of a text that a patch has put into that of a number",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [d.yaml]\npatches:\n- target: {kind: Deployment}\n  patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: d}\n    spec: {replicas: 'many'}\nreplicas: [{name: d, count: 3}]\n",
+                ),
+                ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: 2}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replicas: 3\n",
+        ),
+        (
+            "definitions in braces that are no JSON",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\ncrds: [crds.yaml]\n"),
+                ("crds.yaml", "{a.Widget: {Schema: {properties: {}}}}\n"),
+                ("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a subject of a role binding that is no mapping, in a layer with a namespace",
+            &[
+                ("kustomization.yaml", "resources: [r.yaml]\nnamespace: shop\n"),
+                (
+                    "r.yaml",
+                    "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: r}\nsubjects: [u]\n",
+                ),
+            ],
+            "refused",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()
