@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
-use crate::yaml::{Entry, Node, Plain, Resolve, ScalarStyle, plain, push_entry};
+use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, ScalarStyle, plain, push_entry};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,8 +170,7 @@ pub(super) fn is_untyped(node: &Node) -> bool {
 pub(super) fn settle_untyped(node: &mut Node) {
     if is_untyped(node)
         && let Some(scalar) = node.as_scalar()
-        && !matches!(plain(&scalar.text, Resolve::V2), Plain::Text)
-        && !scalar.text.is_empty()
+        && !is_string_unquoted(&scalar.text)
     {
         *node = Node::string(scalar.text.clone()).at_place_of(node);
     }
@@ -182,10 +181,22 @@ pub(super) fn settle_untyped(node: &mut Node) {
 pub(super) fn is_quoted(node: &Node) -> bool {
     node.as_scalar().is_some_and(|scalar| {
         scalar.style != ScalarStyle::Plain
-            && (node.text().is_some()
-                || scalar.text.contains('\n')
-                || !(scalar.text.is_empty() || matches!(plain(&scalar.text, Resolve::V2), Plain::Text)))
+            && (node.text().is_some() || scalar.text.contains('\n') || !is_string_unquoted(&scalar.text))
     })
+}
+
+/// True for text that YAML 1.1 reads as a string when it stands alone, or can't read at all.
+fn is_string_unquoted(text: &str) -> bool {
+    let is_word = text.starts_with(|first: char| first.is_ascii_alphanumeric()) && !text.contains([':', '\t']);
+    if text.is_empty() || text.contains('\n') {
+        return true;
+    }
+    if is_word {
+        return matches!(plain(text, Resolve::V2), Plain::Text);
+    }
+    let Ok(documents) = yaml::parse_as(&"text".into(), text.as_bytes(), Resolve::V2) else { return true };
+    let Some(Document { root, .. }) = documents.first() else { return false };
+    matches!(root.resolve(Resolve::V2), Ok(Some(Plain::Text | Plain::Time(_) | Plain::Decoded(_))) | Err(_))
 }
 
 /// Writes text into a scalar; how it was quoted stays, so that text which was a string stays one.

@@ -558,6 +558,30 @@ fn what_once_differed_is_printed_alike() {
             ],
             "refused",
         ),
+        (
+            "a prefix for a kind that a patch has made another one",
+            &[
+                ("kustomization.yaml", "resources: [base]\ntransformers: [t.yaml]\n"),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: t}\nprefix: a\nfieldSpecs: [{path: metadata/name, kind: Service}]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\npatches:\n- target: {kind: Service}\n  options: {allowKindChange: true}\n  patch: |\n    apiVersion: v1\n    kind: Other\n    metadata: {name: s}\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Other\nmetadata:\n  name: s\n",
+        ),
+        (
+            "a bool that takes the place of a generated text that would be a comment without quotes",
+            &[(
+                "kustomization.yaml",
+                "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: ['a=#b', 'b=[c]', 'c=d: e', 'd=*e', 'e=%f']}]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: true, b: true, c: true, d: true, e: true}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: \"true\"\n  b: \"true\"\n  c: \"true\"\n  d: true\n  e: true\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -44,6 +44,10 @@ pub(in crate::kustomize) fn apply(
             if place.spec.path == "metadata/name" {
                 note(resource, affix, text);
             }
+            // A patch may have made another kind of it.
+            if !resource.gvk().is_selected_by(&place.spec.gvk) {
+                continue;
+            }
             place.visit(&mut resource.node, Make::Nothing, &mut |node| {
                 check_scalar(node, &place.spec.path, &id.gvk)?;
                 let old = node.as_str().unwrap_or_default();
