@@ -421,6 +421,7 @@ impl<'a> Build<'a> {
         turn.transformer.apply(&mut layer.set, self.schemas())?;
         if let Some(origin) = turn.noted {
             for resource in layer.set.bodies_mut(|_| true) {
+                resource.unshare_annotations();
                 if resource.build_origin.is_none() {
                     resource.build_origin = Some(origin.clone());
                 } else {

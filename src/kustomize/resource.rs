@@ -327,6 +327,15 @@ impl Resource {
         Ok(result)
     }
 
+    /// Where kustomize has noted something among the annotations it has written all of them anew: none of these is one
+    /// value with another one any more.
+    pub(super) fn unshare_annotations(&mut self) {
+        for places in &mut self.shared {
+            places.retain(|path| !matches!(path.as_slice(), [metadata, field, ..] if metadata == "metadata" && field == "annotations"));
+        }
+        self.shared.retain(|places| places.len() > 1);
+    }
+
     /// Loses what kustomize keeps in its annotations, as when a patch takes those away.
     pub(super) fn forget_notes(&mut self) {
         self.formers.clear();

@@ -582,6 +582,38 @@ fn what_once_differed_is_printed_alike() {
             )],
             "apiVersion: v1\ndata:\n  a: \"true\"\n  b: \"true\"\n  c: \"true\"\n  d: true\n  e: true\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "annotations that are written again for buildMetadata are one value no more",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nbuildMetadata: [originAnnotations]\ntransformers: [t.yaml]\n",
+                ),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: AnnotationsTransformer\nmetadata: {name: t}\nannotations: {a: new}\nfieldSpecs: [{path: metadata/annotations}]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [d.yaml]\ncommonAnnotations: {a: old}\nbuildMetadata: [originAnnotations]\n",
+                ),
+                ("base/d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    a: new\n    config.kubernetes.io/origin: |\n      path: base/d.yaml\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        a: old\n",
+        ),
+        (
+            "annotations that are one value",
+            &[
+                ("kustomization.yaml", "resources: [base]\ntransformers: [t.yaml]\n"),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: AnnotationsTransformer\nmetadata: {name: t}\nannotations: {a: new}\nfieldSpecs: [{path: metadata/annotations}]\n",
+                ),
+                ("base/kustomization.yaml", "resources: [d.yaml]\ncommonAnnotations: {a: old}\n"),
+                ("base/d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    a: new\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        a: new\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

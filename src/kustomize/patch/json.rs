@@ -346,7 +346,7 @@ fn settle_scalar(node: &mut Node) {
     if node.tag().is_some_and(|tag| tag.starts_with("!!") && tag != "!!str") {
         return;
     }
-    let is_small = |text: &str| text.len() <= 6 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let is_small = |text: &str| (1..=6).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
     if scalar.style == ScalarStyle::Plain && is_small(&scalar.text) && !scalar.text.starts_with('0') {
         return;
     }
