@@ -614,6 +614,21 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    a: new\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        a: new\n",
         ),
+        (
+            "folded text where variables are looked for",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nconfigurations: [refs.yaml]\nvars: [{name: V, objref: {kind: ConfigMap, apiVersion: v1, name: c}}]\n",
+                ),
+                ("refs.yaml", "varReference: [{path: data}]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: >+\n\n     v\n\n  b: >+\n    x\n     y\n    z\n\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |2+\n\n    v\n\n  b: |+\n    x\n     y\n    z\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

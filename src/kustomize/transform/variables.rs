@@ -226,7 +226,8 @@ fn is_text(node: &Node) -> bool {
 /// # Errors
 /// When too much text is made.
 fn expand(node: &mut Node, values: &mut Values) -> Result<(), Error> {
-    if is_untyped(node) {
+    // All that may hold variables is written again, as a string, and folded no more.
+    if is_untyped(node) || node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Folded) {
         *node = Node::string(node.as_str().unwrap_or_default()).at_place_of(node);
     }
     let Some(text) = node.as_str().filter(|text| text.contains('$')) else { return Ok(()) };
