@@ -629,6 +629,18 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\ndata:\n  a: |2+\n\n    v\n\n  b: |+\n    x\n     y\n    z\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "a value that is added below a null",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\ntransformers: [add.yaml]\n"),
+                (
+                    "add.yaml",
+                    "apiVersion: builtin\nkind: ValueAddTransformer\nmetadata: {name: x}\nvalue: \"5\"\ntargets: [{fieldPath: spec/a}]\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec: null\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -60,7 +60,8 @@ impl ValueAdd {
         for (at, part) in path.iter().enumerate() {
             let last = at + 1 == path.len();
             if place.is_null() {
-                *place = Node::mapping();
+                // kustomize makes the field, but nobody holds it.
+                return Ok(());
             }
             if !place.is_mapping() {
                 return Err(wrong(place, target, "a mapping"));
