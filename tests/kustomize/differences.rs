@@ -641,6 +641,17 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec: null\n",
         ),
+        (
+            "a bool in the place of one whose type is written",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    a: true\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\na: !!bool \"false\"\n"),
+            ],
+            "a: true\napiVersion: e/v1\nkind: W\nmetadata:\n  name: w\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -106,7 +106,10 @@ fn is_no_value(node: &Node) -> bool {
 /// string of any number or bool, in braces where that is in braces.
 fn in_style_of(dest: &Node, patch: &Node) -> Node {
     match (dest.as_scalar(), patch.as_scalar()) {
-        (Some(old), Some(new)) if is_quoted(dest) => Node::scalar(new.text.clone(), old.style).at_place_of(patch),
+        // Where a type is written the patch's own one takes its place, quotes or not.
+        (Some(old), Some(new)) if is_quoted(dest) && dest.tag().is_none_or(|tag| tag == "!!str") => {
+            Node::scalar(new.text.clone(), old.style).at_place_of(patch)
+        }
         // It is a string all the same, but the next one is none because of it.
         (Some(_), Some(new)) if new.style != ScalarStyle::Plain && patch.tag().is_none() => {
             let mut node = Node::plain(new.text.clone()).at_place_of(patch);
