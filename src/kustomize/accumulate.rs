@@ -413,7 +413,7 @@ impl<'a> Build<'a> {
 
     fn transform(&self, turn: Turn, layer: &mut Layer) -> Result<(), Vec<Error>> {
         let before = self.before(layer);
-        turn.transformer.apply(&mut layer.set, self.schemas())?;
+        turn.transformer.apply(&mut layer.set, self.schemas(), self.workers)?;
         if let Some(origin) = turn.noted {
             for resource in layer.set.bodies_mut(|_| true) {
                 if resource.build_origin.is_none() {

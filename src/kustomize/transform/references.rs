@@ -4,10 +4,12 @@
 //! is found is narrowed down by kind, namespace, and the prefixes and suffixes that tell one overlay from another.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use super::specs::Specs;
+use crate::in_order;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::{Make, Place, write_text};
 use crate::kustomize::resource::{Gvk, Id, Resource};
@@ -22,11 +24,11 @@ struct Referral {
     suffixes: Vec<SmolStr>,
 }
 
-/// Rewrites all references.
+/// Rewrites all references, on so many threads.
 ///
 /// # Errors
 /// Every reference that could mean several objects.
-pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Vec<Error>> {
+pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
     let referrals: Vec<Referral> = set.iter().map(Referral::of).collect();
     let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
     let mut written_in: HashMap<SmolStr, Vec<usize>> = HashMap::new();
@@ -60,12 +62,16 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
         }
     }
     let any_kind = places.remove("").unwrap_or_default();
-    let mut errors = Vec::new();
-    for resource in set.bodies_mut(wanted) {
+    let rewritten = in_order::map_mut(workers, set.shared_mut(), |shared| {
+        if !wanted(shared) {
+            return Vec::new();
+        }
+        let resource = Arc::make_mut(shared);
         let referrer = Referral::of(resource);
         // Rules name the kind that a referrer had where it was written.
         let written = resource.original_id().gvk;
         let of_kind = places.get(&written.kind).into_iter().flatten();
+        let mut errors = Vec::new();
         for (target, place) in of_kind.chain(&any_kind) {
             if !written.is_selected_by(&place.spec.gvk) {
                 continue;
@@ -84,7 +90,9 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
             };
             errors.extend(place.visit(&mut resource.node, Make::Nothing, &mut |node| search.rewrite(node)).err());
         }
-    }
+        errors
+    });
+    let errors: Vec<Error> = rewritten.into_iter().flatten().collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
