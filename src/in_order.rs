@@ -5,6 +5,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
+
 /// As many threads as work side by side on this machine.
 pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -39,4 +41,18 @@ pub fn map<T: Sync, R: Send>(workers: usize, items: &[T], work: impl Fn(&T) -> R
     });
     all.sort_unstable_by_key(|(at, _)| *at);
     all.into_iter().map(|(_, result)| result).collect()
+}
+
+/// What `work` gives for each item that it changes; for work so small that a thread is worth it for hundreds of items.
+///
+/// # Panics
+/// When the work on an item does.
+pub fn map_mut<T: Send, R: Send>(workers: usize, items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
+    const PIECE: usize = 64;
+    if workers < 2 || items.len() < 4 * PIECE {
+        return items.iter_mut().map(work).collect();
+    }
+    let pieces: Vec<Mutex<&mut [T]>> = items.chunks_mut(PIECE).map(Mutex::new).collect();
+    let done = map(workers, &pieces, |piece| piece.lock().iter_mut().map(&work).collect::<Vec<R>>());
+    done.into_iter().flatten().collect()
 }

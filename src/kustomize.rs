@@ -182,7 +182,7 @@ fn resources(
     build.tell(before, &mut layer, &By::build("hash of the content"));
     build.warn(generate::hash::too_long(&layer.set).map(|warning| warning.diagnostic()));
     let before = build.before(&layer);
-    transform::references::apply(&mut layer.set, &layer.specs)?;
+    transform::references::apply(&mut layer.set, &layer.specs, options.workers)?;
     build.tell(before, &mut layer, &By::build("name of another object"));
     let before = build.before(&layer);
     let unused = transform::variables::resolve(&mut layer.set, &layer.variables, &layer.specs.variables)?;

@@ -418,7 +418,7 @@ impl<'a> Build<'a> {
             self.met.keeps_built_in = turn.transformer.asks_for_schema(&layer.set);
         }
         let before = self.before(layer);
-        turn.transformer.apply(&mut layer.set, self.schemas())?;
+        turn.transformer.apply(&mut layer.set, self.schemas(), self.workers)?;
         if let Some(origin) = turn.noted {
             for resource in layer.set.bodies_mut(|_| true) {
                 resource.unshare_annotations();

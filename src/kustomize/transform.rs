@@ -51,11 +51,11 @@ impl Transformer {
         }
     }
 
-    /// Changes the objects.
+    /// Changes the objects, on so many threads where there are many.
     ///
     /// # Errors
     /// All problems that it meets where it can go on, else the first one.
-    pub(super) fn apply(&self, set: &mut Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
+    pub(super) fn apply(&self, set: &mut Set, schemas: &Schemas, workers: usize) -> Result<(), Vec<Error>> {
         let one = |error| vec![error];
         match self {
             Transformer::Patches(patches) => {
@@ -65,7 +65,7 @@ impl Transformer {
             }
             Transformer::Namespace(namespace) => namespace.apply(set).map_err(one),
             Transformer::Affix(affix, text, specs) => name::apply(set, *affix, text, specs).map_err(one),
-            Transformer::Marks(pairs, specs) => labels::apply(set, pairs, specs).map_err(one),
+            Transformer::Marks(pairs, specs) => labels::apply(set, pairs, specs, workers).map_err(one),
             Transformer::Replicas(replica, specs) => replicas::apply(set, replica, specs).map_err(one),
             Transformer::Image(image, specs) => images::apply(set, image, specs).map_err(one),
             Transformer::Replacements(replacements) => replacements::apply(set, replacements).map_err(one),

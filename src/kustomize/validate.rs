@@ -16,7 +16,7 @@ const SEEN: &str = "validated-by";
 /// Its own, and when it changes an object.
 pub(super) fn run(validator: &Transformer, set: &Set, schemas: &Schemas) -> Result<(), Vec<Error>> {
     let mut checked = set.clone();
-    validator.apply(&mut checked, schemas)?;
+    validator.apply(&mut checked, schemas, 1)?;
     for resource in checked.bodies_mut(|_| true) {
         let labels = resource.node.get_mut("metadata").and_then(|metadata| metadata.get_mut("labels"));
         if let Some(labels) = labels {

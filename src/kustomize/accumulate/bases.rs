@@ -79,18 +79,19 @@ impl Build<'_> {
 
     /// Builds a base from nothing but its directory.
     fn built_base(&mut self, path: &TreePath, entry: &Text) -> Result<Base, Vec<Error>> {
-        let (base, schema) = self.base_by_itself(path, entry)?;
+        let (base, schema) = self.base_by_itself(path, entry, self.workers)?;
         self.schema = schema;
         Ok(base)
     }
 
-    fn base_by_itself(&self, path: &TreePath, entry: &Text) -> Result<(Base, GivenSchema), Vec<Error>> {
+    /// `workers`: how many threads may work on what lies below.
+    fn base_by_itself(&self, path: &TreePath, entry: &Text, workers: usize) -> Result<(Base, GivenSchema), Vec<Error>> {
         let recording = self.loader.tree().recording().map(Recording::part);
         let tree = recording.as_ref().map_or(self.loader.tree(), Tree::Recorded);
         let mut build = Build {
             loader: Loader::new(tree, self.loader.restrictor()),
             bases: self.bases,
-            workers: 0,
+            workers,
             stack: self.stack.clone(),
             met: Met::default(),
             layers: Arc::clone(&self.layers),
@@ -131,7 +132,7 @@ impl Build<'_> {
             return ahead;
         }
         let built = in_order::map(self.workers, &bases, |(_, path, entry)| {
-            self.known_base(path).is_none().then(|| self.base_by_itself(path, entry).map(|(base, _)| base))
+            self.known_base(path).is_none().then(|| self.base_by_itself(path, entry, 1).map(|(base, _)| base))
         });
         for ((at, ..), built) in bases.into_iter().zip(built) {
             if let Some(place) = ahead.get_mut(at) {

@@ -1,7 +1,10 @@
 //! `labels`, `commonLabels` and `commonAnnotations`: pairs that are set wherever the field specs say.
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 
+use crate::in_order;
 use crate::kustomize::entry::FieldSpec;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::{Make, Place, Written, write_mark};
@@ -9,7 +12,7 @@ use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
 
-/// Sets the pairs.
+/// Sets the pairs, on so many threads.
 ///
 /// # Errors
 /// When a field spec leads to something that is no mapping.
@@ -17,15 +20,16 @@ pub(in crate::kustomize) fn apply(
     set: &mut Set,
     pairs: &[(SmolStr, SmolStr)],
     specs: &[FieldSpec],
+    workers: usize,
 ) -> Result<(), Error> {
     if pairs.is_empty() {
         return Ok(());
     }
     let places = Place::all(specs);
-    for resource in set.bodies_mut(|_| true) {
-        resource.change_shared(None, |resource| mark(resource, pairs, &places).map(|()| true))?;
-    }
-    Ok(())
+    let marked = in_order::map_mut(workers, set.shared_mut(), |resource| {
+        Arc::make_mut(resource).change_shared(None, |resource| mark(resource, pairs, &places).map(|()| true))
+    });
+    marked.into_iter().try_for_each(|marked| marked.map(drop))
 }
 
 fn mark(resource: &mut Resource, pairs: &[(SmolStr, SmolStr)], places: &[Place]) -> Result<(), Error> {

@@ -4,11 +4,13 @@
 //! is found is narrowed down by kind, namespace, and the prefixes and suffixes that tell one overlay from another.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 
 use super::shape;
 use super::specs::Specs;
+use crate::in_order;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::{Make, Place, settle_untyped, untyped, write_text};
 use crate::kustomize::resource::{Gvk, Id, Resource};
@@ -23,11 +25,11 @@ struct Referral {
     suffixes: Vec<SmolStr>,
 }
 
-/// Rewrites all references.
+/// Rewrites all references, on so many threads.
 ///
 /// # Errors
 /// Every reference that could mean several objects.
-pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Vec<Error>> {
+pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
     let referrals: Vec<Referral> = set.iter().map(Referral::of).collect();
     let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
     let mut written_in: HashMap<SmolStr, Vec<usize>> = HashMap::new();
@@ -58,12 +60,13 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
         }
     }
     let any_kind = places.remove("").unwrap_or_default();
-    let mut errors = Vec::new();
-    for resource in set.bodies_mut(|_| true) {
+    let rewritten = in_order::map_mut(workers, set.shared_mut(), |shared| {
+        let resource = Arc::make_mut(shared);
         let referrer = Referral::of(resource);
         // Rules name the kind that a referrer had where it was written.
         let written = resource.original_id().gvk;
         let of_kind = places.get(&written.kind).into_iter().flatten();
+        let mut errors = Vec::new();
         for (target, place) in of_kind.chain(&any_kind) {
             if !written.is_selected_by(&place.spec.gvk) {
                 continue;
@@ -82,7 +85,9 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs) -> Result<(), Ve
             };
             errors.extend(place.visit(&mut resource.node, Make::Nothing, &mut |node| search.rewrite(node)).err());
         }
-    }
+        errors
+    });
+    let errors: Vec<Error> = rewritten.into_iter().flatten().collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
