@@ -5,3 +5,5 @@
 //! cluster only executes.
 //!
 //! Semantics: Flagger 1.44's, with the deviations that docs/canary.md lists.
+
+pub mod metric;
