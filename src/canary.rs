@@ -6,4 +6,5 @@
 //!
 //! Semantics: Flagger 1.44's, with the deviations that docs/canary.md lists.
 
+pub mod generated;
 pub mod metric;
