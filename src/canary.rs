@@ -8,3 +8,4 @@
 
 pub mod generated;
 pub mod metric;
+pub mod router;

@@ -30,10 +30,11 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::flagger::MetricProviderType;
+use crate::api::flagger::{Canary, Metric, MetricProviderType, ObjectReference};
 use crate::object::secret::Masked;
 
-pub use self::verdict::{Bounds, Breach, Measure, Side, Verdict};
+use self::template::Variables;
+pub use self::verdict::{Bounds, Breach, IsBuiltin, Measure, Side, Verdict};
 
 /// A system that can be asked for a number. One file per system; no file knows another.
 pub trait Provider: Send + Sync {
@@ -66,6 +67,27 @@ pub fn provider(what: MetricProviderType) -> &'static dyn Provider {
         MetricProviderType::Splunk => &splunk::Splunk,
         MetricProviderType::Keptn => &keptn::Keptn,
         MetricProviderType::ExternalMetrics => &external_metrics::ExternalMetrics,
+    }
+}
+
+/// What the functions of a query's template answer for one check of a canary. `route` of a Knative target is its newest
+/// revision, which the Canary does not say.
+pub fn variables(canary: &Canary, metric: &Metric) -> Variables {
+    let spec = &canary.spec;
+    let target = &spec.target_ref.name;
+    let named = |reference: &Option<ObjectReference>| {
+        let reference = reference.as_ref().filter(|reference| !reference.name.is_empty());
+        reference.map_or(target, |reference| &reference.name).clone()
+    };
+    Variables {
+        name: canary.metadata.name.clone().unwrap_or_default(),
+        namespace: canary.metadata.namespace.clone().unwrap_or_default(),
+        target: target.clone(),
+        service: spec.service_name().to_owned(),
+        ingress: named(&spec.ingress_ref),
+        route: named(&spec.route_ref),
+        interval: metric.interval().to_owned(),
+        variables: metric.template_variables.clone(),
     }
 }
 

@@ -35,8 +35,10 @@ pub fn promoted(
     let kept =
         rollout_id(live).filter(|kept| template(canary, target, tracked, settings, kept) == *target::template(live));
     let mut spec = base(canary, target, tracked, settings, kept.unwrap_or(id));
-    if target.kind == TargetKind::Deployment && canary.spec.autoscaler_ref.is_none() {
+    if target.kind == TargetKind::Deployment {
         let own = target.object.body["spec"]["replicas"].as_i64().filter(|replicas| *replicas > 0);
+        // A scaler's number is written as it is found: a field that is left out would fall back to its default.
+        let own = own.filter(|_| canary.spec.autoscaler_ref.is_none());
         let replicas = own.or_else(|| live.body["spec"]["replicas"].as_i64()).unwrap_or(1);
         spec.insert("replicas".into(), replicas.into());
     }

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Problem, Reading};
+use super::{Problem, Reading, builtin};
+use crate::api::flagger::Metric;
 
 /// What a check measures: it decides how the deprecated `threshold` is meant and how numbers are compared and told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +14,15 @@ pub enum Measure {
     Duration,
     /// Any other metric, with its name.
     Named(String),
+}
+
+/// Whether a check asks the built-in query of its name: a metric may have that and a template's besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsBuiltin {
+    /// The built-in query.
+    Yes,
+    /// A query of the user's.
+    No,
 }
 
 /// What a value must keep within.
@@ -36,6 +46,17 @@ impl Bounds {
             (None, _) => (None, Some(threshold)),
         };
         Bounds { measure, min, max }
+    }
+
+    /// The bounds of a check on a built-in metric, by its name; of any other one with `query` or `templateRef`.
+    pub fn of(metric: &Metric, is_builtin: IsBuiltin) -> Self {
+        let measure = match (is_builtin, metric.name.as_str()) {
+            (IsBuiltin::Yes, builtin::SUCCESS_RATE) => Measure::SuccessRate,
+            (IsBuiltin::Yes, builtin::DURATION) => Measure::Duration,
+            (_, name) => Measure::Named(name.to_owned()),
+        };
+        let range = metric.threshold_range.map(|range| (range.min, range.max));
+        Bounds::new(measure, range, metric.threshold.unwrap_or_default())
     }
 
     /// Judges a reading.

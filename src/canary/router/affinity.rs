@@ -1,0 +1,126 @@
+//! Session affinity: a client that has met a version keeps it, by a cookie that the route sets and matches.
+
+use crate::api::flagger::{Canary, CanaryStatus, SameSite, SessionAffinity};
+use crate::api::flagger::{HttpMatch, StringMatch};
+
+use super::Split;
+
+/// The cookies of one run, each as `name=value`; made once per run and kept in the Canary's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookies<'a> {
+    /// Of clients that have met the canary.
+    pub canary: Option<&'a str>,
+    /// Of clients that have met the primary.
+    pub primary: Option<&'a str>,
+    /// Of the run before: clients that still have it lose it.
+    pub previous: Option<&'a str>,
+}
+
+impl<'a> Cookies<'a> {
+    /// Those that a status has.
+    pub fn of(status: Option<&'a CanaryStatus>) -> Self {
+        let Some(status) = status else { return Cookies::default() };
+        let some = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
+        Cookies {
+            canary: some(&status.session_affinity_cookie),
+            primary: some(&status.primary_session_affinity_cookie),
+            previous: some(&status.previous_session_affinity_cookie),
+        }
+    }
+
+    /// The cookie to take back: the run's own as soon as no traffic reaches its canary.
+    pub(super) fn to_delete(&self) -> Option<&'a str> {
+        self.canary.or(self.previous)
+    }
+}
+
+/// The status' cookies as they must be before a route with this split is written. `letters` gives ten random letters.
+pub fn advance(canary: &Canary, status: &mut CanaryStatus, split: Split, mut letters: impl FnMut() -> String) {
+    let analysis = canary.spec.analysis();
+    let Some(affinity) = &analysis.session_affinity else { return };
+    if split.canary() == 0 {
+        if !status.session_affinity_cookie.is_empty() {
+            status.previous_session_affinity_cookie = std::mem::take(&mut status.session_affinity_cookie);
+            status.primary_session_affinity_cookie.clear();
+        }
+        return;
+    }
+    if status.session_affinity_cookie.is_empty() {
+        status.session_affinity_cookie = format!("{}={}", affinity.cookie_name, letters());
+    }
+    if let Some(name) = &affinity.primary_cookie_name
+        && status.primary_session_affinity_cookie.is_empty()
+    {
+        status.primary_session_affinity_cookie = format!("{name}={}", letters());
+    }
+}
+
+/// The value of `Set-Cookie` that gives a cookie to a client.
+pub(super) fn set_cookie(cookie: &str, max_age: i64, affinity: &SessionAffinity) -> String {
+    let mut text = format!("{cookie}; Max-Age={max_age}");
+    if let Some(domain) = &affinity.domain {
+        text.push_str(&format!("; Domain={domain}"));
+    }
+    if affinity.http_only {
+        text.push_str("; HttpOnly");
+    }
+    if affinity.partitioned {
+        text.push_str("; Partitioned");
+    }
+    if let Some(path) = &affinity.path {
+        text.push_str(&format!("; Path={path}"));
+    }
+    if let Some(same_site) = affinity.same_site {
+        let word = match same_site {
+            SameSite::Strict => "Strict",
+            SameSite::Lax => "Lax",
+            SameSite::None => "None",
+        };
+        text.push_str(&format!("; SameSite={word}"));
+    }
+    if affinity.secure {
+        text.push_str("; Secure");
+    }
+    text
+}
+
+/// The value that takes a cookie back.
+pub(super) fn delete_cookie(cookie: &str) -> String {
+    format!("{cookie}; Max-Age=-1")
+}
+
+/// The pattern of a `Cookie` header that has this cookie.
+fn pattern(cookie: &str) -> String {
+    let (name, value) = cookie.split_once('=').unwrap_or((cookie, ""));
+    format!(".*{name}.*{value}.*")
+}
+
+/// The canary's own conditions, and the cookie besides.
+pub(super) fn matching(cookie: &str, matches: &[HttpMatch]) -> Vec<HttpMatch> {
+    let header = || StringMatch { regex: Some(pattern(cookie)), ..StringMatch::default() };
+    let with_cookie = |condition: &HttpMatch| {
+        let mut condition = condition.clone();
+        condition.headers.insert("Cookie".into(), header());
+        condition
+    };
+    if matches.is_empty() {
+        vec![with_cookie(&HttpMatch::default())]
+    } else {
+        matches.iter().map(with_cookie).collect()
+    }
+}
+
+/// Each of the run's conditions together with each of the canary's own, so that both must hold.
+pub(super) fn crossed(run: &[HttpMatch], own: &[HttpMatch]) -> Vec<HttpMatch> {
+    if own.is_empty() {
+        return run.to_vec();
+    }
+    let both = |run: &HttpMatch, own: &HttpMatch| {
+        let mut both = own.clone();
+        both.headers.extend(run.headers.clone());
+        both.query_params.extend(run.query_params.clone());
+        both.source_labels.extend(run.source_labels.clone());
+        both
+    };
+    run.iter().flat_map(|run| own.iter().map(move |own| both(run, own))).collect()
+}

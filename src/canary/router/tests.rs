@@ -1,0 +1,1 @@
+//! What of the rules no recording shows.
