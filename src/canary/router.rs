@@ -302,17 +302,44 @@ impl Subject<'_> {
     }
 }
 
-/// Puts our rules where they stood; before anything of others when they are new. Others keep their order.
+/// Puts our rules where they stood; behind all of others when they are new, so that they take nobody's traffic. Others
+/// keep their order.
 ///
 /// Tells too whether any are of others: then the list must not be written over a newer one.
 fn merged(live: Option<&Value>, ours: Vec<Value>, is_ours: impl Fn(&Value) -> bool) -> (Vec<Value>, bool) {
     let live = live.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let at =
-        live.iter().position(&is_ours).map_or(0, |first| live[..first].iter().filter(|rule| !is_ours(rule)).count());
+    // None before the first is ours, so the place is the same among those that are left.
+    let first = live.iter().position(&is_ours);
     let mut rules: Vec<Value> = live.iter().filter(|rule| !is_ours(rule)).cloned().collect();
     let has_others = !rules.is_empty();
+    let at = first.unwrap_or(rules.len());
     rules.splice(at..at, ours);
     (rules, has_others)
+}
+
+/// Rules of the user's own route: those that lead to the apex or to a version are changed by `within`, the others stay.
+/// `None` when there is none of the former.
+fn changed_within(
+    live: Option<&Value>,
+    is_ours: impl Fn(&Value) -> bool,
+    within: impl Fn(&Value) -> Value,
+) -> Option<Vec<Value>> {
+    let live = live.and_then(Value::as_array)?;
+    let change = |rule: &Value| if is_ours(rule) { within(rule) } else { rule.clone() };
+    live.iter().any(&is_ours).then(|| live.iter().map(change).collect())
+}
+
+/// Puts both versions in the place of what is ours in a list of backends; `version` makes one of what stood there.
+fn versions_within(
+    backends: Option<&mut Value>,
+    is_ours: impl Fn(&Value) -> bool,
+    versions: impl FnOnce(&Value) -> [Value; 2],
+) {
+    let Some(backends) = backends.and_then(Value::as_array_mut) else { return };
+    let Some(at) = backends.iter().position(&is_ours) else { return };
+    let both = versions(&backends[at]);
+    backends.retain(|backend| !is_ours(backend));
+    backends.splice(at..at, both);
 }
 
 /// Marks an object as made from a live one: the API server refuses it when that has changed meanwhile.

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::configs::{Tracked, redirect};
-use super::{Metadata, Settings, Target, TargetKind, copied, included, owned, scale, target, texts};
+use super::{Metadata, Patch, Settings, Target, TargetKind, copied, included, owned, scale, target, texts};
 use crate::api::flagger::Canary;
 use crate::object::Object;
 
 /// On the primary's pods: renewed at each promotion, so that they are replaced.
 pub const ROLLOUT_ID: &str = "flagger-id";
+
+/// On a Knative Service: the revision that has proved itself.
+pub const PRIMARY_REVISION: &str = "flagger.app/primary-revision";
 
 /// The primary as it is made first. `id` is new to this rollout (Flagger: a random UUID).
 pub fn created(canary: &Canary, target: &Target<'_>, tracked: &Tracked, settings: &Settings, id: &str) -> Object {
@@ -44,6 +47,13 @@ pub fn promoted(
     }
     let annotations = included(texts(&target.object.body, "annotations"), settings);
     object(canary, target, settings, annotations, spec)
+}
+
+/// Of a Knative Service, whose revisions are the two versions: makes the newest one the primary.
+pub fn promoted_revision(target: &Target<'_>) -> Option<Patch> {
+    let newest = target.object.body["status"]["latestCreatedRevisionName"].as_str()?;
+    let body = json!({"metadata": {"annotations": {PRIMARY_REVISION: newest}}});
+    (target.kind == TargetKind::Knative).then(|| Patch::of(target.object, body))
 }
 
 /// Whether the primary has the target's version: what is compared when a running Flagger's canary is taken over.

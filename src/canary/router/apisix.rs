@@ -2,7 +2,7 @@
 //!
 //! Writes `apisix.apache.org/v2` ApisixRoute `<routeRef>-<S>-canary`;
 //! <https://apisix.apache.org/docs/ingress-controller/references/apisix_route_v2/>. Cannot: A/B, mirror. Only the rules
-//! that lead to the apex are copied. Test data: tests/fixtures/canary/apisix.
+//! that lead to the apex are copied. Test data: tests/fixtures/canary/apisix.yaml.
 
 use serde_json::{Map, Value, json};
 

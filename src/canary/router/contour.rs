@@ -2,7 +2,7 @@
 //!
 //! Writes `projectcontour.io/v1` HTTPProxy `S`; <https://projectcontour.io/docs/main/config/api/>. A weight of 0 is left
 //! out. Cannot: mirror, match a header by a regular expression. Differs from Flagger: without `retryOn` there is none
-//! (Flagger writes an empty word, which Contour's own definition refuses). Test data: tests/fixtures/canary/contour.
+//! (Flagger writes an empty word, which Contour's own definition refuses). Test data: tests/fixtures/canary/contour.yaml.
 
 use serde_json::{Map, Value, json};
 

@@ -2,11 +2,14 @@
 //!
 //! Writes `gateway.networking.k8s.io/v1` (or `v1beta1`) HTTPRoute `S`;
 //! <https://gateway-api.sigs.k8s.io/reference/spec/#httproute>. Cannot: mirror while weights move (its filter is only
-//! written in runs with iterations), match by authority, scheme or source. Test data: tests/fixtures/canary/gateway_api.
+//! written in runs with iterations), match by authority, scheme or source. Test data: tests/fixtures/canary/gateway_api.yaml.
 
 use serde_json::{Map, Value, json};
 
-use super::{Abilities, Error, Kind, Mirror, Router, Split, Subject, affinity, merged, pin, weights};
+use super::{
+    Abilities, Error, Kind, Mirror, Router, Split, Subject, affinity, changed_within, merged, pin, versions_within,
+    weights,
+};
 use crate::api::flagger::{HeaderOperations, HttpMatch, Provider, RewriteType, StringMatch};
 use crate::object::{Object, ObjectKey};
 
@@ -49,9 +52,14 @@ impl Router for GatewayApi {
         if service.gateway_refs.is_empty() && foreign.is_none() {
             return Err(Error::NoGatewayReferences);
         }
-        let rules = Rules { subject, split, version: self.version }.all()?;
+        let rules = Rules { subject, split, version: self.version };
         let is_ours = |rule: &Value| leads_to(rule, &[&subject.primary(), &subject.canary(), &name]);
-        let (rules, has_others) = merged(live.and_then(|live| live.body["spec"].get("rules")), rules, is_ours);
+        let found = live.and_then(|live| live.body["spec"].get("rules"));
+        let kept = foreign.filter(|_| rules.is_weighted());
+        let (rules, has_others) = match kept.and_then(|_| changed_within(found, is_ours, |rule| rules.within(rule))) {
+            Some(rules) => (rules, true),
+            None => merged(found, rules.all()?, is_ours),
+        };
         let mut spec = Map::new();
         spec.insert("rules".into(), rules.into());
         let mut route = if let Some(foreign) = foreign {
@@ -176,6 +184,45 @@ impl Rules<'_> {
         Ok(rules)
     }
 
+    /// Whether one rule does it all, and so any rule can be made it.
+    fn is_weighted(&self) -> bool {
+        let analysis = self.subject.canary.spec.analysis();
+        analysis.matches.is_empty() && analysis.session_affinity.is_none()
+    }
+
+    /// A rule of the user's: where it leads is the canary's, whom it is for and what it does stays.
+    fn within(&self, rule: &Value) -> Value {
+        let (subject, split) = (self.subject, self.split);
+        let (apex, primary, canary) = (subject.apex(), subject.primary(), subject.canary());
+        let mut rule = rule.clone();
+        let is_ours = |backend: &Value| [&apex, &primary, &canary].iter().any(|name| backend["name"] == name.as_str());
+        versions_within(rule.get_mut("backendRefs"), is_ours, |found| {
+            [(&primary, split.primary()), (&canary, split.canary())].map(|(name, weight)| {
+                let mut backend = found.clone();
+                backend["name"] = name.as_str().into();
+                backend["weight"] = weight.into();
+                backend
+            })
+        });
+        if let Some(map) = rule.as_object_mut() {
+            let filters = map.entry("filters").or_insert_with(|| json!([]));
+            if let Some(filters) = filters.as_array_mut() {
+                filters.retain(|filter| filter["requestMirror"]["backendRef"]["name"] != canary);
+                filters.extend(split.mirror.then(|| self.mirror()));
+            }
+            if map["filters"].as_array().is_some_and(Vec::is_empty) {
+                map.shift_remove("filters");
+            }
+        }
+        rule
+    }
+
+    fn mirror(&self) -> Value {
+        let (name, port) = (self.subject.canary(), self.subject.port());
+        let backend = json!({"group": "", "kind": "Service", "name": name, "port": port});
+        json!({"type": "RequestMirror", "requestMirror": {"backendRef": backend}})
+    }
+
     /// A cookie alone would be matched on every path, a run's condition too: what holds without one is said.
     fn own_matches(&self) -> Vec<HttpMatch> {
         let own = &self.subject.canary.spec.service.matches;
@@ -279,10 +326,7 @@ impl Rules<'_> {
             filters.push(json!({"type": "CORS", "cors": policy}));
         }
         filters.extend(service.mirror.iter().map(|mirror| json!({"type": "RequestMirror", "requestMirror": mirror})));
-        if split.mirror {
-            let backend = json!({"group": "", "kind": "Service", "name": subject.canary(), "port": subject.port()});
-            filters.push(json!({"type": "RequestMirror", "requestMirror": {"backendRef": backend}}));
-        }
+        filters.extend(split.mirror.then(|| self.mirror()));
         filters
     }
 

@@ -3,7 +3,7 @@
 //! Writes `gloo.solo.io/v1` Upstreams `<ns>-<S>-primaryupstream-<port>` and `…-canaryupstream-…`, and
 //! `gateway.solo.io/v1` RouteTable `S`;
 //! <https://docs.solo.io/gloo-edge/latest/reference/api/github.com/solo-io/gloo/projects/gateway/api/v1/route_table.proto.sk/>.
-//! A weight of 0 is left out. Cannot: mirror. Test data: tests/fixtures/canary/gloo.
+//! A weight of 0 is left out. Cannot: mirror. Test data: tests/fixtures/canary/gloo.yaml.
 
 use serde_json::{Map, Value, json};
 

@@ -3,11 +3,14 @@
 //! Writes `networking.istio.io/v1beta1` VirtualService `S`, DestinationRules `P` and `C`;
 //! <https://istio.io/latest/docs/reference/config/networking/virtual-service/>. Differs from Flagger: the rule of an A/B
 //! run for all other requests has the weight 100 (Istio reads a single destination so, whatever it says).
-//! Test data: tests/fixtures/canary/istio.
+//! Test data: tests/fixtures/canary/istio.yaml.
 
 use serde_json::{Map, Value, json};
 
-use super::{Abilities, Error, Kind, Mirror, Restoration, Router, Split, Subject, affinity, merged, pin};
+use super::{
+    Abilities, Error, Kind, Mirror, Restoration, Router, Split, Subject, affinity, changed_within, merged, pin,
+    versions_within,
+};
 use crate::api::flagger::HttpMatch;
 use crate::object::{Object, ObjectKey};
 
@@ -92,9 +95,18 @@ fn virtual_service(subject: &Subject<'_>, split: Split, live: &[Object]) -> Resu
     let name = subject.apex();
     let live = subject.find(live, VIRTUAL_SERVICE, &name);
     let field = protocol(subject);
-    let ours = if field == "tcp" { vec![tcp_rule(subject, split)] } else { Rules { subject, split }.all() };
     let is_ours = |rule: &Value| leads_to(rule, &[&subject.primary(), &subject.canary(), &name]);
-    let (rules, has_others) = merged(live.and_then(|live| live.body["spec"].get(field)), ours, is_ours);
+    let found = live.and_then(|live| live.body["spec"].get(field));
+    let is_foreign = live.is_some_and(|live| !subject.is_owned(live));
+    let analysis = subject.canary.spec.analysis();
+    // One rule does it all, and so any rule of the user's can be made it.
+    let is_weighted = field == "tcp" || (analysis.matches.is_empty() && analysis.session_affinity.is_none());
+    let kept = (is_foreign && is_weighted).then(|| changed_within(found, is_ours, |rule| within(subject, rule, split)));
+    let (rules, has_others) = match kept.flatten() {
+        Some(rules) => (rules, true),
+        None if field == "tcp" => merged(found, vec![tcp_rule(subject, split)], is_ours),
+        None => merged(found, Rules { subject, split }.all(), is_ours),
+    };
     let mut spec = Map::new();
     spec.insert(field.into(), rules.into());
 
@@ -154,6 +166,49 @@ fn routes(subject: &Subject<'_>, split: Split) -> [Value; 2] {
         .map(|(name, weight)| json!({"destination": destination(subject, &name), "weight": weight}))
 }
 
+/// A rule of the user's: where it leads is the canary's, whom it is for and what it does stays.
+fn within(subject: &Subject<'_>, rule: &Value, split: Split) -> Value {
+    let (apex, primary, canary) = (subject.apex(), subject.primary(), subject.canary());
+    let mut rule = rule.clone();
+    let names = [&primary, &canary, &apex];
+    let host = |route: &Value| route["destination"]["host"].clone();
+    let is_ours = |route: &Value| names.iter().any(|name| is_host(&host(route), name));
+    versions_within(rule.get_mut("route"), is_ours, |found| {
+        // A host that is written with its domain keeps it.
+        let full = host(found);
+        let full = full.as_str().unwrap_or_default();
+        let domain =
+            names.iter().find_map(|name| full.strip_prefix(name.as_str()).filter(|rest| !rest.starts_with('-')));
+        let domain = domain.unwrap_or_default();
+        [(&primary, split.primary()), (&canary, split.canary())].map(|(name, weight)| {
+            let mut route = found.clone();
+            route["destination"]["host"] = format!("{name}{domain}").into();
+            route["weight"] = weight.into();
+            route
+        })
+    });
+    let is_mirrored = is_host(&rule["mirror"]["host"], &canary);
+    if let Some(map) = rule.as_object_mut() {
+        if is_mirrored {
+            map.shift_remove("mirror");
+            map.shift_remove("mirrorPercentage");
+        }
+        if split.mirror {
+            mirror(map, subject);
+        }
+    }
+    rule
+}
+
+/// Copies the requests of a rule to the canary.
+fn mirror(rule: &mut Map<String, Value>, subject: &Subject<'_>) {
+    let percent = subject.canary.spec.analysis().mirror_weight;
+    rule.insert("mirror".into(), destination(subject, &subject.canary()));
+    if percent > 0 {
+        rule.insert("mirrorPercentage".into(), json!({"value": percent}));
+    }
+}
+
 fn tcp_rule(subject: &Subject<'_>, split: Split) -> Value {
     let mut rule = Map::new();
     let ports = subject.canary.spec.service.matches.iter().filter_map(|one| one.port);
@@ -178,10 +233,7 @@ impl Rules<'_> {
         let own = &subject.canary.spec.service.matches;
         let mut weighted = self.rule(own, routes(subject, split));
         if split.mirror {
-            weighted.insert("mirror".into(), destination(subject, &subject.canary()));
-            if analysis.mirror_weight > 0 {
-                weighted.insert("mirrorPercentage".into(), json!({"value": analysis.mirror_weight}));
-            }
+            mirror(&mut weighted, subject);
         }
         if !analysis.matches.is_empty() {
             // A/B: the requests that match reach the canary, all others the primary.

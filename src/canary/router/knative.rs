@@ -2,17 +2,16 @@
 //!
 //! Writes `spec.traffic` of the target, `serving.knative.dev/v1` Service; <https://knative.dev/docs/serving/traffic-management/>.
 //! Which revision is the primary stands in an annotation of the target. Cannot: A/B, mirror.
-//! Test data: tests/fixtures/canary/knative.
+//! Test data: tests/fixtures/canary/knative.yaml.
 
 use serde_json::{Map, Value, json};
 
 use super::{Abilities, Error, Kind, Restoration, Router, Split, Subject};
 use crate::canary::generated::Patch;
+use crate::canary::generated::primary::PRIMARY_REVISION;
 use crate::object::{Object, ObjectKey};
 
 const SERVICE: Kind = Kind { group: "serving.knative.dev", version: "v1", kind: "Service" };
-/// The revision that has proved itself.
-pub(super) const PRIMARY_REVISION: &str = "flagger.app/primary-revision";
 
 /// See the module.
 pub(super) struct Knative;

@@ -2,7 +2,7 @@
 //!
 //! Writes `kuma.io/v1alpha1` TrafficRoute `S`; <https://kuma.io/docs/latest/policies/traffic-route/>. The name has no
 //! namespace: two canaries of one Service name in two namespaces would collide, and the second is refused. Cannot: A/B, mirror.
-//! Test data: tests/fixtures/canary/kuma.
+//! Test data: tests/fixtures/canary/kuma.yaml.
 
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 //!
 //! Writes `networking.k8s.io/v1` Ingress `<ingressRef>-canary` with annotations of
 //! <https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/#canary>. Cannot: mirror, or
-//! match a header by prefix or suffix. Test data: tests/fixtures/canary/nginx.
+//! match a header by prefix or suffix. Test data: tests/fixtures/canary/nginx.yaml.
 
 use std::collections::BTreeMap;
 

@@ -2,7 +2,7 @@
 //!
 //! Writes `networking.k8s.io/v1` Ingress `<ingressRef>-canary` with annotations of
 //! <https://opensource.zalando.com/skipper/kubernetes/ingress-usage/>. Cannot: A/B, mirror. Only the paths that lead to
-//! the apex are copied: a copy of others would take their traffic too. Test data: tests/fixtures/canary/skipper.
+//! the apex are copied: a copy of others would take their traffic too. Test data: tests/fixtures/canary/skipper.yaml.
 
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Traefik: a weighted TraefikService, which an IngressRoute of the user names.
 //!
 //! Writes `traefik.io/v1alpha1` TraefikService `S`; <https://doc.traefik.io/traefik/routing/providers/kubernetes-crd/>.
-//! Cannot: A/B, mirror. Test data: tests/fixtures/canary/traefik.
+//! Cannot: A/B, mirror. Test data: tests/fixtures/canary/traefik.yaml.
 
 use serde_json::{Map, Value, json};
 

@@ -2,7 +2,7 @@
 //!
 //! Writes `split.smi-spec.io` TrafficSplit `S`: `v1alpha1` (weights as texts), `v1alpha2`, `v1alpha3`;
 //! <https://github.com/servicemeshinterface/smi-spec>. Cannot: A/B, mirror. Newer Linkerd reads an HTTPRoute: provider
-//! `gatewayapi:v1`. Test data: tests/fixtures/canary/linkerd.
+//! `gatewayapi:v1`. Test data: tests/fixtures/canary/linkerd.yaml.
 
 use serde_json::{Map, Value, json};
 
