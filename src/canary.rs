@@ -5,3 +5,7 @@
 //! cluster only executes.
 //!
 //! Semantics: Flagger 1.44's, with the deviations that docs/canary.md lists.
+
+pub mod weight;
+
+pub use weight::{Split, Weight};
