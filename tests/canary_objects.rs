@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use leeboard::api::flagger::{Canary, CanaryStatus, Provider};
 use leeboard::canary::generated::configs::{ConfigKey, ConfigKind, Lookup, Tracked};
 use leeboard::canary::generated::services::Role;
-use leeboard::canary::generated::{Patch, Settings, Target, TargetKind, primary, scale, scaler, services};
+use leeboard::canary::generated::{Flags, Patch, Target, primary, scale, scaler, services};
 use leeboard::canary::metric;
 use leeboard::canary::metric::builtin::{self, Workload};
-use leeboard::canary::router::{Cookies, Router, Split, Subject, advance_cookies, for_provider};
+use leeboard::canary::router::{Cookies, Router, Subject, advance_cookies, for_provider};
+use leeboard::canary::settings::TargetKind;
+use leeboard::canary::{Split, Weight};
 use leeboard::object::Object;
 use leeboard::yaml::{self, Resolve};
 use serde_json::{Value, json};
@@ -210,7 +212,6 @@ fn routes_are_those_of_flagger() {
     let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
     for case in &cases {
         let router = for_provider(provider(case)).unwrap();
-        router.abilities().check(&case.canary, provider(case)).unwrap();
         let (splits, states) = routes(case, router, &mut used, &mut wrong);
         let expected = SPLITS.iter().find(|(name, _)| *name == case.name).map_or("", |(_, splits)| *splits);
         if splits.join(" ") != expected {
@@ -230,7 +231,7 @@ fn routes(
     used: &mut BTreeSet<&'static str>,
     wrong: &mut Vec<String>,
 ) -> (Vec<String>, usize) {
-    let settings = Settings::default();
+    let flags = Flags::default();
     let cookie = case.steps.iter().find_map(|step| match step {
         Step::Object { object, .. } => object.body["status"]["sessionAffinityCookie"].as_str(),
         Step::Input => None,
@@ -263,15 +264,15 @@ fn routes(
                 _ => None,
             });
             let target = target.last().unwrap();
-            let target = Target::of(&case.canary, Some(target), &settings).unwrap();
+            let target = Target::of(&case.canary, Some(target), &flags).unwrap();
             let mut subject =
-                Subject { canary: &case.canary, target: &target, settings: &settings, cookies: Cookies::default() };
+                Subject { canary: &case.canary, target: &target, flags: &flags, cookies: Cookies::default() };
             let mut now = World(world.0.clone());
             now.put(recorded);
-            let split = router.split(&subject, &now.0).unwrap_or(Split::PRIMARY);
+            let split = router.split(&subject, &now.0).unwrap_or(Split::PRIMARY_ONLY);
             let carries = router.split(&subject, std::slice::from_ref(recorded)).is_ok();
             if carries {
-                let told = format!("{}{}", split.canary(), if split.mirror { "m" } else { "" });
+                let told = format!("{}{}", split.canary, if split.mirrored { "m" } else { "" });
                 splits.push(told);
                 advance_cookies(&case.canary, &mut status, split, letters);
             }
@@ -326,7 +327,7 @@ fn generated_objects_are_those_of_flagger() {
 
 /// Compares one recorded state with ours; nothing where it is none of what a canary makes or changes.
 fn generated(case: &Case, world: &World, recorded: &Object, is_input: bool) -> Option<Result<(), String>> {
-    let settings = Settings::default();
+    let flags = Flags::default();
     let canary = &case.canary;
     let reference = &canary.spec.target_ref;
     if recorded.key.kind == reference.kind.as_str() && recorded.key.name == reference.name.as_str() {
@@ -340,14 +341,14 @@ fn generated(case: &Case, world: &World, recorded: &Object, is_input: bool) -> O
         return None;
     }
     let target = world.get(&reference.kind, &reference.name)?;
-    let of = Target::of(canary, Some(target), &settings).unwrap();
+    let of = Target::of(canary, Some(target), &flags).unwrap();
     let tracked = tracked(case, world, target);
     let ours = match recorded.key.kind.as_str() {
         "Deployment" | "DaemonSet" => {
             let id = recorded.body["spec"]["template"]["metadata"]["annotations"]["flagger-id"].as_str().unwrap();
             match world.get(&recorded.key.kind, &recorded.key.name) {
-                None => primary::created(canary, &of, &tracked, &settings, id),
-                Some(live) => primary::promoted(canary, &of, &tracked, &settings, live, id),
+                None => primary::created(canary, &of, &tracked, &flags, id),
+                Some(live) => primary::promoted(canary, &of, &tracked, &flags, live, id),
             }
         }
         "Service" => {
@@ -356,13 +357,13 @@ fn generated(case: &Case, world: &World, recorded: &Object, is_input: bool) -> O
             services::service(canary, &of, role, world.get("Service", &recorded.key.name)).unwrap()
         }
         "ConfigMap" | "Secret" => {
-            let copies = tracked.copies(canary, &settings, |_| None);
+            let copies = tracked.copies(canary, &flags, |_| None);
             copies.into_iter().find(|copy| copy.key == recorded.key)?
         }
         "HorizontalPodAutoscaler" => {
             let name = &canary.spec.autoscaler_ref.as_ref().unwrap().name;
             let own = world.get("HorizontalPodAutoscaler", name);
-            scaler::primary(canary, &of, own, &settings).unwrap().unwrap()
+            scaler::primary(canary, &of, own, &flags).unwrap().unwrap()
         }
         _ => return None,
     };
@@ -375,12 +376,12 @@ fn tracked(case: &Case, world: &World, target: &Object) -> Tracked {
         let kind = if key.kind == ConfigKind::Secret { "Secret" } else { "ConfigMap" };
         world.get(kind, &key.name).map_or(Lookup::Absent, |object| Lookup::Found(object.clone()))
     };
-    Tracked::of(&case.canary, target, &Settings::default(), look_up).unwrap()
+    Tracked::of(&case.canary, target, &Flags::default(), look_up).unwrap()
 }
 
 /// A change of the target that no person made is one of ours.
 fn scaled(case: &Case, world: &World, before: &Object, recorded: &Object) -> Result<(), String> {
-    let target = Target::of(&case.canary, Some(before), &Settings::default()).unwrap();
+    let target = Target::of(&case.canary, Some(before), &Flags::default()).unwrap();
     let primary = world.get(&before.key.kind, &target.primary_name());
     let scaler = case.canary.spec.autoscaler_ref.as_ref().and_then(|it| world.get(&it.kind, &it.name));
     let replicas = scale::replicas(&case.canary, &target, primary, scaler);
@@ -421,9 +422,9 @@ fn checksums(case: &Case, world: &World, recorded: &Object) -> Option<Result<(),
 fn queries_are_those_of_flagger() {
     let mut wrong = Vec::new();
     for case in &cases() {
-        let workload = match TargetKind::of(&case.canary).unwrap() {
+        let workload = match target::kind(&case.canary).unwrap() {
             TargetKind::DaemonSet => Workload::DaemonSet,
-            TargetKind::Service | TargetKind::Knative => Workload::Service,
+            TargetKind::Service | TargetKind::KnativeService => Workload::Service,
             TargetKind::Deployment => Workload::Deployment,
         };
         let analysis = case.canary.spec.analysis();
@@ -495,17 +496,17 @@ fn holds(fixture: &Value, case: &Value) -> Result<(), String> {
     let canary = json!({"apiVersion": "flagger.app/v1beta1", "kind": "Canary",
                         "metadata": {"name": "web", "namespace": "shop"}, "spec": spec});
     let canary: Canary = leeboard::api::decode(&canary).unwrap();
-    let settings = Settings::default();
+    let flags = Flags::default();
     let deployment = in_shop(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
                                      "spec": {"selector": {"matchLabels": {"app": "web"}}}}));
-    let target = Target::of(&canary, Some(&deployment), &settings).unwrap();
+    let target = Target::of(&canary, Some(&deployment), &flags).unwrap();
     let cookie = |name: &str| case["cookies"][name].as_str();
     let cookies = Cookies { canary: cookie("canary"), primary: cookie("primary"), previous: cookie("previous") };
-    let subject = Subject { canary: &canary, target: &target, settings: &settings, cookies };
+    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies };
     let live = case.get("live").or(fixture.get("live")).and_then(Value::as_array);
     let live: Vec<Object> = live.into_iter().flatten().map(in_shop).collect();
-    let split = Split::to_canary(u8::try_from(case["split"].as_u64().unwrap()).unwrap()).unwrap();
-    let split = if case["mirror"] == true { split.mirrored() } else { split };
+    let canary_share = Weight::new(case["split"].as_i64().unwrap()).unwrap();
+    let split = Split { canary: canary_share, mirrored: case["mirror"] == true };
     let router = for_provider(canary.spec.provider.unwrap()).unwrap();
 
     let ours = router.objects(&subject, split, &live);

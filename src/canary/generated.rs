@@ -8,12 +8,11 @@
 //! date are shared, not copied; nothing rolls when nothing has changed.
 //!
 //! Read [`target`] first, then [`primary`] and [`configs`]; [`services`], [`scaler`] and [`scale`] stand alone;
-//! [`readiness`] and [`revision`] judge what is there.
+//! [`rollout`] says how far a workload is.
 
 pub mod configs;
 pub mod primary;
-pub mod readiness;
-pub mod revision;
+pub mod rollout;
 pub mod scale;
 pub mod scaler;
 pub mod services;
@@ -24,13 +23,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::api::flagger::{Canary, Provider};
+use crate::canary::settings::TargetKind;
 use crate::object::{Object, ObjectKey, split_api_version};
 
-pub use self::target::{Port, Target, TargetKind};
+pub use self::target::{Port, Target};
 
 /// What holds for all canaries of one daemon: Flagger's flags, with its defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
+pub struct Flags {
     /// `-selector-labels`: the keys of `matchLabels` that may tell the pods of primary and canary apart, in order.
     pub selector_labels: Vec<String>,
     /// `-include-label-prefix`: which of the target's labels its copies get; `*` for all.
@@ -45,9 +45,9 @@ pub struct Settings {
     pub provider: Provider,
 }
 
-impl Default for Settings {
+impl Default for Flags {
     fn default() -> Self {
-        Settings {
+        Flags {
             selector_labels: ["app", "name", "app.kubernetes.io/name"].map(String::from).into(),
             include_label_prefixes: Vec::new(),
             tracks_configs: true,
@@ -249,10 +249,10 @@ pub(super) fn copied(mut map: BTreeMap<String, String>) -> BTreeMap<String, Stri
     map
 }
 
-/// Those of [`copied`] that the settings include.
-pub(super) fn included(map: BTreeMap<String, String>, settings: &Settings) -> BTreeMap<String, String> {
+/// Those of [`copied`] that the flags include.
+pub(super) fn included(map: BTreeMap<String, String>, flags: &Flags) -> BTreeMap<String, String> {
     let mut map = copied(map);
-    let prefixes = &settings.include_label_prefixes;
+    let prefixes = &flags.include_label_prefixes;
     map.retain(|key, _| prefixes.iter().any(|prefix| prefix == "*" || key.starts_with(prefix.as_str())));
     map
 }

@@ -28,7 +28,8 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::generated::services::{self, Role};
-use super::generated::{self, Metadata, Patch, Settings, Target};
+use super::generated::{self, Flags, Metadata, Patch, Target};
+use super::{Split, Weight};
 use crate::api::flagger::{Canary, Provider};
 use crate::object::{Object, ObjectKey};
 
@@ -122,7 +123,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What a router can do besides weights.
+/// What a router can do besides weights. What a canary asks for beyond it, its settings refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Abilities {
     /// Whether it can copy requests to the canary.
@@ -146,77 +147,13 @@ pub enum Mirror {
 
 impl Abilities {
     const WEIGHTS_ONLY: Abilities = Abilities { mirror: Mirror::Never, matches: false, affinity: false };
-
-    /// Refuses what would stay without effect: Flagger accepts it, and such a canary then never moves.
-    ///
-    /// # Errors
-    /// What the canary asks for and this router cannot do.
-    pub fn check(&self, canary: &Canary, provider: Provider) -> Result<(), Error> {
-        let analysis = canary.spec.analysis();
-        let can_mirror = match self.mirror {
-            Mirror::Never => false,
-            Mirror::WithIterations => analysis.iterations > 0,
-            Mirror::Always => true,
-        };
-        if analysis.mirror && !can_mirror {
-            return Err(Error::MirrorUnsupported { provider });
-        }
-        if !analysis.matches.is_empty() && !self.matches {
-            return Err(Error::MatchUnsupported { provider });
-        }
-        if let Some(affinity) = &analysis.session_affinity {
-            if !self.affinity || (affinity.primary_cookie_name.is_some() && provider == Provider::GatewayApiV1Beta1) {
-                return Err(Error::AffinityUnsupported { provider });
-            }
-            if affinity.primary_cookie_name.as_deref() == Some(affinity.cookie_name.as_str()) {
-                return Err(Error::SameCookies { name: affinity.cookie_name.clone() });
-            }
-        }
-        Ok(())
-    }
 }
 
-/// How traffic is divided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Split {
-    primary: u8,
-    canary: u8,
-    /// Whether the primary's requests are copied to the canary.
-    pub mirror: bool,
-}
-
-impl Split {
-    /// All to the primary.
-    pub const PRIMARY: Split = Split { primary: 100, canary: 0, mirror: false };
-    /// All to the canary.
-    pub const CANARY: Split = Split { primary: 0, canary: 100, mirror: false };
-
-    /// So many percent to the canary, all others to the primary; `None` above 100.
-    pub fn to_canary(percent: u8) -> Option<Self> {
-        (percent <= 100).then(|| Split { primary: 100 - percent, canary: percent, mirror: false })
-    }
-
-    /// The same with the primary's requests copied to the canary.
-    pub fn mirrored(self) -> Self {
-        Split { mirror: true, ..self }
-    }
-
-    /// Percent that reach the primary.
-    pub fn primary(self) -> u8 {
-        self.primary
-    }
-
-    /// Percent that reach the canary.
-    pub fn canary(self) -> u8 {
-        self.canary
-    }
-
-    /// What two weights of a live route say. Weights are shares: they need not add up to 100.
-    fn of_weights(primary: u64, canary: u64) -> Option<Self> {
-        let sum = primary.checked_add(canary).filter(|sum| *sum > 0)?;
-        let percent = (canary.checked_mul(100)?.checked_add(sum / 2)?) / sum;
-        Split::to_canary(u8::try_from(percent).ok()?)
-    }
+/// What two weights of a live route say. Weights are shares: they need not add up to 100.
+fn of_weights(primary: u64, canary: u64) -> Option<Split> {
+    let sum = primary.checked_add(canary).filter(|sum| *sum > 0)?;
+    let percent = (canary.checked_mul(100)?.checked_add(sum / 2)?) / sum;
+    Some(Split::to_canary(Weight::new(i64::try_from(percent).ok()?)?))
 }
 
 /// What a router has to know of a canary.
@@ -227,7 +164,7 @@ pub struct Subject<'a> {
     /// Its target.
     pub target: &'a Target<'a>,
     /// What holds for all canaries.
-    pub settings: &'a Settings,
+    pub flags: &'a Flags,
     /// The cookies of session affinity: [`Cookies::of`] the status.
     pub cookies: Cookies<'a>,
 }
@@ -359,7 +296,7 @@ fn weights(items: &Value, primary: &str, canary: &str, name: impl Fn(&Value) -> 
     };
     match (weight(primary), weight(canary)) {
         (None, None) => None,
-        (primary, canary) => Split::of_weights(primary.unwrap_or(0), canary.unwrap_or(0)),
+        (primary, canary) => of_weights(primary.unwrap_or(0), canary.unwrap_or(0)),
     }
 }
 
@@ -377,30 +314,6 @@ pub enum Restoration {
 /// Why traffic cannot be routed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// `analysis.mirror` without effect.
-    #[error("MirrorUnsupported: {provider} cannot mirror requests{}", mirror_hint(*.provider))]
-    MirrorUnsupported {
-        /// Whose router.
-        provider: Provider,
-    },
-    /// `analysis.match` without effect.
-    #[error("{provider} cannot tell requests apart: `analysis.match` has no effect")]
-    MatchUnsupported {
-        /// Whose router.
-        provider: Provider,
-    },
-    /// `analysis.sessionAffinity` without effect.
-    #[error("{provider} cannot keep clients at one version as `analysis.sessionAffinity` asks")]
-    AffinityUnsupported {
-        /// Whose router.
-        provider: Provider,
-    },
-    /// Two cookies of one name.
-    #[error("`sessionAffinity.cookieName` and `primaryCookieName` are both `{name}`")]
-    SameCookies {
-        /// The name.
-        name: String,
-    },
     /// Nobody routes so any more.
     #[error("{provider} is not supported: AWS has ended App Mesh; move to another provider, as gatewayapi:v1")]
     Retired {
@@ -486,15 +399,6 @@ pub enum Error {
         /// What it says.
         reason: String,
     },
-}
-
-fn mirror_hint(provider: Provider) -> &'static str {
-    match provider {
-        Provider::GatewayApiV1 | Provider::GatewayApiV1Beta1 => {
-            " of a canary with weights, only of one with `iterations`"
-        }
-        _ => "",
-    }
 }
 
 #[cfg(test)]

@@ -9,9 +9,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{
-    Error, Metadata, PRIMARY_SUFFIX, Settings, included, namespace_of, owner_reference, shared, target, texts,
-};
+use super::{Error, Flags, Metadata, PRIMARY_SUFFIX, included, namespace_of, owner_reference, shared, target, texts};
 use crate::api::flagger::Canary;
 use crate::object::Object;
 
@@ -97,11 +95,11 @@ impl Tracked {
     pub fn of(
         canary: &Canary,
         target: &Object,
-        settings: &Settings,
+        flags: &Flags,
         mut look_up: impl FnMut(&ConfigKey) -> Lookup,
     ) -> Result<Self, Error> {
         let mut tracked = BTreeMap::new();
-        if !settings.tracks_configs {
+        if !flags.tracks_configs {
             return Ok(Tracked(tracked));
         }
         for (key, need) in referenced(target) {
@@ -138,12 +136,7 @@ impl Tracked {
     }
 
     /// The primary's copies, with the owners that they have by now.
-    pub fn copies(
-        &self,
-        canary: &Canary,
-        settings: &Settings,
-        live: impl Fn(&ConfigKey) -> Option<Object>,
-    ) -> Vec<Object> {
+    pub fn copies(&self, canary: &Canary, flags: &Flags, live: impl Fn(&ConfigKey) -> Option<Object>) -> Vec<Object> {
         let copy = |(key, object): (&ConfigKey, &Object)| {
             let name = format!("{}{PRIMARY_SUFFIX}", key.name);
             let mut content = Map::new();
@@ -157,7 +150,7 @@ impl Tracked {
                 ConfigKind::ConfigMap => "ConfigMap",
                 ConfigKind::Secret => "Secret",
             };
-            let own = Metadata { labels: included(texts(&object.body, "labels"), settings), ..Metadata::default() };
+            let own = Metadata { labels: included(texts(&object.body, "labels"), flags), ..Metadata::default() };
             let mut copy = shared(canary, "v1", kind, &name, own, content);
             let there = live(&ConfigKey { kind: key.kind, name });
             copy.metadata_mut().insert("ownerReferences".into(), owners(canary, there.as_ref()));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::configs::{Tracked, redirect};
-use super::{Metadata, Patch, Settings, Target, TargetKind, copied, included, owned, scale, target, texts};
+use super::{Flags, Metadata, Patch, Target, TargetKind, copied, included, owned, scale, target, texts};
 use crate::api::flagger::Canary;
 use crate::object::Object;
 
@@ -16,14 +16,14 @@ pub const ROLLOUT_ID: &str = "flagger-id";
 pub const PRIMARY_REVISION: &str = "flagger.app/primary-revision";
 
 /// The primary as it is made first. `id` is new to this rollout (Flagger: a random UUID).
-pub fn created(canary: &Canary, target: &Target<'_>, tracked: &Tracked, settings: &Settings, id: &str) -> Object {
-    let mut spec = base(canary, target, tracked, settings, id);
+pub fn created(canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Flags, id: &str) -> Object {
+    let mut spec = base(canary, target, tracked, flags, id);
     if target.kind == TargetKind::Deployment {
         let replicas = target.object.body["spec"]["replicas"].as_i64().unwrap_or(1).max(1);
         spec.insert("replicas".into(), replicas.into());
     }
     let annotations = copied(texts(&target.object.body, "annotations"));
-    object(canary, target, settings, annotations, spec)
+    object(canary, target, flags, annotations, spec)
 }
 
 /// The primary with the target's version. Its pods keep their id, and so run on, when nothing of them changes.
@@ -31,13 +31,13 @@ pub fn promoted(
     canary: &Canary,
     target: &Target<'_>,
     tracked: &Tracked,
-    settings: &Settings,
+    flags: &Flags,
     live: &Object,
     id: &str,
 ) -> Object {
     let kept =
-        rollout_id(live).filter(|kept| template(canary, target, tracked, settings, kept) == *target::template(live));
-    let mut spec = base(canary, target, tracked, settings, kept.unwrap_or(id));
+        rollout_id(live).filter(|kept| template(canary, target, tracked, flags, kept) == *target::template(live));
+    let mut spec = base(canary, target, tracked, flags, kept.unwrap_or(id));
     if target.kind == TargetKind::Deployment {
         let own = target.object.body["spec"]["replicas"].as_i64().filter(|replicas| *replicas > 0);
         // A scaler's number is written as it is found: a field that is left out would fall back to its default.
@@ -45,27 +45,21 @@ pub fn promoted(
         let replicas = own.or_else(|| live.body["spec"]["replicas"].as_i64()).unwrap_or(1);
         spec.insert("replicas".into(), replicas.into());
     }
-    let annotations = included(texts(&target.object.body, "annotations"), settings);
-    object(canary, target, settings, annotations, spec)
+    let annotations = included(texts(&target.object.body, "annotations"), flags);
+    object(canary, target, flags, annotations, spec)
 }
 
 /// Of a Knative Service, whose revisions are the two versions: makes the newest one the primary.
 pub fn promoted_revision(target: &Target<'_>) -> Option<Patch> {
     let newest = target.object.body["status"]["latestCreatedRevisionName"].as_str()?;
     let body = json!({"metadata": {"annotations": {PRIMARY_REVISION: newest}}});
-    (target.kind == TargetKind::Knative).then(|| Patch::of(target.object, body))
+    (target.kind == TargetKind::KnativeService).then(|| Patch::of(target.object, body))
 }
 
 /// Whether the primary has the target's version: what is compared when a running Flagger's canary is taken over.
-pub fn has_version_of(
-    live: &Object,
-    canary: &Canary,
-    target: &Target<'_>,
-    tracked: &Tracked,
-    settings: &Settings,
-) -> bool {
+pub fn has_version_of(live: &Object, canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Flags) -> bool {
     let id = rollout_id(live).unwrap_or_default();
-    template(canary, target, tracked, settings, id) == *target::template(live)
+    template(canary, target, tracked, flags, id) == *target::template(live)
 }
 
 fn rollout_id(live: &Object) -> Option<&str> {
@@ -75,18 +69,18 @@ fn rollout_id(live: &Object) -> Option<&str> {
 fn object(
     canary: &Canary,
     target: &Target<'_>,
-    settings: &Settings,
+    flags: &Flags,
     annotations: BTreeMap<String, String>,
     spec: Map<String, Value>,
 ) -> Object {
-    let mut labels = included(texts(&target.object.body, "labels"), settings);
+    let mut labels = included(texts(&target.object.body, "labels"), flags);
     labels.insert(target.label.clone(), target.primary_value());
     let kind = if target.kind == TargetKind::DaemonSet { "DaemonSet" } else { "Deployment" };
     let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
     owned(canary, "apps/v1", kind, &target.primary_name(), Metadata { labels, annotations }, content)
 }
 
-fn base(canary: &Canary, target: &Target<'_>, tracked: &Tracked, settings: &Settings, id: &str) -> Map<String, Value> {
+fn base(canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Flags, id: &str) -> Map<String, Value> {
     let mut spec = Map::new();
     let fields: &[&str] = match target.kind {
         TargetKind::DaemonSet => &["minReadySeconds", "revisionHistoryLimit", "updateStrategy"],
@@ -98,12 +92,12 @@ fn base(canary: &Canary, target: &Target<'_>, tracked: &Tracked, settings: &Sett
         }
     }
     spec.insert("selector".into(), json!({"matchLabels": {&target.label: target.primary_value()}}));
-    spec.insert("template".into(), template(canary, target, tracked, settings, id));
+    spec.insert("template".into(), template(canary, target, tracked, flags, id));
     spec
 }
 
 /// The target's pods, made the primary's.
-fn template(canary: &Canary, target: &Target<'_>, tracked: &Tracked, settings: &Settings, id: &str) -> Value {
+fn template(canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Flags, id: &str) -> Value {
     let mut template = scale::without_zero(target::template(target.object));
     if !template["metadata"].is_object() {
         template["metadata"] = json!({});
@@ -118,7 +112,7 @@ fn template(canary: &Canary, target: &Target<'_>, tracked: &Tracked, settings: &
     redirect(&mut template, tracked);
     let name = canary.spec.target_ref.name.as_str();
     for selector in selectors(&mut template["spec"]) {
-        rename(selector, name, settings);
+        rename(selector, name, flags);
     }
     template
 }
@@ -153,8 +147,8 @@ fn selectors(spec: &mut Value) -> Vec<&mut Value> {
 }
 
 /// Values equal to the target's name, under a key that can be the selector label, become the primary's.
-fn rename(selector: &mut Value, name: &str, settings: &Settings) {
-    let is_key = |key: &str| settings.selector_labels.iter().any(|label| label == key);
+fn rename(selector: &mut Value, name: &str, flags: &Flags) {
+    let is_key = |key: &str| flags.selector_labels.iter().any(|label| label == key);
     let primary = |value: &mut Value| {
         if value == name {
             *value = format!("{name}{}", super::PRIMARY_SUFFIX).into();

@@ -16,7 +16,7 @@ pub fn to_zero(target: &Target<'_>) -> Option<Patch> {
     let body = match target.kind {
         TargetKind::Deployment => json!({"spec": {"replicas": 0}}),
         TargetKind::DaemonSet => node_selector(&"true".into()),
-        TargetKind::Service | TargetKind::Knative => return None,
+        TargetKind::Service | TargetKind::KnativeService => return None,
     };
     Some(Patch::of(target.object, body))
 }
@@ -26,7 +26,7 @@ pub fn up(target: &Target<'_>, replicas: i64) -> Option<Patch> {
     let body = match target.kind {
         TargetKind::Deployment => json!({"spec": {"replicas": replicas}}),
         TargetKind::DaemonSet => node_selector(&Value::Null),
-        TargetKind::Service | TargetKind::Knative => return None,
+        TargetKind::Service | TargetKind::KnativeService => return None,
     };
     Some(Patch::of(target.object, body))
 }
@@ -41,7 +41,7 @@ pub fn is_zero(target: &Target<'_>) -> bool {
     match target.kind {
         TargetKind::Deployment => spec["replicas"] == 0,
         TargetKind::DaemonSet => spec["template"]["spec"]["nodeSelector"].get(ZERO_NODE_SELECTOR).is_some(),
-        TargetKind::Service | TargetKind::Knative => false,
+        TargetKind::Service | TargetKind::KnativeService => false,
     }
 }
 

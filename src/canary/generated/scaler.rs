@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{CANARY_SUFFIX, Error, Metadata, PRIMARY_SUFFIX, Settings, Target, included, owned, texts};
+use super::{CANARY_SUFFIX, Error, Flags, Metadata, PRIMARY_SUFFIX, Target, included, owned, texts};
 use crate::api::flagger::{AutoscalerReference, Canary};
 use crate::object::Object;
 
@@ -16,7 +16,7 @@ pub fn primary(
     canary: &Canary,
     target: &Target<'_>,
     scaler: Option<&Object>,
-    settings: &Settings,
+    flags: &Flags,
 ) -> Result<Option<Object>, Error> {
     let Some(reference) = &canary.spec.autoscaler_ref else { return Ok(None) };
     let kind = reference.kind.as_str();
@@ -35,9 +35,9 @@ pub fn primary(
         });
     };
     let name = format!("{}{PRIMARY_SUFFIX}", reference.name);
-    let labels = included(texts(&scaler.body, "labels"), settings);
+    let labels = included(texts(&scaler.body, "labels"), flags);
     let (api_version, annotations, spec) = if kind == "ScaledObject" {
-        let annotations = included(texts(&scaler.body, "annotations"), settings);
+        let annotations = included(texts(&scaler.body, "annotations"), flags);
         ("keda.sh/v1alpha1", annotations, scaled_object(reference, target, &scaler.body["spec"]))
     } else {
         ("autoscaling/v2", BTreeMap::new(), hpa(reference, target, &scaler.body["spec"]))

@@ -3,46 +3,32 @@
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use super::{Error, PRIMARY_SUFFIX, Settings, name_of, namespace_of};
+use super::{Error, Flags, PRIMARY_SUFFIX, name_of, namespace_of, scale};
 use crate::api::flagger::Canary;
+use crate::canary::settings::TargetKind;
 use crate::object::Object;
 
-/// What a canary's target is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetKind {
-    /// `apps/Deployment`.
-    Deployment,
-    /// `apps/DaemonSet`.
-    DaemonSet,
-    /// A Service of the core group: nothing is scaled.
-    Service,
-    /// A Service of Knative: its revisions are the two versions.
-    Knative,
+/// The kind of a canary's target.
+///
+/// # Errors
+/// When it is another than the four; Flagger takes that for a Deployment.
+pub fn kind(canary: &Canary) -> Result<TargetKind, Error> {
+    let target = &canary.spec.target_ref;
+    match (target.kind.as_str(), target.group()) {
+        ("Deployment", _) => Ok(TargetKind::Deployment),
+        ("DaemonSet", _) => Ok(TargetKind::DaemonSet),
+        ("Service", "serving.knative.dev") => Ok(TargetKind::KnativeService),
+        ("Service", _) => Ok(TargetKind::Service),
+        (kind, _) => Err(Error::TargetKind { kind: kind.to_owned() }),
+    }
 }
 
-impl TargetKind {
-    /// The kind that a Canary names.
-    ///
-    /// # Errors
-    /// When it is another one; Flagger takes that for a Deployment.
-    pub fn of(canary: &Canary) -> Result<Self, Error> {
-        let target = &canary.spec.target_ref;
-        match (target.kind.as_str(), target.group()) {
-            ("Deployment", _) => Ok(TargetKind::Deployment),
-            ("DaemonSet", _) => Ok(TargetKind::DaemonSet),
-            ("Service", "serving.knative.dev") => Ok(TargetKind::Knative),
-            ("Service", _) => Ok(TargetKind::Service),
-            (kind, _) => Err(Error::TargetKind { kind: kind.to_owned() }),
-        }
-    }
-
-    /// As Events write it: in lower case.
-    pub fn word(self) -> &'static str {
-        match self {
-            TargetKind::Deployment => "deployment",
-            TargetKind::DaemonSet => "daemonset",
-            TargetKind::Service | TargetKind::Knative => "service",
-        }
+/// As Events write it.
+fn word(kind: TargetKind) -> &'static str {
+    match kind {
+        TargetKind::Deployment => "deployment",
+        TargetKind::DaemonSet => "daemonset",
+        TargetKind::Service | TargetKind::KnativeService => "service",
     }
 }
 
@@ -75,26 +61,26 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// When it does not exist, or is none that a canary can have.
-    pub fn of(canary: &Canary, object: Option<&'a Object>, settings: &Settings) -> Result<Self, Error> {
-        let kind = TargetKind::of(canary)?;
+    pub fn of(canary: &Canary, object: Option<&'a Object>, flags: &Flags) -> Result<Self, Error> {
+        let kind = kind(canary)?;
         let (name, namespace) = (canary.spec.target_ref.name.clone(), namespace_of(canary).to_owned());
         let Some(object) = object else {
             let cause = match kind {
                 TargetKind::Deployment => format!("deployments.apps \"{name}\" not found"),
                 TargetKind::DaemonSet => format!("daemonsets.apps \"{name}\" not found"),
                 TargetKind::Service => format!("services \"{name}\" not found"),
-                TargetKind::Knative => format!("services.serving.knative.dev \"{name}\" not found"),
+                TargetKind::KnativeService => format!("services.serving.knative.dev \"{name}\" not found"),
             };
-            return Err(Error::Unreadable { kind: kind.word().to_owned(), name, namespace, cause });
+            return Err(Error::Unreadable { kind: word(kind).to_owned(), name, namespace, cause });
         };
-        if matches!(kind, TargetKind::Service | TargetKind::Knative) {
+        if matches!(kind, TargetKind::Service | TargetKind::KnativeService) {
             return Ok(Target { kind, object, label: String::new(), value: String::new(), ports: Vec::new() });
         }
         let labels = &object.body["spec"]["selector"]["matchLabels"];
-        let found = settings.selector_labels.iter().find_map(|key| Some((key, labels.get(key)?.as_str()?)));
+        let found = flags.selector_labels.iter().find_map(|key| Some((key, labels.get(key)?.as_str()?)));
         let Some((label, value)) = found else {
-            let labels = settings.selector_labels.clone();
-            return Err(Error::NoSelectorLabel { kind: kind.word(), name, namespace, labels });
+            let labels = flags.selector_labels.clone();
+            return Err(Error::NoSelectorLabel { kind: word(kind), name, namespace, labels });
         };
         let strategy = object.body["spec"]["updateStrategy"]["type"].as_str().filter(|strategy| !strategy.is_empty());
         if let (TargetKind::DaemonSet, Some(found)) = (kind, strategy)
@@ -155,4 +141,16 @@ pub fn claimant<'a>(canaries: impl IntoIterator<Item = &'a Canary>) -> Option<&'
 /// The pod template.
 pub(super) fn template(object: &Object) -> &Value {
     &object.body["spec"]["template"]
+}
+
+/// What makes a version of the target: the pod template, a Service's spec, Knative's newest revision. How many pods there
+/// are, and how a DaemonSet is kept at none, make no version.
+///
+/// Of the object as it was rendered, where that is known: an API server that learns a new default starts no run then.
+pub fn version_subject(kind: TargetKind, object: &Value) -> Value {
+    match kind {
+        TargetKind::Deployment | TargetKind::DaemonSet => scale::without_zero(&object["spec"]["template"]),
+        TargetKind::Service => object["spec"].clone(),
+        TargetKind::KnativeService => object["status"]["latestCreatedRevisionName"].clone(),
+    }
 }

@@ -55,7 +55,7 @@ fn what_no_canary_can_have_is_said_in_flaggers_words() {
         ),
     ];
     for (spec, target, expected) in cases {
-        let error = Target::of(&canary(spec), target.as_ref(), &Settings::default()).unwrap_err();
+        let error = Target::of(&canary(spec), target.as_ref(), &Flags::default()).unwrap_err();
         assert_eq!(error.to_string(), expected);
     }
 }
@@ -70,7 +70,7 @@ fn the_first_selector_label_that_is_there_is_taken() {
     ];
     for (labels, label, value) in cases {
         let target = web("Deployment", json!({"selector": {"matchLabels": labels}}));
-        let target = Target::of(&canary(simple()), Some(&target), &Settings::default()).unwrap();
+        let target = Target::of(&canary(simple()), Some(&target), &Flags::default()).unwrap();
         assert_eq!((target.label.as_str(), target.value.as_str()), (label, value));
     }
 }
@@ -133,13 +133,13 @@ fn look_up(key: &ConfigKey) -> Lookup {
 
 #[test]
 fn the_primary_has_its_own_configs_and_keeps_away_from_itself_only() {
-    let (canary, object, settings) = (canary(simple()), full_target(), Settings::default());
-    let target = Target::of(&canary, Some(&object), &settings).unwrap();
-    let tracked = Tracked::of(&canary, &object, &settings, look_up).unwrap();
+    let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
+    let target = Target::of(&canary, Some(&object), &flags).unwrap();
+    let tracked = Tracked::of(&canary, &object, &flags, look_up).unwrap();
     let keys: Vec<String> = tracked.keys().into_iter().map(ToString::to_string).collect();
     assert_eq!(keys, ["configmap/files", "secret/tls"]);
 
-    let primary = primary::created(&canary, &target, &tracked, &settings, "id-1");
+    let primary = primary::created(&canary, &target, &tracked, &flags, "id-1");
     assert_eq!(primary.key.to_string(), "shop/Deployment/web-primary");
     assert_eq!(primary.body["metadata"]["labels"], json!({"app": "web-primary"}));
     assert_eq!(primary.body["metadata"]["annotations"], json!({"note": "x"}));
@@ -169,28 +169,27 @@ fn the_primary_has_its_own_configs_and_keeps_away_from_itself_only() {
 
 #[test]
 fn nothing_rolls_when_nothing_has_changed() {
-    let (canary, object, settings) = (canary(simple()), full_target(), Settings::default());
-    let target = Target::of(&canary, Some(&object), &settings).unwrap();
-    let tracked = Tracked::of(&canary, &object, &settings, look_up).unwrap();
-    let live = primary::created(&canary, &target, &tracked, &settings, "id-1");
+    let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
+    let target = Target::of(&canary, Some(&object), &flags).unwrap();
+    let tracked = Tracked::of(&canary, &object, &flags, look_up).unwrap();
+    let live = primary::created(&canary, &target, &tracked, &flags, "id-1");
     let id = |object: &Object| object.body["spec"]["template"]["metadata"]["annotations"]["flagger-id"].clone();
-    assert!(primary::has_version_of(&live, &canary, &target, &tracked, &settings));
-    assert_eq!(id(&primary::promoted(&canary, &target, &tracked, &settings, &live, "id-2")), "id-1");
+    assert!(primary::has_version_of(&live, &canary, &target, &tracked, &flags));
+    assert_eq!(id(&primary::promoted(&canary, &target, &tracked, &flags, &live, "id-2")), "id-1");
 
     let mut newer = object.clone();
     newer.body["spec"]["template"]["spec"]["containers"][0]["image"] = "web:2".into();
-    let target = Target::of(&canary, Some(&newer), &settings).unwrap();
-    assert!(!primary::has_version_of(&live, &canary, &target, &tracked, &settings));
-    let promoted = primary::promoted(&canary, &target, &tracked, &settings, &live, "id-2");
+    let target = Target::of(&canary, Some(&newer), &flags).unwrap();
+    assert!(!primary::has_version_of(&live, &canary, &target, &tracked, &flags));
+    let promoted = primary::promoted(&canary, &target, &tracked, &flags, &live, "id-2");
     assert_eq!(id(&promoted), "id-2");
     assert_eq!(promoted.body["spec"]["replicas"], 1, "a target at zero takes no pods from the primary");
 }
 
 #[test]
 fn an_error_is_no_absence() {
-    let (canary, object, settings) = (canary(simple()), full_target(), Settings::default());
-    let of =
-        |answer: fn(&ConfigKey) -> Lookup| Tracked::of(&canary, &object, &settings, answer).unwrap_err().to_string();
+    let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
+    let of = |answer: fn(&ConfigKey) -> Lookup| Tracked::of(&canary, &object, &flags, answer).unwrap_err().to_string();
     let failing = |key: &ConfigKey| match key.name.as_str() {
         "maybe" => Lookup::Failed("the server is currently unable".into()),
         _ => look_up(key),
@@ -201,8 +200,8 @@ fn an_error_is_no_absence() {
 
 #[test]
 fn an_apex_of_the_users_gets_selector_and_ports_only() {
-    let (canary, object, settings) = (canary(simple()), full_target(), Settings::default());
-    let target = Target::of(&canary, Some(&object), &settings).unwrap();
+    let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
+    let target = Target::of(&canary, Some(&object), &flags).unwrap();
     let users = super::tests::object(json!({"apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "web", "namespace": "shop", "labels": {"mine": "1"}}, "spec": {"selector": {"app": "web"}}}));
     let apex = services::service(&canary, &target, Role::Apex, Some(&users)).unwrap();
@@ -233,7 +232,7 @@ fn services_are_as_the_canary_asks() {
         json!({"selector": {"matchLabels": {"app": "web"}}, "template": {"spec": {"containers": containers}}}),
     );
     let canary = canary(spec);
-    let target = Target::of(&canary, Some(&object), &Settings::default()).unwrap();
+    let target = Target::of(&canary, Some(&object), &Flags::default()).unwrap();
     let service = services::service(&canary, &target, Role::Canary, None).unwrap();
     assert_eq!(service.key.name, "shop-canary");
     assert_eq!(service.body["metadata"]["labels"], json!({"l": "c"}));
@@ -256,15 +255,15 @@ fn services_are_as_the_canary_asks() {
 fn a_keda_scaler_is_copied_and_paused() {
     let mut spec = simple();
     spec["autoscalerRef"] = json!({"kind": "ScaledObject", "name": "so", "primaryScalerReplicas": {"minReplicas": 3}});
-    let (canary, object, settings) = (canary(spec), full_target(), Settings::default());
-    let target = Target::of(&canary, Some(&object), &settings).unwrap();
+    let (canary, object, flags) = (canary(spec), full_target(), Flags::default());
+    let target = Target::of(&canary, Some(&object), &flags).unwrap();
     let scaler = super::tests::object(json!({
         "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "so", "namespace": "shop"},
         "spec": {"scaleTargetRef": {"name": "web"}, "minReplicaCount": 1, "maxReplicaCount": 5,
                  "advanced": {"horizontalPodAutoscalerConfig": {"name": "hpa"}},
                  "triggers": [{"type": "prometheus", "metadata": {"query": "sum(x{app=\"web\"})"}}]},
     }));
-    let primary = scaler::primary(&canary, &target, Some(&scaler), &settings).unwrap().unwrap();
+    let primary = scaler::primary(&canary, &target, Some(&scaler), &flags).unwrap().unwrap();
     assert_eq!(
         primary.body["spec"],
         json!({"scaleTargetRef": {"name": "web-primary"}, "minReplicaCount": 3, "maxReplicaCount": 5,
@@ -274,7 +273,7 @@ fn a_keda_scaler_is_copied_and_paused() {
     let pause = scale::pause(&scaler).unwrap();
     assert_eq!(pause.body, json!({"metadata": {"annotations": {"autoscaling.keda.sh/paused-replicas": "0"}}}));
     assert_eq!(scale::resume(&scaler), None, "nothing to let go");
-    let gone = scaler::primary(&canary, &target, None, &settings).unwrap_err();
+    let gone = scaler::primary(&canary, &target, None, &flags).unwrap_err();
     assert_eq!(gone.to_string(), "ScaledObject so.shop get query error: scaledobjects.keda.sh \"so\" not found");
 }
 
@@ -301,7 +300,7 @@ fn the_canary_starts_with_its_own_number_or_that_of_who_scales_it() {
         let canary = canary(spec);
         let mut object = with("Deployment", target.clone());
         object.body["spec"]["selector"] = json!({"matchLabels": {"app": "web"}});
-        let target_of = Target::of(&canary, Some(&object), &Settings::default()).unwrap();
+        let target_of = Target::of(&canary, Some(&object), &Flags::default()).unwrap();
         let (primary, scaler) = (with("Deployment", primary), with("X", scaler));
         assert_eq!(scale::replicas(&canary, &target_of, Some(&primary), Some(&scaler)), expected, "{target}");
     }
@@ -328,7 +327,7 @@ fn a_target_that_is_a_service_has_copies_without_what_the_cluster_gave_it() {
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop", "labels": {"a": "b"}},
         "spec": {"type": "NodePort", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "selector": {"app": "x"}, "ports": [{"port": 80, "nodePort": 30000}]}}),
     );
-    let target = Target::of(&canary, Some(&service), &Settings::default()).unwrap();
+    let target = Target::of(&canary, Some(&service), &Flags::default()).unwrap();
     assert_eq!(scale::to_zero(&target), None);
     let copy = services::copy(&canary, &target, Role::Canary);
     assert_eq!(copy.key.name, "web-canary");

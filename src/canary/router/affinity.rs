@@ -29,7 +29,7 @@ impl<'a> Cookies<'a> {
     }
 
     /// The cookie to take back: the run's own as soon as no traffic reaches its canary.
-    pub(super) fn to_delete(&self) -> Option<&'a str> {
+    pub(super) fn to_delete(self) -> Option<&'a str> {
         self.canary.or(self.previous)
     }
 }
@@ -38,7 +38,7 @@ impl<'a> Cookies<'a> {
 pub fn advance(canary: &Canary, status: &mut CanaryStatus, split: Split, mut letters: impl FnMut() -> String) {
     let analysis = canary.spec.analysis();
     let Some(affinity) = &analysis.session_affinity else { return };
-    if split.canary() == 0 {
+    if split.canary.percent() == 0 {
         if !status.session_affinity_cookie.is_empty() {
             status.previous_session_affinity_cookie = std::mem::take(&mut status.session_affinity_cookie);
             status.primary_session_affinity_cookie.clear();

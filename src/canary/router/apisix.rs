@@ -35,7 +35,7 @@ impl Router for Apisix {
         let name = reference(subject)?;
         let source = subject.demand(live, APISIX_ROUTE, name)?;
         let apex = subject.apex();
-        let versions = [(subject.primary(), split.primary()), (subject.canary(), split.canary())];
+        let versions = [(subject.primary(), split.primary().percent()), (subject.canary(), split.canary.percent())];
         let mut rules: Vec<Value> = Vec::new();
         for rule in source.body["spec"]["http"].as_array().into_iter().flatten() {
             let backends = rule["backends"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -38,10 +38,10 @@ impl Router for Contour {
         let mut ours = Vec::new();
         // Conditions of one route must all hold, matches are alternatives: each has a route of its own.
         for one in matches {
-            ours.push(route(subject, conditions(one, prefix.clone())?, split));
+            ours.push(route(subject, &conditions(one, &prefix)?, split));
         }
-        let others = if matches.is_empty() { split } else { Split::PRIMARY };
-        ours.push(route(subject, vec![prefix], others));
+        let others = if matches.is_empty() { split } else { Split::PRIMARY_ONLY };
+        ours.push(route(subject, std::slice::from_ref(&prefix), others));
         let own = [subject.primary(), subject.canary(), name.clone()];
         let is_ours = |route: &Value| {
             let services = route["services"].as_array().into_iter().flatten();
@@ -53,8 +53,8 @@ impl Router for Contour {
         let mut object = if live.is_some_and(|live| !subject.is_owned(live)) {
             subject.within(HTTP_PROXY, &name, spec)
         } else {
-            if !subject.settings.ingress_class.is_empty() {
-                spec.insert("ingressClassName".into(), subject.settings.ingress_class.as_str().into());
+            if !subject.flags.ingress_class.is_empty() {
+                spec.insert("ingressClassName".into(), subject.flags.ingress_class.as_str().into());
             }
             subject.owned(HTTP_PROXY, &name, subject.metadata(), spec)
         };
@@ -81,7 +81,7 @@ fn path_prefix<'a>(subject: &Subject<'a>) -> &'a str {
     first.and_then(|first| first.uri.as_ref()?.prefix.as_deref()).unwrap_or("/")
 }
 
-fn route(subject: &Subject<'_>, conditions: Vec<Value>, split: Split) -> Value {
+fn route(subject: &Subject<'_>, conditions: &[Value], split: Split) -> Value {
     let service = &subject.canary.spec.service;
     let entry = |(name, weight): (String, u8)| {
         let host = format!("{name}.{}.svc.cluster.local:{}", subject.namespace(), subject.port());
@@ -92,7 +92,7 @@ fn route(subject: &Subject<'_>, conditions: Vec<Value>, split: Split) -> Value {
         }
         entry
     };
-    let versions = [(subject.primary(), split.primary()), (subject.canary(), split.canary())];
+    let versions = [(subject.primary(), split.primary().percent()), (subject.canary(), split.canary.percent())];
     let mut route = json!({"conditions": conditions, "services": versions.map(entry)});
     if let Some(timeout) = service.timeout.as_deref().filter(|text| !text.is_empty()) {
         route["timeoutPolicy"] = json!({"response": timeout, "idle": IDLE});
@@ -114,7 +114,7 @@ fn route(subject: &Subject<'_>, conditions: Vec<Value>, split: Split) -> Value {
 }
 
 /// The path goes with the first header: only one condition of a route may have one.
-fn conditions(one: &HttpMatch, path: Value) -> Result<Vec<Value>, Error> {
+fn conditions(one: &HttpMatch, path: &Value) -> Result<Vec<Value>, Error> {
     let header = |(name, value): (&String, &StringMatch)| {
         let (how, text) = match value {
             StringMatch { exact: Some(exact), .. } => ("exact", exact),
@@ -126,7 +126,7 @@ fn conditions(one: &HttpMatch, path: Value) -> Result<Vec<Value>, Error> {
     let mut conditions: Vec<Value> = one.headers.iter().map(header).collect::<Result<_, _>>()?;
     match conditions.first_mut() {
         Some(first) => first["prefix"] = path["prefix"].clone(),
-        None => conditions.push(path),
+        None => conditions.push(path.clone()),
     }
     Ok(conditions)
 }

@@ -100,7 +100,7 @@ impl Router for GatewayApi {
         let split = weights(&rule["backendRefs"], &primary, &canary, |backend| backend["name"].as_str());
         let mirror = rule["filters"].as_array().into_iter().flatten();
         let is_mirrored = mirror.into_iter().any(|filter| filter["requestMirror"]["backendRef"]["name"] == canary);
-        split.map(|split| Split { mirror: is_mirrored, ..split }).ok_or_else(no_route)
+        split.map(|split| Split { mirrored: is_mirrored, ..split }).ok_or_else(no_route)
     }
 }
 
@@ -154,7 +154,7 @@ impl Rules<'_> {
             let mut run = analysis.matches.clone();
             run.iter_mut().for_each(|run| run.source_labels.clear());
             let tried = self.rule(&affinity::crossed(&run, &self.own_matches()), split, Give::Nothing)?;
-            let mut others = self.rule(&service.matches, Split::PRIMARY, Give::Nothing)?;
+            let mut others = self.rule(&service.matches, Split::PRIMARY_ONLY, Give::Nothing)?;
             others["backendRefs"] = json!([self.backend(&subject.primary(), 100)]);
             return Ok(vec![tried, others]);
         }
@@ -163,7 +163,7 @@ impl Rules<'_> {
             return Ok(vec![weighted(Give::Nothing)?]);
         }
         let bound = |cookie: &str| affinity::matching(cookie, &self.own_matches());
-        if split.canary() == 0 {
+        if split.canary.percent() == 0 {
             let Some(cookie) = subject.cookies.to_delete() else { return Ok(vec![weighted(Give::Nothing)?]) };
             let mut cleaning = self.rule(&bound(cookie), split, Give::Nothing)?;
             let filter = response_header(&affinity::delete_cookie(cookie));
@@ -175,10 +175,10 @@ impl Rules<'_> {
         }
         let mut rules = Vec::new();
         if let Some(cookie) = subject.cookies.canary {
-            rules.push(self.rule(&bound(cookie), Split::CANARY, Give::Nothing)?);
+            rules.push(self.rule(&bound(cookie), Split::CANARY_ONLY, Give::Nothing)?);
         }
         if let Some(cookie) = subject.cookies.primary {
-            rules.push(self.rule(&bound(cookie), Split::PRIMARY, Give::Nothing)?);
+            rules.push(self.rule(&bound(cookie), Split::PRIMARY_ONLY, Give::Nothing)?);
         }
         rules.push(weighted(Give::Cookies)?);
         Ok(rules)
@@ -197,7 +197,7 @@ impl Rules<'_> {
         let mut rule = rule.clone();
         let is_ours = |backend: &Value| [&apex, &primary, &canary].iter().any(|name| backend["name"] == name.as_str());
         versions_within(rule.get_mut("backendRefs"), is_ours, |found| {
-            [(&primary, split.primary()), (&canary, split.canary())].map(|(name, weight)| {
+            [(&primary, split.primary().percent()), (&canary, split.canary.percent())].map(|(name, weight)| {
                 let mut backend = found.clone();
                 backend["name"] = name.as_str().into();
                 backend["weight"] = weight.into();
@@ -208,7 +208,7 @@ impl Rules<'_> {
             let filters = map.entry("filters").or_insert_with(|| json!([]));
             if let Some(filters) = filters.as_array_mut() {
                 filters.retain(|filter| filter["requestMirror"]["backendRef"]["name"] != canary);
-                filters.extend(split.mirror.then(|| self.mirror()));
+                filters.extend(split.mirrored.then(|| self.mirror()));
             }
             if map["filters"].as_array().is_some_and(Vec::is_empty) {
                 map.shift_remove("filters");
@@ -240,8 +240,8 @@ impl Rules<'_> {
         if !filters.is_empty() {
             rule.insert("filters".into(), filters.into());
         }
-        let mut primary = self.backend(&subject.primary(), split.primary());
-        let mut canary = self.backend(&subject.canary(), split.canary());
+        let mut primary = self.backend(&subject.primary(), split.primary().percent());
+        let mut canary = self.backend(&subject.canary(), split.canary.percent());
         if give == Give::Cookies
             && let Some(settings) = &subject.canary.spec.analysis().session_affinity
         {
@@ -326,7 +326,7 @@ impl Rules<'_> {
             filters.push(json!({"type": "CORS", "cors": policy}));
         }
         filters.extend(service.mirror.iter().map(|mirror| json!({"type": "RequestMirror", "requestMirror": mirror})));
-        filters.extend(split.mirror.then(|| self.mirror()));
+        filters.extend(split.mirrored.then(|| self.mirror()));
         filters
     }
 

@@ -127,7 +127,7 @@ fn route_table(subject: &Subject<'_>, split: Split, live: &[Object]) -> Result<O
     let live = subject.find(live, ROUTE_TABLE, &name);
     let matches = &subject.canary.spec.analysis().matches;
     let route = |split: Split| {
-        let versions = [(Version::Primary, split.primary()), (Version::Canary, split.canary())];
+        let versions = [(Version::Primary, split.primary().percent()), (Version::Canary, split.canary.percent())];
         let destinations = versions.map(|(version, weight)| {
             let upstream = json!({"name": version.upstream(subject), "namespace": subject.namespace()});
             let mut destination = json!({"destination": {"upstream": upstream}});
@@ -144,7 +144,7 @@ fn route_table(subject: &Subject<'_>, split: Split, live: &[Object]) -> Result<O
     } else {
         let mut tried = route(split);
         tried["matchers"] = matches.iter().map(matcher).collect::<Result<_, _>>()?;
-        ours.extend([tried, route(Split::PRIMARY)]);
+        ours.extend([tried, route(Split::PRIMARY_ONLY)]);
     }
     let own = [Version::Primary.upstream(subject), Version::Canary.upstream(subject)];
     let is_ours = |route: &Value| {

@@ -8,8 +8,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Abilities, Error, Kind, Mirror, Restoration, Router, Split, Subject, affinity, changed_within, merged, pin,
-    versions_within,
+    Abilities, Error, Kind, Mirror, Restoration, Router, Split, Subject, affinity, changed_within, merged, of_weights,
+    pin, versions_within,
 };
 use crate::api::flagger::HttpMatch;
 use crate::object::{Object, ObjectKey};
@@ -69,9 +69,9 @@ impl Router for Istio {
             // A destination that is the only one gets everything, whatever it says.
             Some(if routes.len() == 1 { 100 } else { route["weight"].as_u64().unwrap_or(0) })
         };
-        let split = Split::of_weights(weight(&primary).unwrap_or(0), weight(&canary).unwrap_or(0));
-        let mirror = is_host(&rule["mirror"]["host"], &canary);
-        split.map(|split| Split { mirror, ..split }).ok_or_else(no_route)
+        let split = of_weights(weight(&primary).unwrap_or(0), weight(&canary).unwrap_or(0));
+        let mirrored = is_host(&rule["mirror"]["host"], &canary);
+        split.map(|split| Split { mirrored, ..split }).ok_or_else(no_route)
     }
 
     fn restored(&self, subject: &Subject<'_>, live: &[Object]) -> Vec<Restoration> {
@@ -162,7 +162,7 @@ fn destination(subject: &Subject<'_>, name: &str) -> Value {
 }
 
 fn routes(subject: &Subject<'_>, split: Split) -> [Value; 2] {
-    [(subject.primary(), split.primary()), (subject.canary(), split.canary())]
+    [(subject.primary(), split.primary().percent()), (subject.canary(), split.canary.percent())]
         .map(|(name, weight)| json!({"destination": destination(subject, &name), "weight": weight}))
 }
 
@@ -180,7 +180,7 @@ fn within(subject: &Subject<'_>, rule: &Value, split: Split) -> Value {
         let domain =
             names.iter().find_map(|name| full.strip_prefix(name.as_str()).filter(|rest| !rest.starts_with('-')));
         let domain = domain.unwrap_or_default();
-        [(&primary, split.primary()), (&canary, split.canary())].map(|(name, weight)| {
+        [(&primary, split.primary().percent()), (&canary, split.canary.percent())].map(|(name, weight)| {
             let mut route = found.clone();
             route["destination"]["host"] = format!("{name}{domain}").into();
             route["weight"] = weight.into();
@@ -193,7 +193,7 @@ fn within(subject: &Subject<'_>, rule: &Value, split: Split) -> Value {
             map.shift_remove("mirror");
             map.shift_remove("mirrorPercentage");
         }
-        if split.mirror {
+        if split.mirrored {
             mirror(map, subject);
         }
     }
@@ -232,7 +232,7 @@ impl Rules<'_> {
         let analysis = subject.canary.spec.analysis();
         let own = &subject.canary.spec.service.matches;
         let mut weighted = self.rule(own, routes(subject, split));
-        if split.mirror {
+        if split.mirrored {
             mirror(&mut weighted, subject);
         }
         if !analysis.matches.is_empty() {
@@ -244,7 +244,7 @@ impl Rules<'_> {
         }
         let Some(settings) = &analysis.session_affinity else { return vec![weighted.into()] };
         let bound = |cookie: &str| affinity::matching(cookie, own);
-        if split.canary() == 0 {
+        if split.canary.percent() == 0 {
             let Some(cookie) = subject.cookies.to_delete() else { return vec![weighted.into()] };
             let mut cleaning = Value::Object(self.rule(&bound(cookie), routes(subject, split)));
             cleaning["headers"]["response"]["add"]["Set-Cookie"] = affinity::delete_cookie(cookie).into();
@@ -253,12 +253,12 @@ impl Rules<'_> {
         let mut rules = Vec::new();
         let [mut primary, mut canary] = routes(subject, split);
         if let Some(cookie) = subject.cookies.canary {
-            rules.push(self.rule(&bound(cookie), routes(subject, Split::CANARY)).into());
+            rules.push(self.rule(&bound(cookie), routes(subject, Split::CANARY_ONLY)).into());
             let text = affinity::set_cookie(cookie, settings.max_age().into(), settings);
             canary["headers"] = json!({"response": {"add": {"Set-Cookie": text}}});
         }
         if let Some(cookie) = subject.cookies.primary {
-            rules.push(self.rule(&bound(cookie), routes(subject, Split::PRIMARY)).into());
+            rules.push(self.rule(&bound(cookie), routes(subject, Split::PRIMARY_ONLY)).into());
             let interval = i64::try_from(analysis.interval().as_secs()).unwrap_or(i64::MAX);
             let text = affinity::set_cookie(cookie, interval, settings);
             primary["headers"] = json!({"response": {"add": {"Set-Cookie": text}}});

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Abilities, Error, Kind, Restoration, Router, Split, Subject};
+use super::{Abilities, Error, Kind, Restoration, Router, Split, Subject, of_weights};
 use crate::canary::generated::Patch;
 use crate::canary::generated::primary::PRIMARY_REVISION;
 use crate::object::{Object, ObjectKey};
@@ -36,8 +36,8 @@ impl Router for Knative {
         let primary = live.annotation(PRIMARY_REVISION).or(newest);
         let primary = primary.ok_or_else(|| subject.no_route(SERVICE, name))?;
         let traffic = json!([
-            {"latestRevision": true, "percent": split.canary()},
-            {"revisionName": primary, "percent": split.primary()},
+            {"latestRevision": true, "percent": split.canary.percent()},
+            {"revisionName": primary, "percent": split.primary().percent()},
         ]);
         let mut spec = Map::new();
         spec.insert("traffic".into(), traffic);
@@ -58,7 +58,7 @@ impl Router for Knative {
         // While both are one revision, all traffic is the primary's.
         let of_primary = percent(&|one| one["latestRevision"] != true && one["revisionName"].as_str() == primary);
         let of_canary = percent(&|one| one["latestRevision"] == true);
-        Split::of_weights(of_primary, of_canary).ok_or_else(no_route)
+        of_weights(of_primary, of_canary).ok_or_else(no_route)
     }
 
     fn restored(&self, subject: &Subject<'_>, live: &[Object]) -> Vec<Restoration> {

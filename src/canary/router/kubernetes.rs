@@ -28,6 +28,6 @@ impl Router for Kubernetes {
     /// As Flagger counts it: a run with iterations is one whose canary has been tried.
     fn split(&self, subject: &Subject<'_>, _: &[Object]) -> Result<Split, Error> {
         let iterations = subject.canary.status.as_ref().map_or(0, |status| status.iterations);
-        Ok(if iterations > 0 { Split::CANARY } else { Split::PRIMARY })
+        Ok(if iterations > 0 { Split::CANARY_ONLY } else { Split::PRIMARY_ONLY })
     }
 }

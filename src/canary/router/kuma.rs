@@ -36,7 +36,7 @@ impl Router for Kuma {
         if collides {
             return Err(subject.no_route(TRAFFIC_ROUTE, &name));
         }
-        let versions = [(subject.primary(), split.primary()), (subject.canary(), split.canary())];
+        let versions = [(subject.primary(), split.primary().percent()), (subject.canary(), split.canary.percent())];
         let split =
             versions.map(|(name, weight)| json!({"destination": {SERVICE: tag(subject, &name)}, "weight": weight}));
         let spec = json!({"sources": [{"match": {SERVICE: "*"}}], "destinations": apex, "conf": {"split": split}});

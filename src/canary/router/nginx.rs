@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::{Abilities, Error, Kind, Mirror, Router, Split, Subject};
 use crate::api::flagger::{HttpMatch, Provider, StringMatch};
+use crate::canary::Weight;
 use crate::canary::generated::{self, HANDS_OFF, Metadata};
 use crate::object::{Object, ObjectKey};
 
@@ -48,18 +49,18 @@ impl Router for Nginx {
             return Err(Error::NoBackend { service: apex, kind: "ingress", name: name.to_owned() });
         }
         let mut annotations = generated::copied(generated::texts(&source.body, "annotations"));
-        let key = |suffix: &str| format!("{}/{suffix}", subject.settings.ingress_annotations_prefix);
+        let key = |suffix: &str| format!("{}/{suffix}", subject.flags.ingress_annotations_prefix);
         annotations.retain(|name, _| !name.starts_with(&key("canary")));
         annotations.extend(HANDS_OFF.map(|(name, value)| (name.to_owned(), value.to_owned())));
         annotations.insert(key("canary"), "true".to_owned());
         let matches = &subject.canary.spec.analysis().matches;
         if matches.is_empty() {
-            annotations.insert(key("canary-weight"), split.canary().to_string());
+            annotations.insert(key("canary-weight"), split.canary.percent().to_string());
         } else {
             // A/B: all that match, none of the others.
             annotations.insert(key("canary-weight"), "0".to_owned());
             let conditions = conditions(matches)?;
-            if split.canary() > 0 {
+            if split.canary.percent() > 0 {
                 annotations.extend(conditions.into_iter().map(|(suffix, value)| (key(suffix), value)));
             }
         }
@@ -71,13 +72,13 @@ impl Router for Nginx {
     fn split(&self, subject: &Subject<'_>, live: &[Object]) -> Result<Split, Error> {
         let name = format!("{}-canary", reference(subject)?);
         let ingress = subject.find(live, INGRESS, &name).ok_or_else(|| subject.no_route(INGRESS, &name))?;
-        let prefix = &subject.settings.ingress_annotations_prefix;
+        let prefix = &subject.flags.ingress_annotations_prefix;
         let value = |suffix: &str| ingress.annotation(&format!("{prefix}/{suffix}"));
         if value("canary-by-header").is_some() || value("canary-by-cookie").is_some() {
-            return Ok(Split::CANARY);
+            return Ok(Split::CANARY_ONLY);
         }
-        let weight = value("canary-weight").and_then(|text| text.parse().ok()).and_then(Split::to_canary);
-        weight.ok_or_else(|| subject.no_route(INGRESS, &name))
+        let weight = value("canary-weight").and_then(|text| text.parse().ok()).and_then(Weight::new);
+        weight.map(Split::to_canary).ok_or_else(|| subject.no_route(INGRESS, &name))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Abilities, Error, Kind, Restoration, Router, Split, Subject};
+use super::{Abilities, Error, Kind, Restoration, Router, Split, Subject, of_weights};
 use crate::canary::generated::{self, Metadata};
 use crate::object::{Object, ObjectKey};
 
@@ -67,9 +67,9 @@ impl Router for Skipper {
         // Before its first run the copy is on, with all traffic at the primary; after a run it is off.
         let has_run = copy.is_some_and(|copy| {
             copy.annotation(PREDICATE).is_some_and(|text| text.starts_with(OFF))
-                || self.split(subject, live).is_ok_and(|split| split.canary() > 0)
+                || self.split(subject, live).is_ok_and(|split| split.canary.percent() > 0)
         });
-        let switch = if split.canary() == 0 && has_run { OFF } else { WINS };
+        let switch = if split.canary.percent() == 0 && has_run { OFF } else { WINS };
         let mut annotations = generated::copied(generated::texts(&source.body, "annotations"));
         let predicate = match annotations.get(PREDICATE).filter(|own| !own.is_empty()) {
             Some(own) => format!("{switch} && {own}"),
@@ -78,7 +78,7 @@ impl Router for Skipper {
         annotations.insert(PREDICATE.to_owned(), predicate);
         annotations.insert(
             WEIGHTS.to_owned(),
-            format!("{{\"{canary}\":{},\"{primary}\":{}}}", split.canary(), split.primary()),
+            format!("{{\"{canary}\":{},\"{primary}\":{}}}", split.canary.percent(), split.primary().percent()),
         );
         let metadata = Metadata { labels: generated::copied(generated::texts(&source.body, "labels")), annotations };
         Ok(vec![subject.owned(INGRESS, &copy_name, metadata, spec)])
@@ -91,7 +91,7 @@ impl Router for Skipper {
         let weights: Value =
             ingress.annotation(WEIGHTS).and_then(|text| serde_json::from_str(text).ok()).unwrap_or(json!({}));
         let weight = |name: String| weights[name].as_u64().unwrap_or(0);
-        Split::of_weights(weight(subject.primary()), weight(subject.canary())).ok_or_else(no_route)
+        of_weights(weight(subject.primary()), weight(subject.canary())).ok_or_else(no_route)
     }
 
     fn restored(&self, subject: &Subject<'_>, live: &[Object]) -> Vec<Restoration> {

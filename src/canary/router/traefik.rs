@@ -30,9 +30,9 @@ impl Router for Traefik {
         let (name, primary, canary) = (subject.apex(), subject.primary(), subject.canary());
         let live = subject.find(live, TRAEFIK_SERVICE, &name);
         let entry = |service: &str, weight: u8| json!({"name": service, "namespace": subject.namespace(), "port": subject.port(), "weight": weight});
-        let mut ours = vec![entry(&primary, split.primary())];
-        if split.canary() > 0 {
-            ours.push(entry(&canary, split.canary()));
+        let mut ours = vec![entry(&primary, split.primary().percent())];
+        if split.canary.percent() > 0 {
+            ours.push(entry(&canary, split.canary.percent()));
         }
         let is_ours = |entry: &Value| {
             entry["name"].as_str().is_some_and(|found| [&primary, &canary, &name].into_iter().any(|own| own == found))

@@ -51,7 +51,10 @@ impl Router for TrafficSplit {
             Version::V1Alpha1 => json!({"service": service, "weight": weight.to_string()}),
             Version::V1Alpha2 | Version::V1Alpha3 => json!({"service": service, "weight": weight}),
         };
-        let ours = vec![backend(subject.canary(), split.canary()), backend(subject.primary(), split.primary())];
+        let ours = vec![
+            backend(subject.canary(), split.canary.percent()),
+            backend(subject.primary(), split.primary().percent()),
+        ];
         let own = [subject.canary(), subject.primary(), name.clone()];
         let is_ours = |backend: &Value| own.iter().any(|name| backend["service"] == *name);
         let (backends, has_others) = merged(live.and_then(|live| live.body["spec"].get("backends")), ours, is_ours);
