@@ -8,13 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use leeboard::api::flagger::{Canary, CanaryStatus, Provider};
+use leeboard::api::flagger::{Canary, Provider};
 use leeboard::canary::generated::configs::{ConfigKey, ConfigKind, Lookup, Tracked};
 use leeboard::canary::generated::services::Role;
-use leeboard::canary::generated::{Flags, Patch, Target, primary, scale, scaler, services};
+use leeboard::canary::generated::{Flags, Patch, Target, primary, scale, scaler, services, target};
 use leeboard::canary::metric;
 use leeboard::canary::metric::builtin::{self, Workload};
-use leeboard::canary::router::{Cookies, Router, Subject, advance_cookies, for_provider};
+use leeboard::canary::record::Cookies;
+use leeboard::canary::router::{Router, Subject, for_provider};
 use leeboard::canary::settings::TargetKind;
 use leeboard::canary::{Split, Weight};
 use leeboard::object::Object;
@@ -236,8 +237,7 @@ fn routes(
         Step::Object { object, .. } => object.body["status"]["sessionAffinityCookie"].as_str(),
         Step::Input => None,
     });
-    let letters = || cookie.unwrap().split_once('=').unwrap().1.to_owned();
-    let (mut world, mut status) = (World::default(), CanaryStatus::default());
+    let (mut world, mut cookies) = (World::default(), Cookies::default());
     let (mut splits, mut states): (Vec<String>, usize) = (Vec::new(), 0);
     let is_routing = |object: &Object| {
         let owner = &object.body["metadata"]["ownerReferences"][0]["kind"];
@@ -266,7 +266,7 @@ fn routes(
             let target = target.last().unwrap();
             let target = Target::of(&case.canary, Some(target), &flags).unwrap();
             let mut subject =
-                Subject { canary: &case.canary, target: &target, flags: &flags, cookies: Cookies::default() };
+                Subject { canary: &case.canary, target: &target, flags: &flags, cookies: &Cookies::default() };
             let mut now = World(world.0.clone());
             now.put(recorded);
             let split = router.split(&subject, &now.0).unwrap_or(Split::PRIMARY_ONLY);
@@ -274,10 +274,12 @@ fn routes(
             if carries {
                 let told = format!("{}{}", split.canary, if split.mirrored { "m" } else { "" });
                 splits.push(told);
-                advance_cookies(&case.canary, &mut status, split, letters);
+                match cookie {
+                    Some(cookie) if split.canary > Weight::NONE => cookies.canary = cookie.to_owned(),
+                    _ => cookies.previous = std::mem::take(&mut cookies.canary),
+                }
             }
-            let status_now = status.clone();
-            subject.cookies = Cookies::of(Some(&status_now));
+            subject.cookies = &cookies;
             let ours = router.objects(&subject, split, &world.0).unwrap();
             let expected = deviated(case, recorded, used);
             match ours.iter().find(|object| object.key == recorded.key) {
@@ -332,7 +334,7 @@ fn generated(case: &Case, world: &World, recorded: &Object, is_input: bool) -> O
     let reference = &canary.spec.target_ref;
     if recorded.key.kind == reference.kind.as_str() && recorded.key.name == reference.name.as_str() {
         let before = world.get(&reference.kind, &reference.name)?;
-        return (!is_input).then(|| scaled(case, world, before, recorded));
+        return (!is_input).then(|| scaled(case, before, recorded));
     }
     if recorded.key.kind == "Canary" {
         return checksums(case, world, recorded);
@@ -380,11 +382,9 @@ fn tracked(case: &Case, world: &World, target: &Object) -> Tracked {
 }
 
 /// A change of the target that no person made is one of ours.
-fn scaled(case: &Case, world: &World, before: &Object, recorded: &Object) -> Result<(), String> {
+fn scaled(case: &Case, before: &Object, recorded: &Object) -> Result<(), String> {
     let target = Target::of(&case.canary, Some(before), &Flags::default()).unwrap();
-    let primary = world.get(&before.key.kind, &target.primary_name());
-    let scaler = case.canary.spec.autoscaler_ref.as_ref().and_then(|it| world.get(&it.kind, &it.name));
-    let replicas = scale::replicas(&case.canary, &target, primary, scaler);
+    let replicas = recorded.body["spec"]["replicas"].as_i64().unwrap_or(1);
     let patch = if scale::is_zero(&target) { scale::up(&target, replicas) } else { scale::to_zero(&target) };
     let mut ours = before.clone();
     merge(&mut ours.body, &patch.as_ref().map(|patch: &Patch| patch.body.clone()).unwrap());
@@ -500,9 +500,9 @@ fn holds(fixture: &Value, case: &Value) -> Result<(), String> {
     let deployment = in_shop(&json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
                                      "spec": {"selector": {"matchLabels": {"app": "web"}}}}));
     let target = Target::of(&canary, Some(&deployment), &flags).unwrap();
-    let cookie = |name: &str| case["cookies"][name].as_str();
+    let cookie = |name: &str| case["cookies"][name].as_str().unwrap_or_default().to_owned();
     let cookies = Cookies { canary: cookie("canary"), primary: cookie("primary"), previous: cookie("previous") };
-    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies };
+    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies: &cookies };
     let live = case.get("live").or(fixture.get("live")).and_then(Value::as_array);
     let live: Vec<Object> = live.into_iter().flatten().map(in_shop).collect();
     let canary_share = Weight::new(case["split"].as_i64().unwrap()).unwrap();

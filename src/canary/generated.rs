@@ -7,10 +7,11 @@
 //! their own objects is never copied (a copy would be taken for theirs, and pruned); Secrets that somebody keeps up to
 //! date are shared, not copied; nothing rolls when nothing has changed.
 //!
-//! Read [`target`] first, then [`primary`] and [`configs`]; [`services`], [`scaler`] and [`scale`] stand alone;
+//! Read [`target`] first, then [`primary`] and [`configs`]; [`services`], [`scaler`], [`disruption`] and [`scale`] stand alone;
 //! [`rollout`] says how far a workload is.
 
 pub mod configs;
+pub mod disruption;
 pub mod primary;
 pub mod rollout;
 pub mod scale;

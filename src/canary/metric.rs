@@ -1,12 +1,12 @@
-//! Metrics of a canary: which query is asked, how, what the answer says, and whether that is good enough.
+//! Metrics of a canary: which query is asked, how, and what the answer says; the machine judges it.
 //!
-//! **In:** a check's settings, the bytes of an answer. **Out:** a query's text, a [`Request`] as data, a [`Reading`],
-//! a [`Verdict`]. **May not:** do I/O, read a clock, or take silence for success.
+//! **In:** a check's settings, the bytes of an answer. **Out:** a query's text, a [`Request`] as data, a [`Reading`]. **May not:** do I/O, read a clock, or take silence for success.
 //!
-//! Semantics: Flagger 1.44, with two rules of ours: *no data* and *error* are verdicts of their own, and an answer
+//! Semantics: Flagger 1.44, with two rules of ours: *no data* and *error* are readings of their own, and an answer
 //! with several series is refused instead of decided by their order.
 //! Read [`builtin`] and [`template`] for the query, then one file per [`Provider`], [`prometheus`] first.
 
+pub mod aws;
 pub mod builtin;
 mod cloudwatch;
 mod datadog;
@@ -20,7 +20,6 @@ mod prometheus;
 mod splunk;
 mod stackdriver;
 pub mod template;
-mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,10 +30,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::flagger::{Canary, Metric, MetricProviderType, ObjectReference};
+use crate::canary::world;
 use crate::object::secret::Masked;
 
 use self::template::Variables;
-pub use self::verdict::{Bounds, Breach, IsBuiltin, Measure, Side, Verdict};
 
 /// A system that can be asked for a number. One file per system; no file knows another.
 pub trait Provider: Send + Sync {
@@ -276,6 +275,19 @@ impl Reading {
     /// NaN is what a division of nothing by nothing gives: no data.
     fn of(value: f64) -> Self {
         if value.is_nan() { Reading::NoData } else { Reading::Value(value) }
+    }
+}
+
+/// What Flagger says where a query has no value.
+const NO_VALUES: &str = "no values found";
+
+impl From<Reading> for world::Reading {
+    fn from(reading: Reading) -> Self {
+        match reading {
+            Reading::Value(value) => world::Reading::Value(value),
+            Reading::NoData => world::Reading::NoData(NO_VALUES.into()),
+            Reading::Error(problem) => world::Reading::Error(problem.to_string()),
+        }
     }
 }
 

@@ -4,8 +4,9 @@
 //! split that live ones say. **May not:** do I/O; a router only computes objects.
 //!
 //! What is written is what Flagger 1.44 writes, as recorded, with one rule of ours: in an object that the canary did not
-//! make, only the rules that lead to its Services are the canary's. All others, and what else the object says, stay as
-//! they are; a list that the API server replaces as a whole is then written with the `resourceVersion` it was read at.
+//! make, it owns only where the rules that lead to its Services lead, by which share. All other rules, and what else the
+//! object says, stay as they are; a list that the API server replaces as a whole is then written with the
+//! `resourceVersion` it was read at. Runs of A/B and session affinity need rules of their own, also there.
 //!
 //! Read [`Router`] and [`for_provider`], then [`gateway_api`] and [`istio`], which can do the most.
 
@@ -29,11 +30,10 @@ use serde_json::{Map, Value};
 
 use super::generated::services::{self, Role};
 use super::generated::{self, Flags, Metadata, Patch, Target};
+use super::record::Cookies;
 use super::{Split, Weight};
 use crate::api::flagger::{Canary, Provider};
 use crate::object::{Object, ObjectKey};
-
-pub use self::affinity::{Cookies, advance as advance_cookies};
 
 /// How traffic reaches the two versions of one workload.
 pub trait Router: Send + Sync {
@@ -165,8 +165,8 @@ pub struct Subject<'a> {
     pub target: &'a Target<'a>,
     /// What holds for all canaries.
     pub flags: &'a Flags,
-    /// The cookies of session affinity: [`Cookies::of`] the status.
-    pub cookies: Cookies<'a>,
+    /// The cookies of session affinity.
+    pub cookies: &'a Cookies,
 }
 
 impl Subject<'_> {

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use super::{Patch, Target, TargetKind};
-use crate::api::flagger::Canary;
 use crate::object::Object;
 
 /// No node has this label: a DaemonSet with it has no pods.
@@ -43,22 +42,6 @@ pub fn is_zero(target: &Target<'_>) -> bool {
         TargetKind::DaemonSet => spec["template"]["spec"]["nodeSelector"].get(ZERO_NODE_SELECTOR).is_some(),
         TargetKind::Service | TargetKind::KnativeService => false,
     }
-}
-
-/// How many pods the canary starts with: its own number, else the primary's, or the least of its scaler.
-pub fn replicas(canary: &Canary, target: &Target<'_>, primary: Option<&Object>, scaler: Option<&Object>) -> i64 {
-    let of = |object: &Object| object.body["spec"]["replicas"].as_i64().filter(|replicas| *replicas > 0);
-    if let Some(own) = of(target.object) {
-        return own;
-    }
-    if canary.spec.autoscaler_ref.is_none() {
-        return primary.and_then(of).unwrap_or(1);
-    }
-    let least = scaler.and_then(|scaler| {
-        let spec = &scaler.body["spec"];
-        spec["minReplicas"].as_i64().or_else(|| spec["minReplicaCount"].as_i64())
-    });
-    least.filter(|least| *least > 1).unwrap_or(1)
 }
 
 /// Holds a KEDA scaler at zero; an HPA does nothing at zero pods by itself.

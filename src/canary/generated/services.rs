@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CANARY_SUFFIX, Error, HANDS_OFF, Metadata, PRIMARY_SUFFIX, Target, TargetKind, copied, is_owned, owned, shared,
-    texts,
+    CANARY_SUFFIX, Error, HANDS_OFF, Metadata, PRIMARY_SUFFIX, Patch, Target, TargetKind, copied, is_owned, owned,
+    shared, texts,
 };
 use crate::api::flagger::{Canary, CustomMetadata};
 use crate::object::Object;
@@ -76,6 +76,27 @@ pub fn service(canary: &Canary, target: &Target<'_>, role: Role, live: Option<&O
     }
     let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
     Ok(owned(canary, "v1", "Service", &name, own, content))
+}
+
+/// Leads an apex of the user's back to the target's pods when the Canary goes: by what `kubectl apply` wrote last, else by
+/// the selector label. One that was made for the Canary goes with it.
+pub fn lead_back(canary: &Canary, target: &Target<'_>, live: &Object) -> Option<Patch> {
+    if is_owned(live, canary) {
+        return None;
+    }
+    let last = live.annotation("kubectl.kubernetes.io/last-applied-configuration");
+    let last = last.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let selector = last.map(|object| object["spec"]["selector"].clone()).filter(Value::is_object);
+    let selector = selector.unwrap_or_else(|| json!({&target.label: target.value}));
+    let mut change = live.body["spec"]["selector"].clone();
+    // A merge keeps what it does not name.
+    for (_, value) in change.as_object_mut().into_iter().flatten() {
+        *value = Value::Null;
+    }
+    for (key, value) in selector.as_object().into_iter().flatten() {
+        change[key] = value.clone();
+    }
+    Some(Patch::of(live, json!({"spec": {"selector": change}})))
 }
 
 /// What a Canary puts on a Service or route of its own.

@@ -278,35 +278,6 @@ fn a_keda_scaler_is_copied_and_paused() {
 }
 
 #[test]
-fn the_canary_starts_with_its_own_number_or_that_of_who_scales_it() {
-    let with = |kind: &str, spec: Value| {
-        object(json!({"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "x"}, "spec": spec}))
-    };
-    let scaled = json!({"autoscalerRef": {"kind": "HorizontalPodAutoscaler", "name": "web"}});
-    let cases = [
-        // target, primary, scaler, has autoscalerRef, replicas
-        (json!({"replicas": 4}), json!({"replicas": 2}), json!({}), false, 4),
-        (json!({"replicas": 0}), json!({"replicas": 2}), json!({}), false, 2),
-        (json!({"replicas": 0}), json!({}), json!({}), false, 1),
-        (json!({"replicas": 0}), json!({"replicas": 9}), json!({"minReplicas": 2}), true, 2),
-        (json!({"replicas": 0}), json!({"replicas": 9}), json!({"minReplicaCount": 3}), true, 3),
-        (json!({"replicas": 0}), json!({"replicas": 9}), json!({"minReplicas": 1}), true, 1),
-    ];
-    for (target, primary, scaler, has_scaler, expected) in cases {
-        let mut spec = simple();
-        if has_scaler {
-            spec["autoscalerRef"] = scaled["autoscalerRef"].clone();
-        }
-        let canary = canary(spec);
-        let mut object = with("Deployment", target.clone());
-        object.body["spec"]["selector"] = json!({"matchLabels": {"app": "web"}});
-        let target_of = Target::of(&canary, Some(&object), &Flags::default()).unwrap();
-        let (primary, scaler) = (with("Deployment", primary), with("X", scaler));
-        assert_eq!(scale::replicas(&canary, &target_of, Some(&primary), Some(&scaler)), expected, "{target}");
-    }
-}
-
-#[test]
 fn checksums_are_flaggers() {
     // Recorded: {"a": "1"} and {"p": "eA=="}.
     let of = |data: Value| {
@@ -346,4 +317,46 @@ fn the_older_of_two_canaries_has_the_target() {
     let canaries =
         [made("a", "2026-01-02T00:00:00Z"), made("b", "2026-01-01T00:00:00Z"), made("c", "2026-01-01T00:00:00Z")];
     assert_eq!(name_of(target::claimant(&canaries).unwrap()), "b");
+}
+
+#[test]
+fn the_targets_disruption_budget_has_a_copy_for_the_primary() {
+    let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
+    let target = Target::of(&canary, Some(&object), &flags).unwrap();
+    let budget = |name: &str, app: &str| {
+        super::tests::object(json!({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": name, "namespace": "shop"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": app}}},
+        }))
+    };
+    let copies = disruption::copies(&canary, &target, &[budget("web", "web"), budget("other", "other")], &flags);
+    let [copy] = copies.as_slice() else { panic!("{copies:?}") };
+    assert_eq!(copy.key.name, "web-primary");
+    assert_eq!(copy.body["spec"], json!({"minAvailable": 1, "selector": {"matchLabels": {"app": "web-primary"}}}));
+}
+
+#[test]
+fn the_users_apex_is_led_back() {
+    let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
+    let target = Target::of(&canary, Some(&object), &flags).unwrap();
+    let apex = |annotations: Value| {
+        super::tests::object(json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": "web", "namespace": "shop", "annotations": annotations},
+            "spec": {"selector": {"app": "web-primary"}},
+        }))
+    };
+    let last = json!({"spec": {"selector": {"tier": "x"}}}).to_string();
+    let cases = [
+        // annotations, selector as it is merged
+        (json!({}), json!({"app": "web"})),
+        (json!({"kubectl.kubernetes.io/last-applied-configuration": last}), json!({"app": null, "tier": "x"})),
+        (json!({"kubectl.kubernetes.io/last-applied-configuration": "?"}), json!({"app": "web"})),
+    ];
+    for (annotations, selector) in cases {
+        let patch = services::lead_back(&canary, &target, &apex(annotations)).unwrap();
+        assert_eq!(patch.body, json!({"spec": {"selector": selector}}));
+    }
+    let own = services::service(&canary, &target, Role::Apex, None).unwrap();
+    assert_eq!(services::lead_back(&canary, &target, &own), None);
 }

@@ -1,7 +1,7 @@
 //! CloudWatch: `GetMetricData` in its JSON protocol.
 //!
 //! Documentation: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>. The
-//! template's query is a JSON list of `MetricDataQuery`; `region` is required. Whoever sends it signs it. The value is
+//! template's query is a JSON list of `MetricDataQuery`; `region` is required. It is sent signed ([`super::aws`]). The value is
 //! the first of the first result, which is the newest.
 
 use serde_json::{Value, json};

@@ -1,57 +1,25 @@
 //! Session affinity: a client that has met a version keeps it, by a cookie that the route sets and matches.
 
-use crate::api::flagger::{Canary, CanaryStatus, SameSite, SessionAffinity};
-use crate::api::flagger::{HttpMatch, StringMatch};
+use crate::api::flagger::{HttpMatch, SameSite, SessionAffinity, StringMatch};
+use crate::canary::record::Cookies;
 
-use super::Split;
-
-/// The cookies of one run, each as `name=value`; made once per run and kept in the Canary's status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Cookies<'a> {
+/// The three cookies of a run, as far as there are any.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
     /// Of clients that have met the canary.
-    pub canary: Option<&'a str>,
+    pub(super) canary: Option<&'a str>,
     /// Of clients that have met the primary.
-    pub primary: Option<&'a str>,
-    /// Of the run before: clients that still have it lose it.
-    pub previous: Option<&'a str>,
+    pub(super) primary: Option<&'a str>,
+    /// Of a run that is over: clients that still have it lose it.
+    pub(super) over: Option<&'a str>,
 }
 
-impl<'a> Cookies<'a> {
-    /// Those that a status has.
-    pub fn of(status: Option<&'a CanaryStatus>) -> Self {
-        let Some(status) = status else { return Cookies::default() };
+impl<'a> Given<'a> {
+    pub(super) fn of(cookies: &'a Cookies) -> Self {
         let some = |text: &'a String| Some(text.as_str()).filter(|text| !text.is_empty());
-        Cookies {
-            canary: some(&status.session_affinity_cookie),
-            primary: some(&status.primary_session_affinity_cookie),
-            previous: some(&status.previous_session_affinity_cookie),
-        }
-    }
-
-    /// The cookie to take back: the run's own as soon as no traffic reaches its canary.
-    pub(super) fn to_delete(self) -> Option<&'a str> {
-        self.canary.or(self.previous)
-    }
-}
-
-/// The status' cookies as they must be before a route with this split is written. `letters` gives ten random letters.
-pub fn advance(canary: &Canary, status: &mut CanaryStatus, split: Split, mut letters: impl FnMut() -> String) {
-    let analysis = canary.spec.analysis();
-    let Some(affinity) = &analysis.session_affinity else { return };
-    if split.canary.percent() == 0 {
-        if !status.session_affinity_cookie.is_empty() {
-            status.previous_session_affinity_cookie = std::mem::take(&mut status.session_affinity_cookie);
-            status.primary_session_affinity_cookie.clear();
-        }
-        return;
-    }
-    if status.session_affinity_cookie.is_empty() {
-        status.session_affinity_cookie = format!("{}={}", affinity.cookie_name, letters());
-    }
-    if let Some(name) = &affinity.primary_cookie_name
-        && status.primary_session_affinity_cookie.is_empty()
-    {
-        status.primary_session_affinity_cookie = format!("{name}={}", letters());
+        let canary = some(&cookies.canary);
+        // As soon as no traffic reaches the canary, its own cookie is one to take back.
+        Given { canary, primary: some(&cookies.primary), over: canary.or(some(&cookies.previous)) }
     }
 }
 

@@ -164,7 +164,9 @@ impl Rules<'_> {
         }
         let bound = |cookie: &str| affinity::matching(cookie, &self.own_matches());
         if split.canary.percent() == 0 {
-            let Some(cookie) = subject.cookies.to_delete() else { return Ok(vec![weighted(Give::Nothing)?]) };
+            let Some(cookie) = affinity::Given::of(subject.cookies).over else {
+                return Ok(vec![weighted(Give::Nothing)?]);
+            };
             let mut cleaning = self.rule(&bound(cookie), split, Give::Nothing)?;
             let filter = response_header(&affinity::delete_cookie(cookie));
             match cleaning.get_mut("filters").and_then(Value::as_array_mut) {
@@ -174,10 +176,10 @@ impl Rules<'_> {
             return Ok(vec![cleaning, weighted(Give::Nothing)?]);
         }
         let mut rules = Vec::new();
-        if let Some(cookie) = subject.cookies.canary {
+        if let Some(cookie) = affinity::Given::of(subject.cookies).canary {
             rules.push(self.rule(&bound(cookie), Split::CANARY_ONLY, Give::Nothing)?);
         }
-        if let Some(cookie) = subject.cookies.primary {
+        if let Some(cookie) = affinity::Given::of(subject.cookies).primary {
             rules.push(self.rule(&bound(cookie), Split::PRIMARY_ONLY, Give::Nothing)?);
         }
         rules.push(weighted(Give::Cookies)?);
@@ -245,11 +247,11 @@ impl Rules<'_> {
         if give == Give::Cookies
             && let Some(settings) = &subject.canary.spec.analysis().session_affinity
         {
-            if let Some(cookie) = subject.cookies.canary {
+            if let Some(cookie) = affinity::Given::of(subject.cookies).canary {
                 let text = affinity::set_cookie(cookie, settings.max_age().into(), settings);
                 canary["filters"] = json!([response_header(&text)]);
             }
-            if let Some(cookie) = subject.cookies.primary {
+            if let Some(cookie) = affinity::Given::of(subject.cookies).primary {
                 let interval = subject.canary.spec.analysis().interval().as_secs();
                 let text = affinity::set_cookie(cookie, i64::try_from(interval).unwrap_or(i64::MAX), settings);
                 primary["filters"] = json!([response_header(&text)]);

@@ -245,19 +245,19 @@ impl Rules<'_> {
         let Some(settings) = &analysis.session_affinity else { return vec![weighted.into()] };
         let bound = |cookie: &str| affinity::matching(cookie, own);
         if split.canary.percent() == 0 {
-            let Some(cookie) = subject.cookies.to_delete() else { return vec![weighted.into()] };
+            let Some(cookie) = affinity::Given::of(subject.cookies).over else { return vec![weighted.into()] };
             let mut cleaning = Value::Object(self.rule(&bound(cookie), routes(subject, split)));
             cleaning["headers"]["response"]["add"]["Set-Cookie"] = affinity::delete_cookie(cookie).into();
             return vec![cleaning, weighted.into()];
         }
         let mut rules = Vec::new();
         let [mut primary, mut canary] = routes(subject, split);
-        if let Some(cookie) = subject.cookies.canary {
+        if let Some(cookie) = affinity::Given::of(subject.cookies).canary {
             rules.push(self.rule(&bound(cookie), routes(subject, Split::CANARY_ONLY)).into());
             let text = affinity::set_cookie(cookie, settings.max_age().into(), settings);
             canary["headers"] = json!({"response": {"add": {"Set-Cookie": text}}});
         }
-        if let Some(cookie) = subject.cookies.primary {
+        if let Some(cookie) = affinity::Given::of(subject.cookies).primary {
             rules.push(self.rule(&bound(cookie), routes(subject, Split::PRIMARY_ONLY)).into());
             let interval = i64::try_from(analysis.interval().as_secs()).unwrap_or(i64::MAX);
             let text = affinity::set_cookie(cookie, interval, settings);

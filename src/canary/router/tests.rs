@@ -81,7 +81,7 @@ fn a_route_that_nobody_serves_has_no_weights() {
                                    "spec": {"selector": {"matchLabels": {"app": "web"}}}}));
     let flags = Flags::default();
     let target = Target::of(&canary, Some(&deployment), &flags).unwrap();
-    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies: Cookies::default() };
+    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies: &Cookies::default() };
     let said = |condition: Value| {
         let route = object(json!({
             "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
@@ -111,34 +111,6 @@ fn a_route_that_nobody_serves_has_no_weights() {
 }
 
 #[test]
-fn cookies_are_made_once_and_taken_back_at_the_end() {
-    let analysis = json!({"sessionAffinity": {"cookieName": "c", "primaryCookieName": "p"}});
-    let canary = canary("istio", &analysis);
-    let mut status = crate::api::flagger::CanaryStatus::default();
-    let mut made = 0;
-    let mut advance = |percent: i64| {
-        advance_cookies(&canary, &mut status, split(percent), || {
-            made += 1;
-            format!("letters{made}")
-        });
-        let cookies = Cookies::of(Some(&status));
-        format!("{:?} {:?} {:?}", cookies.canary, cookies.primary, cookies.previous)
-    };
-    let steps = [
-        // percent, canary, primary, previous
-        (0, "None None None"),
-        (10, r#"Some("c=letters1") Some("p=letters2") None"#),
-        (50, r#"Some("c=letters1") Some("p=letters2") None"#),
-        (0, r#"None None Some("c=letters1")"#),
-        (0, r#"None None Some("c=letters1")"#),
-        (10, r#"Some("c=letters3") Some("p=letters4") Some("c=letters1")"#),
-    ];
-    for (percent, expected) in steps {
-        assert_eq!(advance(percent), expected, "{percent}");
-    }
-}
-
-#[test]
 fn skippers_copy_is_off_after_a_run_only() {
     let mut canary = canary("skipper", &json!({}));
     canary.spec.ingress_ref = serde_json::from_value(json!({"name": "web"})).unwrap();
@@ -147,7 +119,7 @@ fn skippers_copy_is_off_after_a_run_only() {
                                    "spec": {"selector": {"matchLabels": {"app": "web"}}}}));
     let flags = Flags::default();
     let target = Target::of(&canary, Some(&deployment), &flags).unwrap();
-    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies: Cookies::default() };
+    let subject = Subject { canary: &canary, target: &target, flags: &flags, cookies: &Cookies::default() };
     let paths = json!([{"path": "/", "backend": {"service": {"name": "web", "port": {"number": 80}}}}]);
     let mut live = vec![object(json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web", "namespace": "shop"},
