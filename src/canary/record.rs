@@ -242,6 +242,8 @@ pub struct RollBack {
     pub why: Why,
     /// Of the run.
     pub failed_checks: u32,
+    /// Of the run.
+    pub iterations: u32,
     /// The primary was changed already: it gets traffic when all of it is what it was.
     pub restores: bool,
     /// Requests on their way to the target.

@@ -148,9 +148,10 @@ impl Course<'_> {
         }
         if self.now < due {
             self.wake_at(due);
-            self.waits_for = Some(match &*self.record.told {
-                "" => "the next check".into(),
-                told => format!("the next check: {told}"),
+            self.waits_for = Some(match (run.hold, &*self.record.told) {
+                (Hold::Paused, _) => "a person to resume it".into(),
+                (_, "") => "the next check".into(),
+                (_, told) => format!("the next check: {told}"),
             });
             return Ok(());
         }
@@ -238,7 +239,8 @@ impl Course<'_> {
                 self.hold_silent(run, event);
                 return Ok(());
             }
-            Checked::Passed => run.silent = None,
+            Checked::Passed if run.silent.take().is_some() => self.record.told.clear(),
+            Checked::Passed => {}
         }
         let check = run.check;
         (run.since, run.check) = (self.now, run.check + 1);
@@ -481,7 +483,9 @@ impl Course<'_> {
     fn fail_check(&mut self, mut run: Run, event: Event) {
         let last = event.message(&self.settings.subject);
         self.tell(event);
+        self.record.told.clear();
         (run.since, run.check, run.failed_checks) = (self.now, run.check + 1, run.failed_checks + 1);
+        self.record.state = State::Analysing(run.clone());
         if run.failed_checks >= self.settings.threshold {
             let event = Event::ThresholdReached(run.failed_checks);
             self.alert(Severity::Error, &event);
@@ -490,7 +494,6 @@ impl Course<'_> {
             return;
         }
         self.wake_at(after(self.now, self.settings.interval));
-        self.record.state = State::Analysing(run);
     }
 
     /// No data, and the user wants that to count as nothing: the weight is held for as long as a workload may be

@@ -99,6 +99,7 @@ proptest! {
         let script = script(settings, policy, &events);
         let played = simulate::play(&simulate::example(), Provider::Istio, &script);
         let played = played.map_err(|wrong| TestCaseError::fail(format!("{wrong:?} in\n{script}")))?;
+        let played = played.transcript;
         let end = played.lines().rev().find(|line| line.trim_start().starts_with("phase ")).unwrap_or_default();
         let rests = ["phase Initialized", "phase Succeeded", "phase Failed"];
         prop_assert!(rests.iter().any(|rest| end.contains(rest)), "{end} at the end of\n{played}");
@@ -116,7 +117,7 @@ proptest! {
         let play = |script: &str| {
             let played = simulate::play(&simulate::example(), Provider::Istio, script);
             let played = played.map_err(|wrong| TestCaseError::fail(format!("{wrong:?} in\n{script}")))?;
-            let told = played.lines().filter(|line| line.starts_with("      ") && !line.starts_with("      x "));
+            let told = played.transcript.lines().filter(|line| line.starts_with("      ") && !line.starts_with("      x "));
             Ok::<_, TestCaseError>(told.map(str::to_owned).collect::<Vec<_>>())
         };
         let told = play(&calm)?;

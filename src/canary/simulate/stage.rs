@@ -53,6 +53,8 @@ pub(super) struct Stage {
     kill: Option<Moment>,
     names: BTreeMap<Revision, String>,
     notes: Vec<String>,
+    statuses: Vec<CanaryStatus>,
+    events: Vec<String>,
     /// The last line about where it stands.
     told: String,
     must_tell: bool,
@@ -102,6 +104,8 @@ impl Stage {
             kill: None,
             names: BTreeMap::new(),
             notes: Vec::new(),
+            statuses: Vec::new(),
+            events: Vec::new(),
             told: String::new(),
             must_tell: false,
         }
@@ -176,6 +180,11 @@ impl Stage {
         }
         self.told = head;
         text
+    }
+
+    /// All statuses and the sentences of all Events.
+    pub(super) fn history(self) -> (Vec<CanaryStatus>, Vec<String>) {
+        (self.statuses, self.events)
     }
 
     fn start(&mut self, initialized: bool) -> Result<(), String> {
@@ -320,8 +329,12 @@ impl Stage {
         // The way that it goes in a cluster.
         let annotation = decision.record.to_annotation();
         self.record = Some(Record::read(&annotation, &decision.status).map_err(|error| error.to_string())?);
+        if self.statuses.last() != Some(&decision.status) {
+            self.statuses.push(decision.status.clone());
+        }
         self.status = decision.status;
         for event in &decision.events {
+            self.events.push(event.message(&settings.subject));
             let sign = if event.is_warning() { "!" } else { "-" };
             self.notes.push(format!("{sign} {}", event.message(&settings.subject)));
         }
