@@ -353,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_record_fits_into_an_annotation() {
+        let revision = |of: &str| Revision::of(&of.into(), &[("configmap/web".to_owned(), of.to_owned())].into());
+        let text = "\"".repeat(LONGEST_TEXT);
+        let record = Record {
+            state: State::RollingBack(RollBack {
+                versions: Versions { applied: revision("B"), promoted: revision("A") },
+                why: Why::Checks(short(&text)),
+                failed_checks: u32::MAX,
+                iterations: u32::MAX,
+                restores: true,
+                drain: Drain::Since(Timestamp::MAX),
+            }),
+            told: short(&text),
+            cookies: Cookies { canary: "c".repeat(100), primary: "p".repeat(100), previous: "q".repeat(100) },
+            ..Record::new(Timestamp::MAX)
+        };
+        let annotation = record.to_annotation();
+        assert!(annotation.len() < 4096, "{} bytes", annotation.len());
+        assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);
+    }
+
+    #[test]
     fn what_another_wrote_is_no_record() {
         let error = Record::read("{\"state\":1}", &CanaryStatus::default()).unwrap_err();
         assert_eq!(error.to_string(), "the annotation `canary.leeboard.dev/run` cannot be read");

@@ -70,7 +70,7 @@ const EVENTS: [&str; 46] = [
 /// What ends every bad thing that can be: after it the machine must come to rest.
 const ALL_IS_WELL: &str = "canary ready\nprimary ready\nmetric request-success-rate 100\nhook confirm-rollout 200\n\
     hook confirm-promotion 200\nhook confirm-traffic-increase 200\nhook rollback 403\nunsuspend\nrouter back\n\
-    target back\nclaim none\nannotate action=resume\nwait 15m\nannotate action=promote\nwait 15m\nstatus\n";
+    target back\nclaim none\nannotate action=resume\nwait 10m\nannotate action=promote\nwait 10m\nstatus\n";
 
 fn script(settings: &str, metric_policy: &str, events: &[&str]) -> String {
     format!(
@@ -86,7 +86,7 @@ fn script(settings: &str, metric_policy: &str, events: &[&str]) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, ..ProptestConfig::default() })]
 
     /// Whatever happens in whatever order: no promise is broken (`play` looks at each decision), nothing runs in circles,
     /// and when all is well again the canary comes to rest.
