@@ -7,9 +7,11 @@
 //! Semantics: Flagger 1.44's, with the deviations that docs/canary.md lists.
 //!
 //! Read [`settings`] (what a Canary asks for), [`world`] (what is seen), [`record`] (what is remembered), then
-//! [`machine`], which decides; [`event`] has the words, [`status`] what Flagger's clients read. [`simulate`] plays a
-//! script without a cluster.
+//! [`machine`], which decides; [`event`] has the words, [`status`] what Flagger's clients read, [`webhook`] and [`alert`]
+//! what is posted. [`adopt`] takes over what Flagger left behind. [`simulate`] plays a script without a cluster.
 
+pub mod adopt;
+pub mod alert;
 pub mod event;
 pub mod generated;
 pub mod machine;
@@ -20,6 +22,7 @@ pub mod router;
 pub mod settings;
 pub mod simulate;
 pub mod status;
+pub mod webhook;
 pub mod weight;
 pub mod world;
 

@@ -242,6 +242,8 @@ pub struct RollBack {
     pub why: Why,
     /// Of the run.
     pub failed_checks: u32,
+    /// Of the run.
+    pub iterations: u32,
     /// The primary was changed already: it gets traffic when all of it is what it was.
     pub restores: bool,
     /// Requests on their way to the target.
@@ -348,6 +350,28 @@ mod tests {
         assert_eq!(short("short"), "short");
         let cut = short(&"é".repeat(LONGEST_TEXT));
         assert!(cut.len() <= LONGEST_TEXT + "…".len() && cut.ends_with("é…"));
+    }
+
+    #[test]
+    fn the_longest_record_fits_into_an_annotation() {
+        let revision = |of: &str| Revision::of(&of.into(), &[("configmap/web".to_owned(), of.to_owned())].into());
+        let text = "\"".repeat(LONGEST_TEXT);
+        let record = Record {
+            state: State::RollingBack(RollBack {
+                versions: Versions { applied: revision("B"), promoted: revision("A") },
+                why: Why::Checks(short(&text)),
+                failed_checks: u32::MAX,
+                iterations: u32::MAX,
+                restores: true,
+                drain: Drain::Since(Timestamp::MAX),
+            }),
+            told: short(&text),
+            cookies: Cookies { canary: "c".repeat(100), primary: "p".repeat(100), previous: "q".repeat(100) },
+            ..Record::new(Timestamp::MAX)
+        };
+        let annotation = record.to_annotation();
+        assert!(annotation.len() < 4096, "{} bytes", annotation.len());
+        assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);
     }
 
     #[test]

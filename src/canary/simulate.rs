@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::api::flagger::{Canary, Provider};
+use crate::api::flagger::{Canary, CanaryStatus, Provider};
 use script::{Command, Mistake};
 use stage::Stage;
 
@@ -35,28 +35,40 @@ pub fn example() -> Canary {
     Canary::new("web", "shop", spec)
 }
 
+/// What became of a canary on paper.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Played {
+    /// The script with its answers.
+    pub transcript: String,
+    /// Every status that was written, one after the other.
+    pub statuses: Vec<CanaryStatus>,
+    /// The sentence of every Event.
+    pub events: Vec<String>,
+}
+
 /// Plays a script.
 ///
 /// # Errors
 /// With everything that is wrong with the script, when something is: then nothing is played.
-pub fn play(canary: &Canary, provider: Provider, script: &str) -> Result<String, Vec<Mistake>> {
+pub fn play(canary: &Canary, provider: Provider, script: &str) -> Result<Played, Vec<Mistake>> {
     let lines = script::parse(script)?;
     let mut stage = Stage::new(canary.clone(), provider);
-    let mut played = String::new();
+    let mut transcript = String::new();
     for line in &lines {
-        played.push_str(line.text);
-        played.push('\n');
+        transcript.push_str(line.text);
+        transcript.push('\n');
         let Some(command) = &line.command else { continue };
         match perform(&mut stage, command) {
             Ok(answer) => {
                 for line in answer.lines() {
-                    let _ = writeln!(played, "{INDENT}{line}");
+                    let _ = writeln!(transcript, "{INDENT}{line}");
                 }
             }
             Err(what) => return Err(vec![Mistake::at(line, what)]),
         }
     }
-    Ok(played)
+    let (statuses, events) = stage.history();
+    Ok(Played { transcript, statuses, events })
 }
 
 fn perform(stage: &mut Stage, command: &Command) -> Result<String, String> {

@@ -91,7 +91,10 @@ pub fn of(settings: &Settings, record: &Record, problem: Option<&Problem>) -> Ca
             (status.canary_weight, status.iterations) =
                 (weight, i32::try_from(promotion.iterations).unwrap_or(i32::MAX));
         }
-        State::RollingBack(back) => status.failed_checks = i32::try_from(back.failed_checks).unwrap_or(i32::MAX),
+        State::RollingBack(back) => {
+            status.failed_checks = i32::try_from(back.failed_checks).unwrap_or(i32::MAX);
+            status.iterations = i32::try_from(back.iterations).unwrap_or(i32::MAX);
+        }
         State::Resting(rest) if matches!(rest.outcome, Outcome::Stranded(_)) => status.canary_weight = 100,
         _ => {}
     }

@@ -125,9 +125,9 @@ impl Course<'_> {
 
     /// Ends a run without success.
     pub(super) fn turn_back(&mut self, versions: Versions, why: Why) {
-        let failed_checks = match &self.record.state {
-            State::Analysing(run) => run.failed_checks,
-            _ => 0,
+        let (failed_checks, iterations) = match &self.record.state {
+            State::Analysing(run) => (run.failed_checks, run.iterations),
+            _ => (0, 0),
         };
         let had_traffic = self.record.route.split != Split::PRIMARY_ONLY;
         let primary = self.world.primary.as_ref().and_then(|primary| primary.revision.as_ref());
@@ -135,7 +135,7 @@ impl Course<'_> {
         let drain = if had_traffic { Drain::Due } else { Drain::Needless };
         self.record.told.clear();
         self.want(Split::PRIMARY_ONLY);
-        self.record.state = State::RollingBack(RollBack { versions, why, failed_checks, restores, drain });
+        self.record.state = State::RollingBack(RollBack { versions, why, failed_checks, iterations, restores, drain });
         self.waits_for = Some("traffic to be back on the primary".into());
         // At once, not at the next look: these are the requests that fail.
         if !restores {

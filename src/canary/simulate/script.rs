@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::world::{HookAnswer, Reading, RouterProblem, WishKind};
 use super::super::{Split, Weight};
 use crate::api::duration;
+use crate::api::flagger::Phase;
 
 /// One line of a script.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub enum Command {
         /// It was initialised long ago: how is not told.
         initialized: bool,
     },
+    /// Flagger has left it in that phase, with that split; the primary has the version before the newest commit.
+    Adopt(Phase, Split),
     /// The time comes at which the machine wants to look again; that many times.
     Tick(u32),
     /// Time passes.
@@ -146,8 +149,13 @@ impl Mistake {
 }
 
 /// Every verb, how its line is written, and what it means: the table of the documentation.
-pub const VERBS: [(&str, &str, &str); 23] = [
+pub const VERBS: [(&str, &str, &str); 24] = [
     ("start", "start [initialized]", "the Canary is created; `initialized`: long ago"),
+    (
+        "adopt",
+        "adopt PHASE [PERCENT]",
+        "in place of `start`: Flagger left it so, the canary with that share; its primary has version A",
+    ),
     ("tick", "tick [COUNT]", "the time comes at which Leeboard looks again"),
     ("wait", "wait DURATION", "time passes"),
     ("commit", "commit VERSION [replicas COUNT]", "git brings another version of the target"),
@@ -280,6 +288,13 @@ impl<'a> Words<'a> {
         duration::parse(word).ok_or_else(|| Wrong::new(at, format!("`{word}` is no duration as 30s, 5m or 1h")))
     }
 
+    fn share(&mut self) -> Result<Split, Wrong> {
+        let (at, word) = self.need("a percentage")?;
+        let weight = word.parse().ok().and_then(Weight::new);
+        let weight = weight.ok_or_else(|| Wrong::new(at, format!("`{word}` is no percentage from 0 to 100")))?;
+        Ok(Split::to_canary(weight))
+    }
+
     fn word(&mut self, known: &[&'static str]) -> Result<&'static str, Wrong> {
         let (at, word) = self.need(&known.join(" or "))?;
         let found = known.iter().find(|candidate| **candidate == word).copied();
@@ -310,6 +325,14 @@ fn read(at: usize, verb: &str, words: &mut Words<'_>) -> Result<Command, Wrong> 
                 return Err(Wrong::unknown(at, word, "word that can stand here", vec!["initialized"]));
             }
         },
+        "adopt" => {
+            let (at, word) = words.need("a phase")?;
+            let phase = Phase::ALL.into_iter().find(|phase| phase.as_str() == word);
+            let known = Phase::ALL.iter().map(|phase| phase.as_str()).collect();
+            let phase = phase.ok_or_else(|| Wrong::unknown(at, word, "phase", known))?;
+            let is_last = words.text[words.at..].trim().is_empty();
+            Command::Adopt(phase, if is_last { Split::PRIMARY_ONLY } else { words.share()? })
+        }
         "tick" if words.text[words.at..].trim().is_empty() => Command::Tick(1),
         "tick" => Command::Tick(words.count()?),
         "wait" => Command::Wait(words.duration()?),
@@ -329,12 +352,7 @@ fn read(at: usize, verb: &str, words: &mut Words<'_>) -> Result<Command, Wrong> 
             words.word(&["back"])?;
             Command::ClockBack(words.duration()?)
         }
-        "route" => {
-            let (at, word) = words.need("a percentage")?;
-            let weight = word.parse().ok().and_then(Weight::new);
-            let weight = weight.ok_or_else(|| Wrong::new(at, format!("`{word}` is no percentage from 0 to 100")))?;
-            Command::Route(Split::to_canary(weight))
-        }
+        "route" => Command::Route(words.share()?),
         "router" => match words.word(&["missing", "refuses", "back"])? {
             "missing" => Command::Router(Some(RouterProblem::Missing(words.rest().to_owned()))),
             "refuses" => Command::Router(Some(RouterProblem::NotAccepted(words.rest().to_owned()))),

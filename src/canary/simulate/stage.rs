@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 
+use super::super::adopt::adopt;
 use super::super::machine::{Action, Decision, decide};
 use super::super::record::Record;
 use super::super::settings::{MetricCheck, Settings};
@@ -17,7 +18,7 @@ use super::super::world::{
 };
 use super::super::{Revision, Split};
 use super::script::{Command, Moment, Pods, Side};
-use crate::api::flagger::{Canary, CanaryStatus, Provider, Severity};
+use crate::api::flagger::{Canary, CanaryStatus, Phase, Provider, Severity};
 
 /// More decisions than that without rest are a machine that runs in circles.
 const MOST_DECISIONS: usize = 200;
@@ -53,6 +54,8 @@ pub(super) struct Stage {
     kill: Option<Moment>,
     names: BTreeMap<Revision, String>,
     notes: Vec<String>,
+    statuses: Vec<CanaryStatus>,
+    events: Vec<String>,
     /// The last line about where it stands.
     told: String,
     must_tell: bool,
@@ -102,6 +105,8 @@ impl Stage {
             kill: None,
             names: BTreeMap::new(),
             notes: Vec::new(),
+            statuses: Vec::new(),
+            events: Vec::new(),
             told: String::new(),
             must_tell: false,
         }
@@ -111,6 +116,7 @@ impl Stage {
     pub(super) fn change(&mut self, command: &Command) -> Result<(), String> {
         match command {
             Command::Start { initialized } => return self.start(*initialized),
+            Command::Adopt(phase, split) => return self.adopt(*phase, *split),
             Command::Tick(count) => return self.tick(*count),
             Command::Wait(length) => return self.wait(*length),
             Command::Status => {
@@ -178,6 +184,11 @@ impl Stage {
         text
     }
 
+    /// All statuses and the sentences of all Events.
+    pub(super) fn history(self) -> (Vec<CanaryStatus>, Vec<String>) {
+        (self.statuses, self.events)
+    }
+
     fn start(&mut self, initialized: bool) -> Result<(), String> {
         if self.record.is_some() {
             return Err("it has started already".into());
@@ -188,6 +199,32 @@ impl Stage {
             self.notes.clear();
         }
         Ok(())
+    }
+
+    /// As Flagger leaves it: all that it makes is there, and a status with hashes that nobody else can make.
+    fn adopt(&mut self, phase: Phase, split: Split) -> Result<(), String> {
+        if self.record.is_some() {
+            return Err("it has started already".into());
+        }
+        let revision = Revision::of(&json!({"version": "A"}), &self.target.configs);
+        self.names.insert(revision.clone(), "A".into());
+        self.primary = Some(PrimaryOnStage { revision, replicas: self.target.wanted });
+        self.standing = [Part::Services, Part::Apex, Part::PrimaryScaler].into();
+        self.route = Some(split);
+        let has_pods =
+            matches!(phase, Phase::Progressing | Phase::WaitingPromotion | Phase::Promoting | Phase::Finalising);
+        self.target.replicas = if has_pods { self.target.wanted } else { 0 };
+        let status = CanaryStatus {
+            phase: Some(phase),
+            canary_weight: split.canary.percent().into(),
+            last_applied_spec: "5d97878757".into(),
+            last_promoted_spec: "758df7c9fc".into(),
+            ..CanaryStatus::default()
+        };
+        let world = self.world();
+        self.record = Some(adopt(&status, &world, self.now).unwrap_or_else(|| Record::new(self.now)));
+        self.must_tell = true;
+        self.settle()
     }
 
     fn tick(&mut self, count: u32) -> Result<(), String> {
@@ -320,8 +357,12 @@ impl Stage {
         // The way that it goes in a cluster.
         let annotation = decision.record.to_annotation();
         self.record = Some(Record::read(&annotation, &decision.status).map_err(|error| error.to_string())?);
+        if self.statuses.last() != Some(&decision.status) {
+            self.statuses.push(decision.status.clone());
+        }
         self.status = decision.status;
         for event in &decision.events {
+            self.events.push(event.message(&settings.subject));
             let sign = if event.is_warning() { "!" } else { "-" };
             self.notes.push(format!("{sign} {}", event.message(&settings.subject)));
         }
@@ -474,7 +515,7 @@ impl Stage {
         };
         self.notes.push(format!(
             "phase {}, failedChecks {}, canaryWeight {}, iterations {}, lastAppliedSpec {}, lastPromotedSpec {}",
-            status.phase.map_or("", crate::api::flagger::Phase::as_str),
+            status.phase.map_or("", Phase::as_str),
             status.failed_checks,
             status.canary_weight,
             status.iterations,

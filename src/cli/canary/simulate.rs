@@ -66,7 +66,7 @@ impl Simulate {
             String::from_utf8(read(script)?).with_context(|| format!("`{}` is not text in UTF-8", script.display()))?;
         let played = simulate::play(&canary, self.provider, &text)
             .map_err(|mistakes| Failure::Problems(problems(script, &mistakes)))?;
-        terminal.print(&styled(&played))?;
+        terminal.print(&styled(&played.transcript))?;
         Ok(Exit::Ok)
     }
 }
