@@ -228,6 +228,17 @@ pub(super) fn redirect(template: &mut Value, tracked: &Tracked) {
     });
 }
 
+/// The way back: `tracked` are keys as `status.trackedConfigs` has them.
+pub(super) fn restore(template: &mut Value, tracked: &BTreeSet<&str>) {
+    each_reference(template, &mut |kind, name, _| {
+        if let Some(own) = name.strip_suffix(PRIMARY_SUFFIX)
+            && tracked.contains(format!("{}/{own}", kind.word()).as_str())
+        {
+            *name = own.to_owned();
+        }
+    });
+}
+
 /// Visits every reference in a pod template: its kind, its name, and whether it is optional.
 fn each_reference(template: &mut Value, visit: &mut dyn FnMut(ConfigKind, &mut String, bool)) {
     let Some(spec) = template.get_mut("spec") else { return };
