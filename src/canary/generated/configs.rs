@@ -135,7 +135,7 @@ impl Tracked {
         self.0.iter().map(|(key, object)| (key.to_string(), checksum(object))).collect()
     }
 
-    /// The primary's copies, with the owners that they have by now.
+    /// The primary's copies, with the owners that they have by now; `live` is asked by the copy's own name.
     pub fn copies(&self, canary: &Canary, flags: &Flags, live: impl Fn(&ConfigKey) -> Option<Object>) -> Vec<Object> {
         let copy = |(key, object): (&ConfigKey, &Object)| {
             let name = format!("{}{PRIMARY_SUFFIX}", key.name);
