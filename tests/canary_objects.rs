@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use leeboard::api::flagger::{Canary, Provider};
 use leeboard::canary::generated::configs::{ConfigKey, ConfigKind, Lookup, Tracked};
@@ -82,7 +82,7 @@ struct Case {
 
 enum Step {
     /// An object changed.
-    Object { at: String, object: Object },
+    Object { at: String, object: Box<Object> },
     /// A person changed the image.
     Input,
 }
@@ -105,10 +105,10 @@ fn cases() -> Vec<Case> {
         std::fs::read_dir(corpus.join("canary")).unwrap().map(|entry| entry.unwrap().path()).collect();
     folders.retain(|folder| folder.join("timeline.yaml").exists());
     folders.sort();
-    folders.iter().map(case).collect()
+    folders.iter().map(|folder| case(folder)).collect()
 }
 
-fn case(folder: &PathBuf) -> Case {
+fn case(folder: &Path) -> Case {
     let name = folder.file_name().unwrap().to_str().unwrap().to_owned();
     let input = std::fs::read(folder.join("input.yaml")).unwrap();
     let mut objects = yaml::objects(&"input.yaml".into(), &input, Resolve::V2).unwrap();
@@ -123,7 +123,7 @@ fn case(folder: &PathBuf) -> Case {
             if object.key.kind != "TrafficRoute" {
                 object.set_namespace(&name);
             }
-            Step::Object { at: step["at"].to_string(), object }
+            Step::Object { at: step["at"].to_string(), object: Box::new(object) }
         }
         None => Step::Input,
     };
@@ -254,28 +254,29 @@ fn routes(
         if is_routing(recorded) {
             // What is written in one tick depends on each other: the input of a route may be listed after it.
             let inputs = case.steps[..at].iter().chain(&case.steps[at..(at + 3).min(case.steps.len())]);
-            let target = inputs.filter_map(|step| match step {
+            let mut target = inputs.filter_map(|step| match step {
                 Step::Object { object, .. }
                     if object.key.name == case.canary.spec.target_ref.name.as_str()
                         && object.key.kind == case.canary.spec.target_ref.kind.as_str() =>
                 {
-                    Some(object)
+                    Some(&**object)
                 }
                 _ => None,
             });
-            let target = target.last().unwrap();
+            let target = target.next_back().unwrap();
             let target = Target::of(&case.canary, Some(target), &flags).unwrap();
             let mut subject =
                 Subject { canary: &case.canary, target: &target, flags: &flags, cookies: &Cookies::default() };
             let mut now = World(world.0.clone());
             now.put(recorded);
             let split = router.split(&subject, &now.0).unwrap_or(Split::PRIMARY_ONLY);
-            let carries = router.split(&subject, std::slice::from_ref(recorded)).is_ok();
+            let carries = router.split(&subject, std::slice::from_ref(&**recorded)).is_ok();
             if carries {
                 let told = format!("{}{}", split.canary, if split.mirrored { "m" } else { "" });
                 splits.push(told);
                 match cookie {
                     Some(cookie) if split.canary > Weight::NONE => cookies.canary = cookie.to_owned(),
+                    _ if cookies.canary.is_empty() => {}
                     _ => cookies.previous = std::mem::take(&mut cookies.canary),
                 }
             }

@@ -135,7 +135,7 @@ impl Tracked {
         self.0.iter().map(|(key, object)| (key.to_string(), checksum(object))).collect()
     }
 
-    /// The primary's copies, with the owners that they have by now.
+    /// The primary's copies, with the owners that they have by now; `live` is asked by the copy's own name.
     pub fn copies(&self, canary: &Canary, flags: &Flags, live: impl Fn(&ConfigKey) -> Option<Object>) -> Vec<Object> {
         let copy = |(key, object): (&ConfigKey, &Object)| {
             let name = format!("{}{PRIMARY_SUFFIX}", key.name);
@@ -224,6 +224,17 @@ pub(super) fn redirect(template: &mut Value, tracked: &Tracked) {
     each_reference(template, &mut |kind, name, _| {
         if tracked.0.contains_key(&ConfigKey { kind, name: name.clone() }) {
             name.push_str(PRIMARY_SUFFIX);
+        }
+    });
+}
+
+/// The way back: `tracked` are keys as `status.trackedConfigs` has them.
+pub(super) fn restore(template: &mut Value, tracked: &BTreeSet<&str>) {
+    each_reference(template, &mut |kind, name, _| {
+        if let Some(own) = name.strip_suffix(PRIMARY_SUFFIX)
+            && tracked.contains(format!("{}/{own}", kind.word()).as_str())
+        {
+            *name = own.to_owned();
         }
     });
 }

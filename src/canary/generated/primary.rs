@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::configs::{Tracked, redirect};
-use super::{Flags, Metadata, Patch, Target, TargetKind, copied, included, owned, scale, target, texts};
+use super::configs::{Tracked, redirect, restore};
+use super::{
+    Flags, Metadata, PRIMARY_SUFFIX, Patch, Target, TargetKind, copied, included, owned, scale, target, texts,
+};
 use crate::api::flagger::Canary;
 use crate::object::Object;
 
@@ -56,10 +58,39 @@ pub fn promoted_revision(target: &Target<'_>) -> Option<Patch> {
     (target.kind == TargetKind::KnativeService).then(|| Patch::of(target.object, body))
 }
 
-/// Whether the primary has the target's version: what is compared when a running Flagger's canary is taken over.
-pub fn has_version_of(live: &Object, canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Flags) -> bool {
-    let id = rollout_id(live).unwrap_or_default();
-    template(canary, target, tracked, flags, id) == *target::template(live)
+/// The target's template that a live primary was made from: all that [`created`] changes is undone. `configs` are the keys
+/// of `status.trackedConfigs`. So the two have one [`version_subject`] when they are of one version, whoever made the
+/// primary.
+///
+/// [`version_subject`]: super::target::version_subject
+pub fn origin<'k>(
+    live: &Object,
+    canary: &Canary,
+    target: &Target<'_>,
+    configs: impl IntoIterator<Item = &'k str>,
+    flags: &Flags,
+) -> Value {
+    let mut template = target::template(live).clone();
+    if let Some(metadata) = template.get_mut("metadata").and_then(Value::as_object_mut) {
+        if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
+            labels.insert(target.label.clone(), target.value.as_str().into());
+        }
+        let annotations = metadata.get_mut("annotations").and_then(Value::as_object_mut);
+        let is_empty = annotations.is_some_and(|annotations| {
+            annotations.shift_remove(ROLLOUT_ID);
+            annotations.is_empty()
+        });
+        if is_empty {
+            metadata.shift_remove("annotations");
+        }
+    }
+    restore(&mut template, &configs.into_iter().collect());
+    let name = canary.spec.target_ref.name.as_str();
+    let primary = format!("{name}{PRIMARY_SUFFIX}");
+    for selector in selectors(&mut template["spec"]) {
+        rename(selector, &primary, name, flags);
+    }
+    template
 }
 
 fn rollout_id(live: &Object) -> Option<&str> {
@@ -111,8 +142,9 @@ fn template(canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Fla
     template["metadata"]["annotations"][ROLLOUT_ID] = id.into();
     redirect(&mut template, tracked);
     let name = canary.spec.target_ref.name.as_str();
+    let primary = format!("{name}{PRIMARY_SUFFIX}");
     for selector in selectors(&mut template["spec"]) {
-        rename(selector, name, flags);
+        rename(selector, name, &primary, flags);
     }
     template
 }
@@ -146,24 +178,24 @@ fn selectors(spec: &mut Value) -> Vec<&mut Value> {
     found
 }
 
-/// Values equal to the target's name, under a key that can be the selector label, become the primary's.
-fn rename(selector: &mut Value, name: &str, flags: &Flags) {
+/// Values that are one name, under a key that can be the selector label, become another.
+fn rename(selector: &mut Value, from: &str, to: &str, flags: &Flags) {
     let is_key = |key: &str| flags.selector_labels.iter().any(|label| label == key);
-    let primary = |value: &mut Value| {
-        if value == name {
-            *value = format!("{name}{}", super::PRIMARY_SUFFIX).into();
+    let change = |value: &mut Value| {
+        if value == from {
+            *value = to.into();
         }
     };
     for (key, value) in selector.get_mut("matchLabels").and_then(Value::as_object_mut).into_iter().flatten() {
         if is_key(key) {
-            primary(value);
+            change(value);
         }
     }
     for expression in selector.get_mut("matchExpressions").and_then(Value::as_array_mut).into_iter().flatten() {
         if expression["key"].as_str().is_some_and(is_key)
             && let Some(values) = expression.get_mut("values").and_then(Value::as_array_mut)
         {
-            values.iter_mut().for_each(primary);
+            values.iter_mut().for_each(change);
         }
     }
 }

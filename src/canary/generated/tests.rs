@@ -174,13 +174,11 @@ fn nothing_rolls_when_nothing_has_changed() {
     let tracked = Tracked::of(&canary, &object, &flags, look_up).unwrap();
     let live = primary::created(&canary, &target, &tracked, &flags, "id-1");
     let id = |object: &Object| object.body["spec"]["template"]["metadata"]["annotations"]["flagger-id"].clone();
-    assert!(primary::has_version_of(&live, &canary, &target, &tracked, &flags));
     assert_eq!(id(&primary::promoted(&canary, &target, &tracked, &flags, &live, "id-2")), "id-1");
 
     let mut newer = object.clone();
     newer.body["spec"]["template"]["spec"]["containers"][0]["image"] = "web:2".into();
     let target = Target::of(&canary, Some(&newer), &flags).unwrap();
-    assert!(!primary::has_version_of(&live, &canary, &target, &tracked, &flags));
     let promoted = primary::promoted(&canary, &target, &tracked, &flags, &live, "id-2");
     assert_eq!(id(&promoted), "id-2");
     assert_eq!(promoted.body["spec"]["replicas"], 1, "a target at zero takes no pods from the primary");
@@ -359,4 +357,22 @@ fn the_users_apex_is_led_back() {
     }
     let own = services::service(&canary, &target, Role::Apex, None).unwrap();
     assert_eq!(services::lead_back(&canary, &target, &own), None);
+}
+
+#[test]
+fn what_a_primary_was_made_from_is_told_from_the_primary() {
+    let (canary, mut object, flags) = (canary(simple()), full_target(), Flags::default());
+    for annotations in [json!({"scrape": "true"}), Value::Null] {
+        let metadata = object.body["spec"]["template"]["metadata"].as_object_mut().unwrap();
+        match annotations {
+            Value::Null => drop(metadata.shift_remove("annotations")),
+            annotations => drop(metadata.insert("annotations".into(), annotations)),
+        }
+        let target = Target::of(&canary, Some(&object), &flags).unwrap();
+        let tracked = Tracked::of(&canary, &object, &flags, look_up).unwrap();
+        let live = primary::created(&canary, &target, &tracked, &flags, "id-1");
+        let checksums = tracked.checksums();
+        let origin = primary::origin(&live, &canary, &target, checksums.keys().map(String::as_str), &flags);
+        assert_eq!(origin, target::version_subject(TargetKind::Deployment, &object.body));
+    }
 }
