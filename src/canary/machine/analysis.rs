@@ -123,7 +123,9 @@ impl Course<'_> {
         if let Some(missing) = self.canary_missing(target) {
             return self.endure(target, run, missing, due);
         }
-        run.unready = None;
+        if run.unready.take().is_some() {
+            self.record.told.clear();
+        }
         self.record.state = State::Analysing(run.clone());
         if !self.route_stands() {
             return Ok(());
