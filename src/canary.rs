@@ -8,7 +8,8 @@
 //!
 //! Read [`settings`] (what a Canary asks for), [`world`] (what is seen), [`record`] (what is remembered), then
 //! [`machine`], which decides; [`event`] has the words, [`status`] what Flagger's clients read, [`webhook`] and [`alert`]
-//! what is posted. [`adopt`] takes over what Flagger left behind. [`simulate`] plays a script without a cluster.
+//! what is posted. [`adopt`] takes over what Flagger left behind,
+//! [`wave`] says what a sync waits for. [`simulate`] plays a script without a cluster.
 
 pub mod adopt;
 pub mod alert;
@@ -22,6 +23,7 @@ pub mod router;
 pub mod settings;
 pub mod simulate;
 pub mod status;
+pub mod wave;
 pub mod webhook;
 pub mod weight;
 pub mod world;

@@ -4,6 +4,7 @@
 //! Flagger's clients read of it is made by [`status`](super::status).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -157,6 +158,19 @@ pub enum Why {
     Aborted(SmolStr),
     /// Git went back to the promoted version: no failure.
     WentBack,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Why::Checks(last) => f.write_str(last),
+            Why::Deadline(missing) => write!(f, "not ready in time: {missing}"),
+            Why::Hook(name) => write!(f, "the hook {name} asked for it back"),
+            Why::Aborted(by) if by.is_empty() => f.write_str("aborted"),
+            Why::Aborted(by) => write!(f, "aborted by {by}"),
+            Why::WentBack => f.write_str("git went back to the promoted version"),
+        }
+    }
 }
 
 /// What is still to be told about the end of a run.

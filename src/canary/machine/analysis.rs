@@ -57,9 +57,9 @@ impl Course<'_> {
         if self.now < due {
             return Ok(());
         }
-        if self.wants_rollback(candidate.check)? {
+        if let Some(why) = self.rollback_wanted(candidate.check)? {
             let versions = Versions { applied: candidate.revision, promoted: candidate.versions.promoted };
-            self.fail(versions, Why::Hook("rollback".into()));
+            self.fail(versions, why);
             return Ok(());
         }
         match self.ask_all(HookType::ConfirmRollout, candidate.check)? {
@@ -123,7 +123,9 @@ impl Course<'_> {
         if let Some(missing) = self.canary_missing(target) {
             return self.endure(target, run, missing, due);
         }
-        run.unready = None;
+        if run.unready.take().is_some() {
+            self.record.told.clear();
+        }
         self.record.state = State::Analysing(run.clone());
         if !self.route_stands() {
             return Ok(());
@@ -155,8 +157,8 @@ impl Course<'_> {
             return Ok(());
         }
         if self.now >= due {
-            if self.wants_rollback(run.check)? {
-                self.turn_back(run.versions, Why::Hook("rollback".into()));
+            if let Some(why) = self.rollback_wanted(run.check)? {
+                self.turn_back(run.versions, why);
                 return Ok(());
             }
             self.tell_once(Event::CanaryNotReady(missing));
@@ -212,8 +214,8 @@ impl Course<'_> {
 
     /// An interval has passed and the canary is ready: ask, measure, then go a step.
     fn check(&mut self, mut run: Run) -> Step {
-        if self.wants_rollback(run.check)? {
-            self.turn_back(run.versions, Why::Hook("rollback".into()));
+        if let Some(why) = self.rollback_wanted(run.check)? {
+            self.turn_back(run.versions, why);
             return Ok(());
         }
         match self.verdict(&run)? {

@@ -20,17 +20,17 @@ pub(super) enum Checked {
 
 impl Course<'_> {
     /// Any yes of a rollback hook is a yes.
-    pub(super) fn wants_rollback(&mut self, check: u32) -> Step<bool> {
+    pub(super) fn rollback_wanted(&mut self, check: u32) -> Step<Option<Why>> {
         let hooks: Vec<_> = self.settings.hooks(HookType::Rollback).cloned().collect();
         for hook in hooks {
             if self.answer(HookType::Rollback, &hook.name, check)? == HookAnswer::Passed {
-                self.tell(Event::HookPassed(HookType::Rollback, hook.name));
+                self.tell(Event::HookPassed(HookType::Rollback, hook.name.clone()));
                 self.alert(Severity::Warn, &Event::RollbackAsked);
                 self.tell(Event::RollbackAsked);
-                return Ok(true);
+                return Ok(Some(Why::Hook(hook.name)));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 
     /// One after the other, as Flagger does: after a no the others are not asked.
@@ -108,7 +108,11 @@ impl Course<'_> {
     }
 
     pub(super) fn fail_check(&mut self, mut run: Run, event: Event) {
-        let last = event.message(&self.settings.subject);
+        let what = match &event {
+            Event::OutOfBounds(breach) => breach.to_string(),
+            other => other.message(&self.settings.subject),
+        };
+        let last = format!("{} at weight {}", short(&what), self.record.route.split.canary);
         self.tell(event);
         self.record.told.clear();
         (run.since, run.check, run.failed_checks) = (self.now, run.check + 1, run.failed_checks + 1);
@@ -117,7 +121,7 @@ impl Course<'_> {
             let event = Event::ThresholdReached(run.failed_checks);
             self.alert(Severity::Error, &event);
             self.tell(event);
-            self.turn_back(run.versions, Why::Checks(short(&last)));
+            self.turn_back(run.versions, Why::Checks(last));
             return;
         }
         self.wake_at(after(self.now, self.settings.interval));

@@ -54,6 +54,7 @@ pub(super) struct Stage {
     kill: Option<Moment>,
     names: BTreeMap<Revision, String>,
     notes: Vec<String>,
+    printed: String,
     statuses: Vec<CanaryStatus>,
     events: Vec<String>,
     /// The last line about where it stands.
@@ -105,6 +106,7 @@ impl Stage {
             kill: None,
             names: BTreeMap::new(),
             notes: Vec::new(),
+            printed: String::new(),
             statuses: Vec::new(),
             events: Vec::new(),
             told: String::new(),
@@ -161,7 +163,13 @@ impl Stage {
 
     /// What is to be printed since the last time.
     pub(super) fn answer(&mut self) -> String {
-        let Some(record) = &self.record else { return String::new() };
+        self.print();
+        std::mem::take(&mut self.printed)
+    }
+
+    /// One line about where it stands now, and what led there; nothing when nothing is new.
+    fn print(&mut self) {
+        let Some(record) = &self.record else { return };
         let mut head = format!("{}  {}", status::phase(record), record.route.split);
         let counted = [("iteration", self.status.iterations), ("failed", self.status.failed_checks)];
         for (what, count) in counted {
@@ -174,14 +182,13 @@ impl Stage {
         }
         let is_news = std::mem::take(&mut self.must_tell) || !self.notes.is_empty() || head != self.told;
         if !is_news {
-            return String::new();
+            return;
         }
-        let mut text = format!("{}  {head}\n", self.elapsed());
+        self.printed.push_str(&format!("{}  {head}\n", self.elapsed()));
         for note in self.notes.drain(..) {
-            text.push_str(&format!("  {note}\n"));
+            self.printed.push_str(&format!("  {note}\n"));
         }
         self.told = head;
-        text
     }
 
     /// All statuses and the sentences of all Events.
@@ -235,6 +242,7 @@ impl Stage {
             self.now = wake.unwrap_or_else(|| after(self.now, interval));
             self.settle()?;
             self.must_tell = true;
+            self.print();
         }
         Ok(())
     }
@@ -245,10 +253,11 @@ impl Stage {
         while let Some(wake) = self.wake.filter(|wake| *wake > self.now && *wake <= end) {
             self.now = wake;
             self.settle()?;
+            self.print();
         }
+        self.must_tell = self.now != end;
         self.now = end;
         self.settle()?;
-        self.must_tell = true;
         Ok(())
     }
 

@@ -134,3 +134,36 @@ fn styled(transcript: &str) -> String {
     };
     transcript.lines().map(|line| style(line) + "\n").collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(script: &str) -> Vec<(String, Option<String>)> {
+        let mistakes = simulate::play(&example(), Provider::Istio, script).unwrap_err();
+        let problems = problems(Path::new("script.txt"), &mistakes);
+        problems.found.iter().map(|it| (it.origin.as_ref().unwrap().to_string(), it.hint.clone())).collect()
+    }
+
+    #[test]
+    fn a_wrong_line_is_told_with_its_place_and_what_may_have_been_meant() {
+        let cases = [
+            // script, place, hint
+            ("start\ncomit B\n", "script.txt:2:1", "did you mean `commit`?"),
+            ("kill -9 after setroute\n", "script.txt:1:15", "did you mean `set-route`?"),
+            ("adopt Progresing 30\n", "script.txt:1:7", "did you mean `Progressing`?"),
+            ("wait long\n", "script.txt:1:6", "write: wait DURATION"),
+        ];
+        for (script, place, hint) in cases {
+            assert_eq!(told(script), [(place.to_owned(), Some(hint.to_owned()))], "{script}");
+        }
+        assert_eq!(told("tick\n")[0].0, "script.txt:1:1", "nothing has started");
+    }
+
+    #[test]
+    fn a_provider_that_nobody_knows_is_refused_with_the_nearest() {
+        assert_eq!(provider("gatewayapi:v1"), Ok(Provider::GatewayApiV1));
+        assert_eq!(provider("istoi"), Err("did you mean `istio`?".into()));
+        assert!(provider("envoy").unwrap_err().starts_with("one of apisix, "));
+    }
+}
