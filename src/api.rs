@@ -1,4 +1,5 @@
-//! The objects that users write: Argo CD's `Application` and `AppProject`, and Leeboard's `Environment`.
+//! The objects that users write: Argo CD's `Application` and `AppProject`, Flagger's `Canary`, and Leeboard's
+//! `Environment`.
 //!
 //! **In:** JSON as an API server or a file holds it. **Out:** typed values, with every default resolved by a method.
 //! **May not:** do I/O, read a clock, or refuse a field that Argo CD knows.
@@ -9,6 +10,7 @@
 pub mod argo;
 mod crd;
 pub mod duration;
+pub mod flagger;
 pub mod leeboard;
 
 pub use crd::{crds, file_name};
@@ -25,7 +27,9 @@ use crate::error::Diagnostic;
 pub const ARGO_GROUP: &str = "argoproj.io";
 /// The group of Leeboard's own kinds.
 pub const LEEBOARD_GROUP: &str = "leeboard.dev";
-/// The one version of all kinds here.
+/// The group of Flagger's kinds.
+pub const FLAGGER_GROUP: &str = "flagger.app";
+/// The one version of Argo CD's and Leeboard's kinds.
 pub const VERSION: &str = "v1alpha1";
 
 /// Why an object could not be read as its kind.
@@ -124,6 +128,9 @@ fn named(name: &str, namespace: &str) -> ObjectMeta {
 /// written out by hand, since a status that cannot be read must not hide the object.
 macro_rules! impl_resource {
     ($type:ty, $group:expr, $kind:literal, $plural:literal) => {
+        crate::api::impl_resource!($type, $group, crate::api::VERSION, $kind, $plural);
+    };
+    ($type:ty, $group:expr, $version:expr, $kind:literal, $plural:literal) => {
         impl $type {
             /// `metadata.name`; empty only before the API server has seen it.
             pub fn name(&self) -> &str {
@@ -149,7 +156,7 @@ macro_rules! impl_resource {
             }
 
             fn version(_: &()) -> std::borrow::Cow<'_, str> {
-                crate::api::VERSION.into()
+                $version.into()
             }
 
             fn plural(_: &()) -> std::borrow::Cow<'_, str> {

@@ -7,6 +7,7 @@
 //! a terminal, [`report`] draws problems.
 
 mod build;
+mod canary;
 mod check;
 mod cluster;
 mod completions;
@@ -53,6 +54,7 @@ enum Command {
     Crds(crds::Crds),
     Demo(demo::Demo),
     Health(health::HealthOf),
+    Canary(canary::CanaryArgs),
     Run(run::Run),
     Completions(completions::Completions),
 }
@@ -105,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
+        Command::Canary(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };

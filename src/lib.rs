@@ -38,6 +38,9 @@ pub mod render;
 /// Is an object healthy.
 pub mod health;
 
+/// New versions tried on part of the traffic first, then promoted or rolled back.
+pub mod canary;
+
 /// What the cluster holds of what we manage, from watches; and how requests reach it.
 pub mod live;
 

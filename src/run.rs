@@ -6,6 +6,7 @@
 //! Read [`queue`] (what is looked at next), [`reconcile`] (one application), [`look`] and [`operate`] (its two
 //! halves), then [`watching`] and [`repositories`], which fill the queue.
 
+pub mod canaries;
 pub mod claims;
 pub mod data;
 pub mod deletion;
@@ -22,6 +23,7 @@ mod rendered;
 pub mod repositories;
 pub mod stamped;
 pub mod watching;
+pub mod web;
 pub mod written;
 
 use std::collections::HashMap;
@@ -40,12 +42,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use self::canaries::Canaries;
 use self::claims::Claims;
 use self::data::DataDir;
 use self::destinations::{Connected, Destinations, Target};
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
+use self::web::Web;
 use self::written::Written;
 use crate::api::argo::{Application, SyncStatus};
 use crate::api::leeboard::Environment;
@@ -140,6 +144,10 @@ pub struct Daemon {
     pub bases: Arc<Bases>,
     /// The key of plans' hashes, and under which name it leads.
     pub data_dir: DataDir,
+    /// What is known of canaries.
+    pub canaries: Canaries,
+    /// Speaks to hooks, metric providers and whom alerts go to.
+    pub web: Web,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
     tasks: TaskTracker,
@@ -221,6 +229,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
         renders: RenderPool::new(),
         bases: Arc::default(),
         data_dir,
+        canaries: Canaries::default(),
+        web: Web::default(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
         memories: Mutex::default(),

@@ -2,7 +2,7 @@
 //!
 //! **In:** how the process was started; what happened, by the methods of [`Metrics`]. **Out:** log lines on stderr,
 //! the text that `/metrics` serves. **May not:** know what is measured beyond a name, a label and a number; take a
-//! label whose values are unbounded (no names of objects).
+//! label whose values are unbounded (no names of objects, but in what Flagger's dashboards read: [`Canaries`]).
 //!
 //! | metric | labels | meaning |
 //! | --- | --- | --- |
@@ -19,13 +19,16 @@
 //! | `leeboard_webhooks_total` | `provider`, `result` | webhook requests and what became of them |
 //! | `leeboard_build_info` | `version` | always 1 |
 
+mod canaries;
+
 use std::io::{self, IsTerminal as _};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub use canaries::Canaries;
 use jiff::Zoned;
 use parking_lot::Mutex;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -181,6 +184,7 @@ pub struct Metrics {
     /// The states that were reported last, so that those that are empty now are set to 0.
     states: Mutex<Vec<ByState>>,
     webhooks: Family<ByWebhook, Counter>,
+    canaries: Canaries,
     observer: Observer,
 }
 
@@ -218,6 +222,7 @@ impl Default for Metrics {
             applications: Family::default(),
             states: Mutex::default(),
             webhooks: Family::default(),
+            canaries: Canaries::default(),
             observer: Observer::default(),
             registry: Registry::default(),
         };
@@ -318,6 +323,11 @@ impl Metrics {
         self.webhooks.get_or_create(&ByWebhook { provider, result }).inc();
     }
 
+    /// What is counted of canaries, under Flagger's names.
+    pub fn canaries(&self) -> &Canaries {
+        &self.canaries
+    }
+
     /// All metrics in the OpenMetrics text format.
     pub fn to_text(&self) -> String {
         if let Some(observe) = self.observer.0.get() {
@@ -325,7 +335,9 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing to a string can't fail, and a metric that could not be written is missing, not wrong.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, &self.registry);
+        let _ = encode_registry(&mut text, self.canaries.registry());
+        let _ = encode_eof(&mut text);
         text
     }
 }

@@ -3,6 +3,8 @@
 //! Argo CD's kinds keep every field that a client may write, also those that no type here names, and refuse nothing
 //! that Argo CD's own definitions take. Leeboard's own kind says at once what cannot be right, and how to write it.
 
+mod flagger;
+
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -13,7 +15,8 @@ use super::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 
 /// All definitions, in the order in which `leeboard crds` prints them.
 pub fn crds() -> Vec<Value> {
-    vec![application(), app_project(), environment()]
+    let [canary, metric_template, alert_provider] = flagger::definitions();
+    vec![application(), app_project(), environment(), canary, metric_template, alert_provider]
 }
 
 /// The file of a definition under `deploy/crds`: `applications.argoproj.io.yaml`.
@@ -46,9 +49,11 @@ fn application() -> Value {
     );
     definition(&Kind {
         group: ARGO_GROUP,
+        version: VERSION,
         name: "Application",
         plural: "applications",
         short_names: &["app", "apps"],
+        categories: &[],
         columns: vec![
             Column::new("Sync Status", "string", ".status.sync.status"),
             Column::new("Health Status", "string", ".status.health.status"),
@@ -78,9 +83,11 @@ fn app_project() -> Value {
     open(&mut status);
     definition(&Kind {
         group: ARGO_GROUP,
+        version: VERSION,
         name: "AppProject",
         plural: "appprojects",
         short_names: &["appproj", "appprojs"],
+        categories: &[],
         columns: vec![
             Column::new("Description", "string", ".spec.description").wide(),
             Column::new("Age", "date", ".metadata.creationTimestamp"),
@@ -110,9 +117,11 @@ fn environment() -> Value {
     }
     definition(&Kind {
         group: LEEBOARD_GROUP,
+        version: VERSION,
         name: "Environment",
         plural: "environments",
         short_names: &["env", "envs"],
+        categories: &[],
         columns: vec![
             Column::new("Branch", "string", ".spec.branch"),
             Column::new("Commit", "string", ".status.commit"),
@@ -176,9 +185,12 @@ const ENVIRONMENT_RULES: &[(&str, &str, &str)] = &[
 
 struct Kind {
     group: &'static str,
+    version: &'static str,
     name: &'static str,
     plural: &'static str,
     short_names: &'static [&'static str],
+    /// Of which commands such as `kubectl get all` know it.
+    categories: &'static [&'static str],
     columns: Vec<Column>,
     subresources: Option<Value>,
     fields: Vec<(&'static str, Value)>,
@@ -220,7 +232,7 @@ fn definition(kind: &Kind) -> Value {
     ]);
     properties.extend(kind.fields.iter().map(|(name, schema)| ((*name).to_owned(), schema.clone())));
     let mut version = json!({
-        "name": VERSION,
+        "name": kind.version,
         "served": true,
         "storage": true,
         "additionalPrinterColumns": kind.columns.iter().map(Column::to_json).collect::<Vec<_>>(),
@@ -235,7 +247,7 @@ fn definition(kind: &Kind) -> Value {
         version["subresources"] = subresources.clone();
     }
     let name = format!("{}.{}", kind.plural, kind.group);
-    json!({
+    let mut definition = json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
@@ -250,11 +262,20 @@ fn definition(kind: &Kind) -> Value {
                 "plural": kind.plural,
                 "singular": kind.name.to_lowercase(),
                 "shortNames": kind.short_names,
+                "categories": kind.categories,
             },
             "scope": "Namespaced",
             "versions": [version],
         },
-    })
+    });
+    for list in ["shortNames", "categories"] {
+        if definition["spec"]["names"][list] == json!([])
+            && let Some(names) = definition["spec"]["names"].as_object_mut()
+        {
+            names.shift_remove(list);
+        }
+    }
+    definition
 }
 
 /// The structural schema of a type.

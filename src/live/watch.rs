@@ -8,6 +8,7 @@
 //! reader is, they don't grow beyond the number of applications.
 
 mod follow;
+mod pulse;
 mod store;
 mod typed;
 
@@ -23,6 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use follow::Target;
+pub use pulse::{Pulse, pulse};
+pub use store::Judgement;
 pub use typed::{Collection, Item, typed};
 
 use self::follow::{Shown, Sink, follow};
@@ -156,6 +159,12 @@ impl LiveStore {
     pub fn written(&self, record: Record) {
         self.shared.cluster.note_kinds_of(&record.key);
         let touched = self.shared.store.lock().written(record);
+        self.shared.tell(&touched, Completeness::Same);
+    }
+
+    /// Takes a controller's word about the health of an object, or forgets it.
+    pub fn judge(&self, key: &ObjectKey, judgement: Option<Judgement>) {
+        let touched = self.shared.store.lock().judge(key, judgement);
         self.shared.tell(&touched, Completeness::Same);
     }
 

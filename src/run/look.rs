@@ -11,9 +11,9 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
 
-use super::Daemon;
 use super::memory::Memory;
 use super::stamped::{self, Content};
+use super::{Daemon, canaries};
 use crate::api::argo::application::Refresh;
 use crate::api::argo::{AppProject, Application, Condition, Destination, Source};
 use crate::git::{Commit, RepoUrl};
@@ -22,6 +22,7 @@ use crate::live::client::Cluster;
 use crate::live::record::KindVersion;
 use crate::live::watch::LiveStore;
 use crate::object::{GroupKind, ObjectKey};
+use crate::plan::desired::Wanted;
 use crate::plan::{self, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run};
 use crate::sync::proof;
 
@@ -190,6 +191,7 @@ async fn look_at(
     }
     let (content, place) = stamped::stamped(daemon, application, memory, &sources, &commits, &project).await?;
     let (target, owner) = (place.target, place.owner);
+    let content = yielded_to_canaries(daemon, &target.cluster, content);
     let kinds = kinds(application, &content.desired);
     target.store.watch(&kinds);
     // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
@@ -206,6 +208,23 @@ async fn look_at(
         kinds,
         namespace,
     })
+}
+
+/// The content without the fields that canaries own; as it is where none does.
+fn yielded_to_canaries(daemon: &Daemon, cluster: &Cluster, content: Arc<Content>) -> Arc<Content> {
+    let is_yielded = |wanted: &Wanted| {
+        let claim = daemon.canaries.claim(&wanted.object.key);
+        claim.is_some_and(|claim| claim.owns_replicas) && cluster.server() == daemon.cluster.server()
+    };
+    if !content.desired.objects.iter().any(is_yielded) {
+        return content;
+    }
+    let mut content = Content::clone(&content);
+    for wanted in content.desired.objects.iter_mut().filter(|wanted| is_yielded(wanted)) {
+        let object = canaries::yielded(&wanted.object);
+        *wanted = Wanted { hash: object.content_hash(), object: Arc::new(object), ..wanted.clone() };
+    }
+    Arc::new(content)
 }
 
 /// What an operation or a person wants looked at, where it is not what the spec says.

@@ -34,6 +34,7 @@ pub struct Stamped {
 }
 
 /// The objects of an application as they are applied, and what is known with them.
+#[derive(Clone)]
 pub struct Content {
     /// The rendered objects, stamped.
     pub desired: Desired,

@@ -21,7 +21,7 @@ use super::destinations::secret::ClusterSecret;
 use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
-use super::{Daemon, environment};
+use super::{Daemon, canaries, environment};
 use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
@@ -120,6 +120,7 @@ pub(super) async fn start(
     spawn(daemon, heed_destinations(daemon.clone(), connected));
     spawn(daemon, heed_hints(daemon.clone(), hints));
     spawn(daemon, environment::work(daemon.clone()));
+    spawn(daemon, canaries::work(daemon.clone()));
 }
 
 /// Owns a loop until shutdown.

@@ -182,7 +182,7 @@ impl Course {
         store: &LiveStore,
         books: &mut Books<'_>,
     ) {
-        let Executed { result, record } = executed;
+        let Executed { mut result, record } = executed;
         if let (Some(record), Some(object)) = (record, step.action.object()) {
             if !step.action.is_hook() {
                 books.inventory.insert(&step.key, &record.uid);
@@ -194,7 +194,14 @@ impl Course {
             if defines(object).is_some() {
                 self.deadlines.insert(step.key.clone(), Instant::now() + ESTABLISHED);
             }
+            let uid = record.uid.clone();
             store.written(record);
+            // A controller of ours may know more of it than the API server's answer.
+            if let (Ok(Outcome::Applied { health, .. }), Some(known)) = (&mut result, store.get(&step.key))
+                && known.uid == uid
+            {
+                health.clone_from(&known.health);
+            }
         }
         if let (Action::Prune(_), Ok(_), false) = (&step.action, &result, self.manner.dry_run) {
             books.inventory.remove(&step.key);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 
+use crate::health::{Health, Verdict};
 use crate::live::record::{KindVersion, LiveView, Reading, Record};
 use crate::object::ObjectKey;
 
@@ -19,6 +20,38 @@ pub(super) struct Store {
     by_application: HashMap<SmolStr, HashSet<ByKey>>,
     kinds: BTreeMap<KindVersion, Progress>,
     names: HashSet<SmolStr>,
+    judgements: HashMap<ObjectKey, Judged>,
+}
+
+/// An object that a controller of ours has a word about.
+#[derive(Debug)]
+struct Judged {
+    judgement: Judgement,
+    /// The object's own health.
+    own: Option<Verdict>,
+}
+
+/// What a controller of ours says of an object's health: it knows more than the object does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Its verdict; where that is healthy the object's own counts.
+    pub verdict: Verdict,
+    /// Which generation of the object it has seen.
+    pub generation: i64,
+    /// What is said of a later generation.
+    pub unseen: Verdict,
+}
+
+impl Judged {
+    /// What counts as the health of the object in this generation.
+    fn health(&self, generation: i64) -> Option<Verdict> {
+        let Judgement { verdict, unseen, .. } = &self.judgement;
+        match verdict.status {
+            _ if generation > self.judgement.generation => Some(unseen.clone()),
+            Health::Healthy => self.own.clone(),
+            _ => Some(verdict.clone()),
+        }
+    }
 }
 
 /// How far the watch of a kind has come.
@@ -101,8 +134,43 @@ impl Store {
         self.insert(record)
     }
 
+    /// Takes a controller's word about an object, or forgets it.
+    pub(super) fn judge(&mut self, key: &ObjectKey, judgement: Option<Judgement>) -> Touched {
+        let Some(ByKey(held)) = self.records.get(key).cloned() else {
+            // It has not been seen yet, or is gone: its own health comes with it.
+            match judgement {
+                Some(judgement) => drop(self.judgements.insert(key.clone(), Judged { judgement, own: None })),
+                None => drop(self.judgements.remove(key)),
+            }
+            return Touched::new();
+        };
+        let before = self.judgements.remove(key);
+        let own = before.map_or_else(|| held.health.clone(), |judged| judged.own);
+        let health = match judgement {
+            Some(judgement) => {
+                let judged = Judged { judgement, own };
+                let health = judged.health(held.generation);
+                self.judgements.insert(key.clone(), judged);
+                health
+            }
+            None => own,
+        };
+        if health == held.health {
+            return Touched::new();
+        }
+        let record = Arc::new(Record { health, ..Record::clone(&held) });
+        self.records.replace(ByKey(Arc::clone(&record)));
+        let touched = record.part_of.clone().into_iter().collect();
+        self.index(record);
+        touched
+    }
+
     fn insert(&mut self, mut record: Record) -> Touched {
         self.intern(&mut record);
+        if let Some(judged) = self.judgements.get_mut(&record.key) {
+            judged.own = record.health.take();
+            record.health = judged.health(record.generation);
+        }
         let record = Arc::new(record);
         let mut touched = Touched::new();
         let before = self.records.replace(ByKey(Arc::clone(&record)));

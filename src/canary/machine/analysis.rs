@@ -1,0 +1,417 @@
+//! A version is tried: asked about, scaled up, given traffic step by step, measured at each.
+
+use sha2::{Digest as _, Sha256};
+
+use super::super::record::{Candidate, Cookies};
+use super::super::settings::{self, Strategy};
+use super::check::{Checked, Said};
+use super::*;
+
+impl Course<'_> {
+    /// A new version while nothing is tried.
+    pub(super) fn consider(&mut self, target: &Target, rest: Rest) -> Step {
+        // A primary that only rolls is waited for; one that stays broken must not keep its cure away.
+        if !self.settings.skip_analysis
+            && let Some(primary) = &self.world.primary
+            && let Some(missing) = self.primary_missing(primary)
+        {
+            let since = rest.unready.unwrap_or(self.now);
+            let deadline = after(since, self.settings.deadline);
+            if self.now < deadline {
+                self.tell_once(Event::PrimaryNotReady(missing));
+                self.waits_for = Some("the primary to be ready".into());
+                self.wake_at(deadline);
+                self.record.state = State::Resting(Rest { unready: Some(since), ..rest });
+                return Ok(());
+            }
+        }
+        match self.ask_all(HookType::ConfirmRollout, 0)? {
+            Said::Yes => self.start(target, rest.versions.promoted),
+            Said::No { name, body, is_muted } => {
+                self.halt(HookType::ConfirmRollout, name, body, is_muted);
+                self.wake_at(after(self.now, self.settings.interval));
+                let revision = target.revision.clone();
+                self.record.state =
+                    State::Waiting(Candidate { revision, versions: rest.versions, since: self.now, check: 1 });
+                self.want(Split::PRIMARY_ONLY);
+            }
+        }
+        Ok(())
+    }
+
+    /// A version waits for approval; a newer one takes its place.
+    pub(super) fn wait_for_approval(&mut self, target: &Target, mut candidate: Candidate) -> Step {
+        if target.revision == candidate.versions.promoted {
+            self.tell(Event::WentBack);
+            self.turn_back(candidate.versions, Why::WentBack);
+            return Ok(());
+        }
+        if target.revision != candidate.revision {
+            candidate.revision = target.revision.clone();
+            self.record.state = State::Waiting(candidate.clone());
+        }
+        self.route_stands();
+        let due = after(candidate.since, self.settings.interval);
+        self.wake_at(due);
+        self.waits_for = Some("approval of the roll-out".into());
+        if self.now < due {
+            return Ok(());
+        }
+        if let Some(why) = self.rollback_wanted(candidate.check)? {
+            let versions = Versions { applied: candidate.revision, promoted: candidate.versions.promoted };
+            self.fail(versions, why);
+            return Ok(());
+        }
+        match self.ask_all(HookType::ConfirmRollout, candidate.check)? {
+            Said::Yes => self.start(target, candidate.versions.promoted),
+            Said::No { name, body, is_muted } => {
+                self.halt(HookType::ConfirmRollout, name, body, is_muted);
+                self.wake_at(after(self.now, self.settings.interval));
+                let check = candidate.check + 1;
+                self.record.state = State::Waiting(Candidate { since: self.now, check, ..candidate });
+            }
+        }
+        Ok(())
+    }
+
+    /// A run begins.
+    pub(super) fn start(&mut self, target: &Target, promoted: Revision) {
+        self.alert(Severity::Info, &Event::NewRevision);
+        self.tell(Event::NewRevision);
+        self.record.told.clear();
+        self.begin_run(target, promoted);
+        self.want(Split::PRIMARY_ONLY);
+    }
+
+    fn begin_run(&mut self, target: &Target, promoted: Revision) {
+        self.record.configs = target.configs.clone();
+        self.record.state = State::Analysing(Run {
+            versions: Versions { applied: target.revision.clone(), promoted },
+            started: self.now,
+            since: self.now,
+            check: 0,
+            failed_checks: 0,
+            iterations: 0,
+            step: 0,
+            hold: Hold::Free,
+            unready: None,
+            silent: None,
+        });
+        self.wake_at(after(self.now, self.settings.interval));
+    }
+
+    /// One look at a run.
+    pub(super) fn analyse(&mut self, target: &Target, mut run: Run) -> Step {
+        if target.revision == run.versions.promoted {
+            self.tell(Event::WentBack);
+            self.turn_back(run.versions, Why::WentBack);
+            return Ok(());
+        }
+        if target.revision != run.versions.applied {
+            return self.restart(target, run);
+        }
+        if self.settings.subject.kind.is_scaled() && target.workload.replicas == 0 {
+            // A workload that shall have no pods is complete, and not ready to be tried.
+            self.actions.push(Action::ScaleTarget(self.replicas_for(target)));
+            self.waits_for = Some("the canary to be scaled up".into());
+            return Ok(());
+        }
+        if self.world.primary.is_none() {
+            self.actions.push(Action::RestorePrimary(run.versions.promoted.clone()));
+        }
+        let due = after(run.since, self.settings.interval);
+        if let Some(missing) = self.canary_missing(target) {
+            return self.endure(target, run, missing, due);
+        }
+        if run.unready.take().is_some() {
+            self.record.told.clear();
+        }
+        self.record.state = State::Analysing(run.clone());
+        if !self.route_stands() {
+            return Ok(());
+        }
+        if self.settings.skip_analysis {
+            self.begin_promotion(run, true);
+            return Ok(());
+        }
+        if self.now < due {
+            self.wake_at(due);
+            self.waits_for = Some(match (run.hold, &*self.record.told) {
+                (Hold::Paused, _) => "a person to resume it".into(),
+                (_, "") => "the next check".into(),
+                (_, told) => format!("the next check: {told}"),
+            });
+            return Ok(());
+        }
+        self.check(run)
+    }
+
+    /// The canary is not ready: no check is made, and none counts; only the deadline does.
+    fn endure(&mut self, target: &Target, mut run: Run, missing: String, due: Timestamp) -> Step {
+        let since = *run.unready.get_or_insert(self.now);
+        if self.is_past(since, &target.workload) {
+            let event = Event::DeadlineExceeded(missing.clone());
+            self.alert(Severity::Error, &event);
+            self.tell(event);
+            self.turn_back(run.versions, Why::Deadline(short(&missing)));
+            return Ok(());
+        }
+        if self.now >= due {
+            if let Some(why) = self.rollback_wanted(run.check)? {
+                self.turn_back(run.versions, why);
+                return Ok(());
+            }
+            self.tell_once(Event::CanaryNotReady(missing));
+            (run.since, run.check) = (self.now, run.check + 1);
+        }
+        self.wake_at(after(run.since, self.settings.interval));
+        self.waits_for = Some("the canary to be ready".into());
+        self.record.state = State::Analysing(run);
+        self.route_stands();
+        Ok(())
+    }
+
+    /// Another version amid a run: traffic goes back, as slowly as a promotion would, then it begins anew.
+    fn restart(&mut self, target: &Target, mut run: Run) -> Step {
+        let weight = self.record.route.split.canary;
+        let by_weights = matches!(self.settings.strategy, Strategy::Weights(_) | Strategy::Steps(_));
+        if let Some(step) = self.settings.promotion_step.filter(|_| by_weights && weight > Weight::NONE) {
+            let due = after(run.since, self.settings.interval);
+            if self.route_stands() && self.now >= due {
+                let split = Split::to_canary(weight.lowered_by(step));
+                self.want(split);
+                self.tell(Event::PrimaryAdvanced(split.primary()));
+                run.since = self.now;
+                self.route_stands();
+            }
+            self.wake_at(after(run.since, self.settings.interval));
+            self.waits_for = Some("traffic to be back on the primary, for a newer version".into());
+            self.record.state = State::Analysing(run);
+            return Ok(());
+        }
+        self.want(Split::PRIMARY_ONLY);
+        if !self.route_stands() {
+            self.record.state = State::Analysing(run);
+            return Ok(());
+        }
+        self.record.told.clear();
+        match self.ask_all(HookType::ConfirmRollout, run.check)? {
+            Said::Yes => {
+                self.tell(Event::Restarted);
+                self.begin_run(target, run.versions.promoted);
+            }
+            Said::No { name, body, is_muted } => {
+                self.halt(HookType::ConfirmRollout, name, body, is_muted);
+                let revision = target.revision.clone();
+                let check = run.check + 1;
+                self.wake_at(after(self.now, self.settings.interval));
+                self.record.state =
+                    State::Waiting(Candidate { revision, versions: run.versions, since: self.now, check });
+            }
+        }
+        Ok(())
+    }
+
+    /// An interval has passed and the canary is ready: ask, measure, then go a step.
+    fn check(&mut self, mut run: Run) -> Step {
+        if let Some(why) = self.rollback_wanted(run.check)? {
+            self.turn_back(run.versions, why);
+            return Ok(());
+        }
+        match self.verdict(&run)? {
+            Checked::Failed(event) => {
+                self.fail_check(run, event);
+                return Ok(());
+            }
+            Checked::Silent(event) => {
+                self.hold_silent(run, event);
+                return Ok(());
+            }
+            Checked::Passed if run.silent.take().is_some() => self.record.told.clear(),
+            Checked::Passed => {}
+        }
+        let check = run.check;
+        (run.since, run.check) = (self.now, run.check + 1);
+        self.wake_at(after(self.now, self.settings.interval));
+        if run.hold == Hold::Paused {
+            self.waits_for = Some("a person to resume it".into());
+            self.record.state = State::Analysing(run);
+            return Ok(());
+        }
+        match self.settings.strategy.clone() {
+            Strategy::Weights(weights) => self.step_weights(&weights, run, check),
+            Strategy::AbTest { iterations } => self.step_ab(iterations, run, check),
+            Strategy::BlueGreen { iterations, mirrors } => self.step_blue_green(iterations, mirrors, run, check),
+            Strategy::Steps(steps) => self.step_steps(&steps, run, check),
+        }
+    }
+
+    fn step_weights(&mut self, weights: &settings::Weights, run: Run, check: u32) -> Step {
+        let split = self.record.route.split;
+        if weights.mirrors && split == Split::PRIMARY_ONLY {
+            self.lead(run, Split { canary: Weight::NONE, mirrored: true });
+            return Ok(());
+        }
+        if !split.mirrored && run.hold != Hold::Promotion && self.holds_traffic(&run, check)? {
+            return Ok(());
+        }
+        if split.canary >= weights.max {
+            return self.finish_run(run, check);
+        }
+        self.lead(run, Split::to_canary(weights.after(split.canary)));
+        Ok(())
+    }
+
+    fn step_steps(&mut self, steps: &[settings::Step], mut run: Run, check: u32) -> Step {
+        let at = usize::try_from(run.step).unwrap_or(usize::MAX);
+        match steps.get(at) {
+            None => return self.finish_run(run, check),
+            Some(settings::Step::Weight(weight)) => {
+                if self.holds_traffic(&run, check)? {
+                    return Ok(());
+                }
+                run.step += 1;
+                let split = Split::to_canary(*weight);
+                self.lead(run, split);
+            }
+            Some(settings::Step::Pause(length)) => {
+                let since = if let Hold::Step(since) = run.hold { since } else { self.now };
+                run.hold = Hold::Step(since);
+                let end = length.map(|length| after(since, length));
+                if end.is_some_and(|end| self.now >= end) {
+                    (run.hold, run.step) = (Hold::Free, run.step + 1);
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                if let Some(end) = end {
+                    self.wake_at(end);
+                }
+                self.tell_once(Event::Paused(self.record.route.split.canary));
+                self.waits_for = Some(if end.is_some() { "a pause to end" } else { "a person to promote it" }.into());
+                self.record.state = State::Analysing(run);
+            }
+        }
+        Ok(())
+    }
+
+    fn step_ab(&mut self, iterations: u32, mut run: Run, check: u32) -> Step {
+        if run.iterations >= iterations {
+            return self.finish_run(run, check);
+        }
+        run.iterations += 1;
+        self.tell(Event::Iterated { done: run.iterations, of: iterations });
+        self.record.state = State::Analysing(run);
+        self.lead_on(Split::CANARY_ONLY);
+        Ok(())
+    }
+
+    fn step_blue_green(&mut self, iterations: u32, mirrors: bool, mut run: Run, check: u32) -> Step {
+        if run.iterations < iterations {
+            run.iterations += 1;
+            self.tell(Event::Iterated { done: run.iterations, of: iterations });
+            self.record.state = State::Analysing(run);
+            self.lead_on(Split { canary: Weight::NONE, mirrored: mirrors });
+            return Ok(());
+        }
+        if run.iterations == iterations {
+            if self.holds_promotion(&run, check)? {
+                return Ok(());
+            }
+            if self.settings.has_route() {
+                self.tell(Event::RoutingToCanary);
+            }
+            (run.iterations, run.hold) = (run.iterations + 1, Hold::Free);
+            self.record.state = State::Analysing(run);
+            if self.settings.has_route() {
+                self.lead_on(Split::CANARY_ONLY);
+            }
+            return Ok(());
+        }
+        self.finish_run(run, check)
+    }
+
+    /// The canary gets this share from now on.
+    fn lead(&mut self, run: Run, split: Split) {
+        self.tell(Event::Advanced(split.canary));
+        self.record.state = State::Analysing(run);
+        self.lead_on(split);
+    }
+
+    fn lead_on(&mut self, split: Split) {
+        self.record.told.clear();
+        self.want(split);
+        if split.canary > Weight::NONE {
+            self.bake_cookies();
+        }
+        self.route_stands();
+    }
+
+    /// All steps are done: what is left is the approval.
+    fn finish_run(&mut self, run: Run, check: u32) -> Step {
+        if !self.holds_promotion(&run, check)? {
+            self.begin_promotion(run, false);
+        }
+        Ok(())
+    }
+
+    fn holds_promotion(&mut self, run: &Run, check: u32) -> Step<bool> {
+        let Said::No { name, body, is_muted } = self.ask_all(HookType::ConfirmPromotion, check)? else {
+            return Ok(false);
+        };
+        self.halt(HookType::ConfirmPromotion, name, body, is_muted);
+        self.record.state = State::Analysing(Run { hold: Hold::Promotion, ..run.clone() });
+        Ok(true)
+    }
+
+    fn holds_traffic(&mut self, run: &Run, check: u32) -> Step<bool> {
+        let said = self.ask_all(HookType::ConfirmTrafficIncrease, check)?;
+        let Said::No { name, body, is_muted } = said else { return Ok(false) };
+        self.halt(HookType::ConfirmTrafficIncrease, name, body, is_muted);
+        self.record.state = State::Analysing(run.clone());
+        Ok(true)
+    }
+
+    /// A gate is shut: told and alerted once, not at each look.
+    fn halt(&mut self, moment: HookType, name: smol_str::SmolStr, body: String, is_muted: bool) {
+        let event = Event::HookRefused { moment, name, body };
+        self.waits_for = Some(event.message(&self.settings.subject));
+        if self.tell_once(event.clone()) && !is_muted {
+            self.alert(Severity::Warn, &event);
+        }
+    }
+
+    /// What the target is scaled up to: its own number, else the primary's, else its scaler's least, else one.
+    fn replicas_for(&self, target: &Target) -> u32 {
+        if target.workload.replicas > 0 {
+            return target.workload.replicas;
+        }
+        let known = match (&self.world.primary, self.settings.has_scaler) {
+            (Some(primary), false) => Some(primary.replicas),
+            (_, true) => self.world.scaler_minimum.filter(|least| *least > 1),
+            (None, false) => None,
+        };
+        known.unwrap_or(1).max(1)
+    }
+
+    /// Values of the run's cookies. They need not be secret, only new: so they are made of what makes the run.
+    fn bake_cookies(&mut self) {
+        let Some(affinity) = &self.settings.affinity else { return };
+        let State::Analysing(run) = &self.record.state else { return };
+        if !self.record.cookies.canary.is_empty() {
+            return;
+        }
+        let value = |of: &str| -> String {
+            let mut hash = Sha256::new();
+            let subject = &self.settings.subject;
+            let (name, namespace) = (&subject.name, &subject.namespace);
+            hash.update(format!("{of}\n{namespace}/{name}\n{}\n{}", run.versions.applied, run.started));
+            hash.finalize().iter().take(10).map(|byte| char::from(b'a' + byte % 26)).collect()
+        };
+        let primary = affinity.primary_cookie_name.as_deref();
+        self.record.cookies = Cookies {
+            canary: format!("{}={}", affinity.cookie_name, value("canary")),
+            primary: primary.map(|name| format!("{name}={}", value("primary"))).unwrap_or_default(),
+            previous: std::mem::take(&mut self.record.cookies.previous),
+        };
+    }
+}

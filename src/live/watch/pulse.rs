@@ -1,0 +1,85 @@
+//! Which objects of a kind change, and nothing else about them: for kinds of which a cluster has many and we need few.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::follow::{Shown, Sink, Target, follow};
+use crate::live::client::{Cluster, Error};
+use crate::object::{GroupKind, ObjectKey};
+
+/// The keys of objects that have changed. For one reader.
+#[derive(Clone)]
+pub struct Pulse {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    kind: GroupKind,
+    changed: Mutex<BTreeSet<ObjectKey>>,
+    notify: Notify,
+}
+
+/// Watches the target until it is cancelled; the future does the work and ends then.
+pub fn pulse(
+    cluster: Cluster,
+    target: Target,
+    cancel: CancellationToken,
+) -> (Pulse, impl Future<Output = ()> + Send + 'static) {
+    let kind = target.kind.kind.clone();
+    let shared = Arc::new(Shared { kind, changed: Mutex::default(), notify: Notify::new() });
+    let pulse = Pulse { shared: Arc::clone(&shared) };
+    let work = async move { follow(&cluster, &target, &mut Keys { shared }, &cancel).await };
+    (pulse, work)
+}
+
+impl Pulse {
+    /// Waits until something has changed; the keys add up while nobody asks. A list counts as a change of all that it
+    /// holds: what was missed meanwhile is not known. Cancelling loses nothing.
+    pub async fn changed(&self) -> BTreeSet<ObjectKey> {
+        loop {
+            {
+                let mut changed = self.shared.changed.lock();
+                if !changed.is_empty() {
+                    return std::mem::take(&mut changed);
+                }
+            }
+            self.shared.notify.notified().await;
+        }
+    }
+}
+
+struct Keys {
+    shared: Arc<Shared>,
+}
+
+impl Keys {
+    fn note(&self, object: &Shown<'_>) {
+        let key = object.key(&self.shared.kind);
+        self.shared.changed.lock().insert(key);
+        self.shared.notify.notify_one();
+    }
+}
+
+impl Sink for Keys {
+    fn begin(&mut self) {}
+
+    fn seen(&mut self, object: &Shown<'_>) {
+        self.note(object);
+    }
+
+    fn removed(&mut self, object: &Shown<'_>) {
+        self.note(object);
+    }
+
+    fn listed(&mut self, _version: &str) {}
+
+    fn passed(&mut self, _version: &str) {}
+
+    fn failed(&mut self, _error: &Error) {}
+
+    fn unserved(&mut self) {}
+}

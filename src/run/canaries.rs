@@ -1,0 +1,380 @@
+//! Canaries: every `Canary` of the control plane's cluster is looked at whenever something of it changes, and when its
+//! machine wants to be asked again.
+//!
+//! **In:** watches on Canaries and on the kinds they are made of. **Out:** what [`canary::decide`] decides, done. **May
+//! not:** decide; or ask anything of the API server while nothing changes.
+//!
+//! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`], then [`see`] (what is there),
+//! [`act`] (what is done), [`ask`] (metrics, hooks) and [`tell`] (Events, alerts).
+
+mod act;
+mod ask;
+mod claim;
+mod see;
+mod tell;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::Daemon;
+use super::look::now;
+use crate::api::FLAGGER_GROUP;
+use crate::api::flagger::{Canary, CanaryStatus, VERSION};
+use crate::canary::generated::{Flags, target};
+use crate::canary::record::{self, Record};
+use crate::canary::world::Answers;
+use crate::canary::{Refusal, Settings, decide, status};
+use crate::live::client::{self, ListOptions, Part};
+use crate::live::record::KindVersion;
+use crate::live::watch::{Collection, Item, Pulse, Target, pulse, typed};
+use crate::object::{GroupKind, ObjectKey};
+
+pub use claim::{Claim, yielded};
+
+/// After a failed request, and while it fails again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Kinds of which a change may concern a canary, with the version in which they are watched.
+const WATCHED: [(&str, &str, &str); 7] = [
+    ("apps", "v1", "Deployment"),
+    ("apps", "v1", "DaemonSet"),
+    ("", "v1", "Service"),
+    ("", "v1", "ConfigMap"),
+    ("", "v1", "Secret"),
+    ("autoscaling", "v2", "HorizontalPodAutoscaler"),
+    ("discovery.k8s.io", "v1", "EndpointSlice"),
+];
+
+/// What is known of all canaries.
+#[derive(Default)]
+pub struct Canaries {
+    attended: Mutex<BTreeMap<ObjectKey, Attended>>,
+    /// Of each canary that stands between a workload and who watches it.
+    claims: Mutex<BTreeMap<ObjectKey, Claim>>,
+    /// Kinds of routes that are watched since a canary uses them.
+    routes: Mutex<BTreeSet<KindVersion>>,
+}
+
+/// A canary with a task.
+struct Attended {
+    bell: Arc<Notify>,
+    gone: CancellationToken,
+    /// The objects it is made of.
+    concerns: BTreeSet<ObjectKey>,
+}
+
+impl Canaries {
+    /// Rings for every canary that an object concerns. EndpointSlices are known by the name of their Service.
+    fn ring(&self, changed: &ObjectKey) {
+        let concerns = |concern: &ObjectKey| {
+            concern == changed
+                || (changed.kind == "EndpointSlice"
+                    && concern.kind == "Service"
+                    && concern.namespace == changed.namespace
+                    && changed.name.starts_with(concern.name.as_str()))
+        };
+        for attended in self.attended.lock().values() {
+            if attended.concerns.iter().any(concerns) {
+                attended.bell.notify_one();
+            }
+        }
+    }
+
+    /// Notes what a canary says of a workload. True when it owns the replicas now and did not before.
+    fn note(&self, workload: ObjectKey, claim: Claim) -> bool {
+        let owns = claim.owns_replicas;
+        let before = self.claims.lock().insert(workload, claim);
+        owns && !before.is_some_and(|before| before.owns_replicas)
+    }
+
+    /// What a canary says of a workload that git wants, if one stands between.
+    pub fn claim(&self, workload: &ObjectKey) -> Option<Claim> {
+        self.claims.lock().get(workload).cloned()
+    }
+}
+
+/// Watches and works until shutdown.
+pub(super) async fn work(daemon: Arc<Daemon>) {
+    let kind = GroupKind::new(FLAGGER_GROUP, "Canary");
+    let target = Target { kind: KindVersion::new(kind, VERSION), options: ListOptions::default() };
+    let (canaries, watch) = typed::<Value>(daemon.cluster.clone(), target, daemon.shutdown.clone());
+    daemon.tasks.spawn(watch);
+    let mut watches_workloads = false;
+    loop {
+        let changed = tokio::select! {
+            () = daemon.shutdown.cancelled() => return,
+            changed = canaries.changed() => changed,
+        };
+        if !changed.is_empty() && !std::mem::replace(&mut watches_workloads, true) {
+            for (group, version, kind) in WATCHED {
+                heed(&daemon, KindVersion::new(GroupKind::new(group, kind), version));
+            }
+        }
+        for key in changed {
+            match canaries.get(&key) {
+                Some(_) => see_canary(&daemon, &canaries, key),
+                None => forget(&daemon, &key),
+            }
+        }
+    }
+}
+
+fn see_canary(daemon: &Arc<Daemon>, canaries: &Collection<Value>, key: ObjectKey) {
+    let mut attended = daemon.canaries.attended.lock();
+    if let Some(attended) = attended.get(&key) {
+        attended.bell.notify_one();
+        return;
+    }
+    let (bell, gone) = (Arc::new(Notify::new()), daemon.shutdown.child_token());
+    let entry = Attended { bell: bell.clone(), gone: gone.clone(), concerns: BTreeSet::new() };
+    attended.insert(key.clone(), entry);
+    let attendant = Attendant { daemon: daemon.clone(), canaries: canaries.clone(), key, answers: Answers::default() };
+    daemon.tasks.spawn(async move {
+        tokio::select! {
+            () = gone.cancelled() => {}
+            () = attendant.attend(&bell) => {}
+        }
+    });
+}
+
+fn forget(daemon: &Daemon, key: &ObjectKey) {
+    let removed = daemon.canaries.attended.lock().remove(key);
+    if let Some(attended) = removed {
+        attended.gone.cancel();
+    }
+    let left = daemon.canaries.claims.lock().extract_if(.., |_, claim| claim.canary == *key).collect::<Vec<_>>();
+    for (workload, _) in left {
+        daemon.destinations.own().store.judge(&workload, None);
+        claim::look_again(daemon, &workload);
+    }
+    // Another one may have waited for the target.
+    for other in daemon.canaries.attended.lock().values() {
+        other.bell.notify_one();
+    }
+    info!(canary = %key.name, namespace = key.namespace.as_deref().unwrap_or_default(), "Canary gone");
+}
+
+/// Rings when an object of a kind changes.
+fn heed(daemon: &Arc<Daemon>, kind: KindVersion) {
+    let target = Target { kind, options: ListOptions::default() };
+    let (changes, watch): (Pulse, _) = pulse(daemon.cluster.clone(), target, daemon.shutdown.clone());
+    daemon.tasks.spawn(watch);
+    let this = daemon.clone();
+    daemon.tasks.spawn(async move {
+        loop {
+            let changed = tokio::select! {
+                () = this.shutdown.cancelled() => return,
+                changed = changes.changed() => changed,
+            };
+            for key in changed {
+                this.canaries.ring(&key);
+            }
+        }
+    });
+}
+
+/// Who looks after one canary.
+struct Attendant {
+    daemon: Arc<Daemon>,
+    canaries: Collection<Value>,
+    key: ObjectKey,
+    /// To the questions of the record that is in force.
+    answers: Answers,
+}
+
+/// When a canary is looked at again although nothing has changed.
+enum Again {
+    Now,
+    At(Timestamp),
+    WhenItChanges,
+}
+
+impl Attendant {
+    async fn attend(mut self, bell: &Notify) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let again = match self.look().await {
+                Ok(again) => {
+                    pause = FIRST_PAUSE;
+                    again
+                }
+                Err(error) => {
+                    warn!(canary = %self.key.name, %error, "Canary not looked at");
+                    let at = now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default();
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    Again::At(at)
+                }
+            };
+            match again {
+                Again::Now => {}
+                Again::WhenItChanges => bell.notified().await,
+                Again::At(time) => {
+                    let wait = Duration::try_from(time.duration_since(now())).unwrap_or_default();
+                    tokio::select! {
+                        () = bell.notified() => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks once: sees, decides, saves, acts, tells.
+    async fn look(&mut self) -> Result<Again, client::Error> {
+        let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
+        let flags = Flags::default();
+        let settings = match Settings::new(&canary, flags.provider) {
+            Ok(settings) => settings,
+            Err(refusal) => {
+                self.refuse(&canary, &refusal).await?;
+                return Ok(Again::WhenItChanges);
+            }
+        };
+        let record = self.record(&canary, &settings, &flags).await?;
+        let seen = see::see(&self.daemon, &canary, &settings, &flags, &record, &self.answers).await?;
+        self.concern(&seen);
+        let mut world = seen.world.clone();
+        world.claimed_by = self.claimant(&canary);
+        let decision = decide(&settings, &record, &world, now());
+        debug!(canary = %self.key.name, ?decision, "Decided");
+        if let Some(question) = act::question(&decision) {
+            ask::answer(&self.daemon, &canary, &settings, &record, question, &mut self.answers).await?;
+            return Ok(Again::Now);
+        }
+        let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;
+        self.answers = Answers::default();
+        claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+        for event in &decision.events {
+            tell::event(&self.daemon, &canary, &settings, &decision.record, event).await;
+        }
+        for alert in &decision.alerts {
+            tell::alert(&self.daemon, &canary, &settings, alert).await;
+        }
+        for action in &decision.actions {
+            act::act(&self.daemon, &canary, &seen, &flags, &decision.record, action).await?;
+        }
+        tell::count(&self.daemon, &settings, &decision.record, &record);
+        Ok(match decision.wake {
+            // What was written comes back as a change; what was only decided does not.
+            _ if changed && decision.actions.is_empty() => Again::Now,
+            Some(time) => Again::At(time),
+            None => Again::WhenItChanges,
+        })
+    }
+
+    /// The canary as the API server has it: the watch may lag behind what was written last.
+    async fn canary(&self) -> Result<Option<Canary>, client::Error> {
+        let Some(body) = self.daemon.cluster.find(&self.key, VERSION).await? else { return Ok(None) };
+        match crate::api::decode::<Canary>(&body) {
+            Ok(canary) => Ok(Some(canary)),
+            Err(error) => {
+                warn!(canary = %self.key.name, %error, "Canary cannot be read");
+                Ok(None)
+            }
+        }
+    }
+
+    /// What is remembered of it; of one that another controller has looked after, what its objects say.
+    async fn record(&self, canary: &Canary, settings: &Settings, flags: &Flags) -> Result<Record, client::Error> {
+        let status = canary.status.clone().unwrap_or_default();
+        let annotations = canary.metadata.annotations.as_ref();
+        if let Some(text) = annotations.and_then(|annotations| annotations.get(record::ANNOTATION)) {
+            match Record::read(text, &status) {
+                Ok(record) => return Ok(record),
+                Err(error) => warn!(canary = %self.key.name, %error, "Looked at anew"),
+            }
+        }
+        match see::adopted(&self.daemon, canary, settings, flags).await? {
+            Some(record) => Ok(record),
+            None => Ok(Record::new(now())),
+        }
+    }
+
+    /// The older canary that has the target, if there is one.
+    fn claimant(&self, canary: &Canary) -> Option<smol_str::SmolStr> {
+        let all: Vec<Canary> = self
+            .canaries
+            .all()
+            .into_iter()
+            .filter(|(key, _)| key.namespace == self.key.namespace)
+            .filter_map(|(_, item)| match item {
+                Item::Decoded(body) => crate::api::decode(&body).ok(),
+                Item::Undecodable { .. } => None,
+            })
+            .filter(|other: &Canary| other.spec.target_ref == canary.spec.target_ref)
+            .collect();
+        let name = target::claimant(&all)?.metadata.name.clone()?;
+        (Some(&name) != canary.metadata.name.as_ref()).then(|| name.into())
+    }
+
+    /// From now on these objects ring for it.
+    fn concern(&self, seen: &see::Seen) {
+        if let Some(attended) = self.daemon.canaries.attended.lock().get_mut(&self.key) {
+            attended.concerns.clone_from(&seen.concerns);
+        }
+        for kind in &seen.route_kinds {
+            if self.daemon.canaries.routes.lock().insert(kind.clone()) {
+                heed(&self.daemon, kind.clone());
+            }
+        }
+    }
+
+    async fn refuse(&self, canary: &Canary, refusal: &Refusal) -> Result<(), client::Error> {
+        let before = canary.status.clone().unwrap_or_default();
+        let status = status::refused(&before, refusal, now());
+        if status != before {
+            self.write_status(&before, &status).await?;
+            tell::refusal(&self.daemon, canary, &refusal.to_string()).await;
+        }
+        Ok(())
+    }
+
+    /// Writes what has changed of record and status. True when something has.
+    async fn save(
+        &self,
+        canary: &Canary,
+        before: &Record,
+        record: &Record,
+        status: &CanaryStatus,
+    ) -> Result<bool, client::Error> {
+        let text = record.to_annotation();
+        let annotations = canary.metadata.annotations.as_ref();
+        let known = annotations.and_then(|annotations| annotations.get(record::ANNOTATION));
+        let mut patch = json!({});
+        if known != Some(&text) {
+            patch["metadata"]["annotations"][record::ANNOTATION] = text.into();
+        }
+        let finalizers = canary.metadata.finalizers.clone().unwrap_or_default();
+        let is_held = finalizers.iter().any(|finalizer| finalizer == act::FINALIZER);
+        if canary.spec.revert_on_deletion && !is_held && canary.metadata.deletion_timestamp.is_none() {
+            patch["metadata"]["finalizers"] = finalizers.into_iter().chain([act::FINALIZER.to_owned()]).collect();
+        }
+        let changed = patch != json!({});
+        if changed {
+            self.daemon.cluster.merge_patch(&self.key, VERSION, Part::Whole, &patch).await?;
+        }
+        let known = canary.status.clone().unwrap_or_default();
+        if known != *status {
+            self.write_status(&known, status).await?;
+        }
+        Ok(changed && before != record)
+    }
+
+    async fn write_status(&self, before: &CanaryStatus, status: &CanaryStatus) -> Result<(), client::Error> {
+        let as_value = |status: &CanaryStatus| serde_json::to_value(status).unwrap_or(Value::Null);
+        let Some(change) = crate::sync::status::merge_patch(&as_value(before), &as_value(status)) else {
+            return Ok(());
+        };
+        let patch = json!({"status": change});
+        self.daemon.cluster.merge_patch(&self.key, VERSION, Part::Status, &patch).await.map(drop)
+    }
+}

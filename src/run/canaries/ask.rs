@@ -1,0 +1,306 @@
+//! The questions of a run, asked: hooks by HTTP, metrics of their providers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use futures::future::join_all;
+use serde_json::Value;
+use tracing::debug;
+
+use super::super::Daemon;
+use super::super::look::now;
+use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
+use crate::api::{FLAGGER_GROUP, duration};
+use crate::canary::metric::{self, Ask, Credentials, Problem, Reading, To, builtin, template};
+use crate::canary::record::Record;
+use crate::canary::settings::TargetKind;
+use crate::canary::world::{self, Answers, HookAnswer, Question};
+use crate::canary::{Settings, status, webhook};
+use crate::live::client;
+use crate::object::ObjectKey;
+use crate::object::secret::Masked;
+
+/// Where metrics are asked when nobody says otherwise; Flagger's `-metrics-server`.
+const METRICS_SERVER: &str = "http://prometheus:9090";
+/// Between two tries of a hook.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How much of a hook's answer is of interest.
+const LONGEST_ANSWER: usize = 4096;
+
+/// Asks, and notes what was answered.
+///
+/// # Errors
+/// When the API server does not answer; whatever hooks and providers do is an answer.
+pub(super) async fn answer(
+    daemon: &Daemon,
+    canary: &Canary,
+    settings: &Settings,
+    record: &Record,
+    question: &Question,
+    answers: &mut Answers,
+) -> Result<(), client::Error> {
+    match question {
+        Question::Hook { moment, name, .. } => {
+            let analysis = canary.spec.analysis();
+            let hook = analysis.webhooks.iter().find(|hook| hook.moment == *moment && hook.name == name.as_str());
+            let answered = match hook {
+                Some(hook) => {
+                    let about = webhook::About { phase: phase_told(record, *moment), ..about(canary, record) };
+                    call(daemon, hook, &webhook::payload(about, hook)).await
+                }
+                None => HookAnswer::Refused("the hook is not there any more".into()),
+            };
+            debug!(canary = %settings.subject.name, hook = %name, ?answered, "Hook answered");
+            answers.hooks.insert(question.clone(), answered);
+        }
+        Question::Metrics { .. } => {
+            let mut readings = Vec::new();
+            let analysis = canary.spec.analysis();
+            let asked = settings.metrics.iter().map(|check| async {
+                let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
+                match metric {
+                    Some(metric) => measure(daemon, canary, settings, metric, &check.source).await,
+                    None => Ok(world::Reading::Error("the metric is not there any more".into())),
+                }
+            });
+            for reading in join_all(asked).await {
+                readings.push(reading?);
+            }
+            debug!(canary = %settings.subject.name, ?readings, "Measured");
+            answers.metrics.insert(question.clone(), readings);
+        }
+    }
+    Ok(())
+}
+
+/// Who is asked about, and where it stands.
+pub(super) fn about<'a>(canary: &'a Canary, record: &'a Record) -> webhook::About<'a> {
+    webhook::About {
+        name: canary.metadata.name.as_deref().unwrap_or_default(),
+        namespace: canary.metadata.namespace.as_deref().unwrap_or_default(),
+        phase: status::phase(record),
+        revision: record.versions().map(|versions| &versions.applied),
+    }
+}
+
+/// Calls a hook, as often as it may be tried.
+pub(super) async fn call(daemon: &Daemon, hook: &Webhook, payload: &Value) -> HookAnswer {
+    let mut pause = FIRST_PAUSE;
+    let mut tries = u32::try_from(hook.retries).unwrap_or(0);
+    loop {
+        let refusal = match post(daemon, hook, payload).await {
+            Ok((status, _)) if (200..300).contains(&status) => return HookAnswer::Passed,
+            Ok((status, body)) => {
+                let is_worth_it = status == 429 || (status >= 500 && status != 501);
+                let text = if body.is_empty() { format!("status {status}") } else { body };
+                (is_worth_it, text)
+            }
+            Err(error) => (true, error),
+        };
+        match refusal {
+            (true, _) if tries > 0 => {
+                tries -= 1;
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            (_, text) => return HookAnswer::Refused(text),
+        }
+    }
+}
+
+/// The phase as hooks know it: gates before a run and after it hear where it is, all others that it goes on.
+fn phase_told(record: &Record, moment: HookType) -> Phase {
+    match moment {
+        HookType::PreRollout | HookType::Rollout | HookType::ConfirmTrafficIncrease | HookType::ConfirmPromotion => {
+            Phase::Progressing
+        }
+        _ => status::phase(record),
+    }
+}
+
+async fn post(daemon: &Daemon, hook: &Webhook, payload: &Value) -> Result<(u16, String), String> {
+    let call = async {
+        let request = daemon.web.client(hook.disable_tls).post(&hook.url).json(payload);
+        let answer = request.send().await.map_err(|error| cause(&error))?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(|error| cause(&error))?;
+        let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_ANSWER)]).trim().to_owned();
+        Ok((status, body))
+    };
+    let timeout = hook.timeout();
+    tokio::time::timeout(timeout, call)
+        .await
+        .unwrap_or_else(|_| Err(format!("timeout: no answer from {} within {timeout:?}", hook.url)))
+}
+
+/// The innermost reason, which is the one that helps: `Connection refused`, not `error sending request`.
+pub(super) fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    let url = error.url().map(|url| format!("{}: ", url.origin().ascii_serialization())).unwrap_or_default();
+    format!("{url}{cause}")
+}
+
+/// Measures one metric.
+async fn measure(
+    daemon: &Daemon,
+    canary: &Canary,
+    settings: &Settings,
+    metric: &Metric,
+    source: &crate::canary::settings::MetricSource,
+) -> Result<world::Reading, client::Error> {
+    use crate::canary::settings::MetricSource;
+    let variables = metric::variables(canary, metric);
+    let interval = duration::parse(metric.interval()).unwrap_or(Duration::from_secs(60));
+    let server = canary.spec.metrics_server.clone().unwrap_or_else(|| METRICS_SERVER.to_owned());
+    let workload = match settings.subject.kind {
+        TargetKind::DaemonSet => builtin::Workload::DaemonSet,
+        TargetKind::Service => builtin::Workload::Service,
+        TargetKind::Deployment | TargetKind::KnativeService => builtin::Workload::Deployment,
+    };
+    let nothing = BTreeMap::new();
+    let ask = |query| Ask {
+        address: &server,
+        region: "",
+        headers: &NO_HEADERS,
+        secret: &nothing,
+        query,
+        interval,
+        now: now(),
+    };
+    let prometheus = crate::api::flagger::MetricProviderType::Prometheus;
+    match source {
+        MetricSource::BuiltIn => {
+            let query = if metric.name == builtin::DURATION {
+                builtin::duration(settings.provider, workload, &variables)
+            } else {
+                builtin::success_rate(settings.provider, workload, &variables)
+            };
+            let reading = send(daemon, prometheus, &ask(&query.text), false).await;
+            Ok(match reading {
+                Reading::Value(value) => world::Reading::Value(value * query.factor),
+                other => other.into(),
+            })
+        }
+        MetricSource::Inline => match template::render(metric.query.as_deref().unwrap_or_default(), &variables) {
+            Ok(query) => Ok(send(daemon, prometheus, &ask(&query), false).await.into()),
+            Err(error) => Ok(world::Reading::Error(error.to_string())),
+        },
+        MetricSource::Template => {
+            let Some(reference) = &metric.template_ref else {
+                return Ok(world::Reading::Error("no template is named".into()));
+            };
+            let namespace = reference.namespace.clone().or_else(|| canary.metadata.namespace.clone());
+            let found = match find_template(daemon, &reference.name, namespace.as_deref()).await? {
+                Ok(found) => found,
+                Err(why) => return Ok(world::Reading::Error(why)),
+            };
+            let spec = &found.spec;
+            let query = match template::render(&spec.query, &variables) {
+                Ok(query) => query,
+                Err(error) => {
+                    let place = format!("MetricTemplate {}: ", reference.name);
+                    return Ok(world::Reading::Error(format!("{place}{error}")));
+                }
+            };
+            let secret = match &spec.provider.secret_ref {
+                Some(secret) => match find_secret(daemon, &secret.name, namespace.as_deref()).await? {
+                    Some(secret) => secret,
+                    None => {
+                        return Ok(world::Reading::Error(format!("secrets \"{}\" not found", secret.name)));
+                    }
+                },
+                None => BTreeMap::new(),
+            };
+            let ask = Ask {
+                address: &spec.provider.address,
+                region: spec.provider.region.as_deref().unwrap_or_default(),
+                headers: &spec.provider.headers,
+                secret: &secret,
+                query: &query,
+                interval,
+                now: now(),
+            };
+            Ok(send(daemon, spec.provider.what, &ask, spec.provider.insecure_skip_verify).await.into())
+        }
+    }
+}
+
+static NO_HEADERS: BTreeMap<String, Vec<String>> = BTreeMap::new();
+
+async fn find_template(
+    daemon: &Daemon,
+    name: &str,
+    namespace: Option<&str>,
+) -> Result<Result<MetricTemplate, String>, client::Error> {
+    let key = ObjectKey {
+        group: FLAGGER_GROUP.into(),
+        kind: "MetricTemplate".into(),
+        namespace: namespace.map(Into::into),
+        name: name.into(),
+    };
+    let place = format!("MetricTemplate {name}.{}", namespace.unwrap_or_default());
+    Ok(match daemon.cluster.find(&key, VERSION).await? {
+        Some(body) => crate::api::decode(&body).map_err(|error| format!("{place}: {error}")),
+        None => Err(format!("{place} not found")),
+    })
+}
+
+pub(super) async fn find_secret(
+    daemon: &Daemon,
+    name: &str,
+    namespace: Option<&str>,
+) -> Result<Option<BTreeMap<String, Masked>>, client::Error> {
+    let key =
+        ObjectKey { group: "".into(), kind: "Secret".into(), namespace: namespace.map(Into::into), name: name.into() };
+    let Some(body) = daemon.cluster.find(&key, "v1").await? else { return Ok(None) };
+    let data = body["data"].as_object().into_iter().flatten();
+    let decoded = data.filter_map(|(key, value)| {
+        let bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str()?).ok()?;
+        Some((key.clone(), Masked::new(bytes)))
+    });
+    Ok(Some(decoded.collect()))
+}
+
+/// Sends a request as its provider describes it.
+async fn send(
+    daemon: &Daemon,
+    what: crate::api::flagger::MetricProviderType,
+    ask: &Ask<'_>,
+    skips_tls_check: bool,
+) -> Reading {
+    let provider = metric::provider(what);
+    let request = match provider.request(ask) {
+        Ok(request) => request,
+        Err(error) => return Reading::Error(Problem::Refused { message: error.to_string() }),
+    };
+    let refused = |message: &str| Reading::Error(Problem::Refused { message: message.to_owned() });
+    let url = match &request.to {
+        To::Url(url) => url.clone(),
+        To::ApiServer(_) => return refused("metrics of the API server itself are not asked by this daemon yet"),
+    };
+    if request.credentials != Credentials::None {
+        return refused("this provider's signed requests are not sent by this daemon yet");
+    }
+    let shown = url.split('?').next().unwrap_or_default().to_owned();
+    let unreachable = |cause: String| Reading::Error(Problem::Unreachable { url: shown.clone(), cause });
+    let mut call = daemon.web.client(skips_tls_check).request(request.method.clone(), &url);
+    for (name, value) in &request.headers {
+        call = call.header(name, value.expose());
+    }
+    let answered = tokio::time::timeout(request.timeout, async {
+        let answer = call.body(request.body.clone()).send().await.map_err(|error| cause(&error))?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(|error| cause(&error))?;
+        Ok::<_, String>((status, body))
+    });
+    match answered.await {
+        Ok(Ok((status, body))) => metric::read(provider, status, &body),
+        Ok(Err(cause)) => unreachable(cause),
+        Err(_) => unreachable(format!("no answer within {:?}", request.timeout)),
+    }
+}

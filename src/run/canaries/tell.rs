@@ -1,0 +1,157 @@
+//! What a run tells: Events on the Canary, its `event` hooks, its alerts, and what is counted.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::super::Daemon;
+use super::super::look::now;
+use super::ask;
+use crate::api::FLAGGER_GROUP;
+use crate::api::flagger::{self, AlertProvider, Canary, HookType, Phase, VERSION};
+use crate::canary::event::{Alert, Event};
+use crate::canary::record::Record;
+use crate::canary::settings::{Settings, Strategy};
+use crate::canary::world::HookAnswer;
+use crate::canary::{alert, status, webhook};
+use crate::object::secret::Masked;
+use crate::object::{Object, ObjectKey};
+
+/// The longest message that the API server takes in an Event.
+const MAX_MESSAGE: usize = 1024;
+
+/// Tells one thing: in the log, as an Event, to the canary's `event` hooks.
+pub(super) async fn event(daemon: &Daemon, canary: &Canary, settings: &Settings, record: &Record, event: &Event) {
+    let message = event.message(&settings.subject);
+    let name = canary.metadata.name.as_deref().unwrap_or_default();
+    if event.is_warning() {
+        warn!(canary = name, namespace = %settings.subject.namespace, "{message}");
+    } else {
+        info!(canary = name, namespace = %settings.subject.namespace, "{message}");
+    }
+    let severity = if event.is_warning() { "Warning" } else { "Normal" };
+    write(daemon, &kubernetes_event(canary, event.reason(), severity, &message, now())).await;
+    let analysis = canary.spec.analysis();
+    for hook in analysis.webhooks.iter().filter(|hook| hook.moment == HookType::Event) {
+        let payload = webhook::event_payload(ask::about(canary, record), hook, event, &settings.subject, now());
+        if let HookAnswer::Refused(why) = ask::call(daemon, hook, &payload).await {
+            warn!(canary = name, hook = hook.name, why, "Event hook not reached");
+        }
+    }
+}
+
+/// Sends an alert to everyone who wants to hear of it. Who cannot be reached is not tried again: the Event says the same.
+pub(super) async fn alert(daemon: &Daemon, canary: &Canary, settings: &Settings, alert: &Alert) {
+    for recipient in alert::recipients(settings, alert) {
+        if let Err(why) = send(daemon, canary, settings, alert, recipient).await {
+            warn!(canary = canary.metadata.name, alert = recipient.name, why, "Alert not sent");
+        }
+    }
+}
+
+async fn send(
+    daemon: &Daemon,
+    canary: &Canary,
+    settings: &Settings,
+    alert: &Alert,
+    recipient: &flagger::Alert,
+) -> Result<(), String> {
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let reference = &recipient.provider_ref;
+    let namespace = reference.namespace.as_deref().or(canary.metadata.namespace.as_deref());
+    let key = ObjectKey {
+        group: FLAGGER_GROUP.into(),
+        kind: "AlertProvider".into(),
+        namespace: namespace.map(Into::into),
+        name: reference.name.as_str().into(),
+    };
+    let found = daemon.cluster.find(&key, VERSION).await.map_err(|error| error.to_string())?;
+    let found = found.ok_or_else(|| format!("AlertProvider {} not found", reference.name))?;
+    let provider: AlertProvider = crate::api::decode(&found).map_err(|error| error.to_string())?;
+    let secret = match &provider.spec.secret_ref {
+        Some(secret) => ask::find_secret(daemon, &secret.name, namespace).await.map_err(|error| error.to_string())?,
+        None => None,
+    };
+    let secret = secret.unwrap_or_default();
+    let text = |key: &str| secret.get(key).and_then(Masked::expose_text).map(str::trim);
+    let address = provider.spec.address.as_deref().or_else(|| text("address")).ok_or("it has no address")?;
+    let details = alert::details(settings, alert);
+    let body = alert::body(&provider.spec, alert, settings, &details)
+        .ok_or("alerts of this type are not sent by this daemon yet")?;
+    let mut call = daemon.web.client(false).post(alert::url(&provider.spec, address)).json(&body);
+    if let Some(token) = text("token") {
+        call = call.bearer_auth(token);
+    }
+    // The address may hold a token: no error names it.
+    let answer = tokio::time::timeout(PATIENCE, call.send()).await.map_err(|_| "no answer within 5s".to_owned())?;
+    let answer = answer.map_err(|error| ask::cause(&error.without_url()))?;
+    if answer.status().is_success() { Ok(()) } else { Err(format!("the answer was {}", answer.status())) }
+}
+
+/// Counts what dashboards made for Flagger show.
+pub(super) fn count(daemon: &Daemon, settings: &Settings, record: &Record, before: &Record) {
+    let subject = &settings.subject;
+    let (phase, was) = (status::phase(record), status::phase(before));
+    let gauge = match phase {
+        Phase::Progressing => 0,
+        Phase::Failed => 2,
+        _ => 1,
+    };
+    let weight = record.route.split.canary.percent();
+    daemon.metrics.canaries().stands(&subject.name, &subject.namespace, gauge, weight);
+    if phase != was && matches!(phase, Phase::Succeeded | Phase::Failed) {
+        let strategy = match settings.strategy {
+            Strategy::AbTest { .. } => "ab-testing",
+            Strategy::BlueGreen { .. } => "blue-green",
+            Strategy::Weights(_) | Strategy::Steps(_) => "canary",
+        };
+        let how = if settings.skip_analysis { "skipped" } else { "completed" };
+        daemon.metrics.canaries().ended(&subject.name, &subject.namespace, phase == Phase::Succeeded, strategy, how);
+    }
+}
+
+/// Tells why a Canary is not acted on.
+pub(super) async fn refusal(daemon: &Daemon, canary: &Canary, why: &str) {
+    warn!(canary = canary.metadata.name, why, "Canary refused");
+    write(daemon, &kubernetes_event(canary, "InvalidSpec", "Warning", why, now())).await;
+}
+
+async fn write(daemon: &Daemon, event: &Value) {
+    let Ok(object) = Object::from_value(event.clone(), None) else { return };
+    if let Err(error) = daemon.cluster.create(&object).await {
+        warn!(%error, "Event not written");
+    }
+}
+
+/// An Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
+fn kubernetes_event(canary: &Canary, word: &str, severity: &str, message: &str, now: Timestamp) -> Value {
+    let name = canary.metadata.name.as_deref().unwrap_or_default();
+    let namespace = canary.metadata.namespace.as_deref().unwrap_or_default();
+    let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let message = if message.len() <= MAX_MESSAGE {
+        message.to_owned()
+    } else {
+        format!("{}…", &message[..message.floor_char_boundary(MAX_MESSAGE - "…".len())])
+    };
+    json!({
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": format!("{name}.{:x}", now.as_nanosecond()), "namespace": namespace},
+        "involvedObject": {
+            "apiVersion": canary.api_version, "kind": canary.kind,
+            "name": name, "namespace": namespace, "uid": canary.metadata.uid,
+        },
+        "reason": "Synced",
+        "action": word,
+        "message": message,
+        "type": severity,
+        "source": {"component": "leeboard"},
+        "reportingComponent": "leeboard",
+        "reportingInstance": "leeboard",
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    })
+}

@@ -1,0 +1,89 @@
+//! What Flagger counts of canaries, under Flagger's names: dashboards that were made for it go on working.
+//!
+//! These are the only metrics with names of objects in their labels. A canary's go when it goes.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The metrics, in a registry of their own since they have a prefix of their own.
+#[derive(Debug)]
+pub struct Canaries {
+    registry: Registry,
+    status: Family<Name, Gauge>,
+    weight: Family<Workload, Gauge>,
+    successes: Family<Ended, Counter>,
+    failures: Family<Ended, Counter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Name {
+    name: String,
+    namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Workload {
+    workload: String,
+    namespace: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ended {
+    name: String,
+    namespace: String,
+    deployment_strategy: &'static str,
+    analysis_status: &'static str,
+}
+
+impl Default for Canaries {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("flagger_canary");
+        let (status, weight) = (Family::default(), Family::default());
+        let (successes, failures) = (Family::default(), Family::default());
+        registry.register("status", "0 while it is analysed, 2 when it failed, else 1", status.clone());
+        registry.register("weight", "Percent of the traffic", weight.clone());
+        registry.register("successes", "Versions that were promoted", successes.clone());
+        registry.register("failures", "Versions that were rolled back", failures.clone());
+        Canaries { registry, status, weight, successes, failures }
+    }
+}
+
+impl Canaries {
+    /// Where a canary stands; `target` is the name of its workload, as Flagger has it.
+    pub fn stands(&self, target: &str, namespace: &str, status: i64, weight: u8) {
+        let name = Name { name: target.into(), namespace: namespace.into() };
+        self.status.get_or_create(&name).set(status);
+        for (workload, weight) in self.workloads(target, namespace).into_iter().zip([weight, 100 - weight.min(100)]) {
+            self.weight.get_or_create(&workload).set(weight.into());
+        }
+    }
+
+    fn workloads(&self, target: &str, namespace: &str) -> [Workload; 2] {
+        [target.to_owned(), format!("{target}-primary")]
+            .map(|workload| Workload { workload, namespace: namespace.to_owned() })
+    }
+
+    /// A run has ended.
+    pub fn ended(&self, target: &str, namespace: &str, succeeded: bool, strategy: &'static str, how: &'static str) {
+        let (name, namespace) = (target.to_owned(), namespace.to_owned());
+        let ended = Ended { name, namespace, deployment_strategy: strategy, analysis_status: how };
+        let family = if succeeded { &self.successes } else { &self.failures };
+        family.get_or_create(&ended).inc();
+    }
+
+    /// A canary is gone.
+    pub fn gone(&self, target: &str, namespace: &str) {
+        self.status.remove(&Name { name: target.into(), namespace: namespace.into() });
+        for workload in self.workloads(target, namespace) {
+            self.weight.remove(&workload);
+        }
+    }
+
+    /// For the text that is served.
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
