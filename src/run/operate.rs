@@ -167,6 +167,13 @@ impl Order<'_> {
         } else if start.retry > 0 && phase != OperationPhase::Succeeded {
             state.message = format!("{} (retried {} times).", state.message, start.retry);
         }
+        if let End::Failed(failed) = &end
+            && failed.iter().any(|failed| daemon.canaries.claim(&failed.key).is_some())
+            && let Some(commit) = look.commits.first()
+        {
+            // A version was tried on users and taken back: whoever reads of it wants to know whose it was.
+            state.message = format!("sync of {} by {} failed: {}", commit.short(), commit.author, state.message);
+        }
         let newest = daemon.written.application(application.name());
         let application = newest.as_ref().unwrap_or(application);
         let run = Run { revision: SmolStr::default(), started: 0, attempt: 0, resumed: None };
