@@ -286,6 +286,8 @@ impl Resource {
     pub(super) fn remember_id(&mut self) {
         let id = self.id();
         let former = Former { kind: id.gvk.kind.clone(), name: id.name.clone(), namespace: id.effective_namespace() };
+        // There are few of them, and of every object.
+        self.formers.reserve_exact(1);
         self.formers.push(former);
     }
 

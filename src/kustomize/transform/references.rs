@@ -30,24 +30,33 @@ struct Referral {
 /// # Errors
 /// Every reference that could mean several objects.
 pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
-    let referrals: Vec<Referral> = set.iter().map(Referral::of).collect();
+    let mut referrals: Vec<Referral> = Vec::new();
     let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
-    let mut written_in: HashMap<SmolStr, Vec<usize>> = HashMap::new();
-    for (at, referral) in referrals.iter().enumerate() {
-        let first = referral.formers.first().unwrap_or(&referral.id);
-        written_in.entry(first.effective_namespace()).or_default().push(at);
-        for former in &referral.formers {
-            let found = named.entry(former.name.clone()).or_default();
+    let mut written_in: HashMap<SmolStr, HashSet<Whereabouts>> = HashMap::new();
+    let mut has_changed = false;
+    for resource in set.iter() {
+        let id = resource.id();
+        written_in.entry(resource.original_id().effective_namespace()).or_default().insert(Whereabouts::of(&id));
+        has_changed |= !resource.formers.is_empty();
+        // Most objects of a large tree are nothing that a reference could mean.
+        let could_be = |former: Id| specs.references.iter().any(|to| former.gvk.is_selected_by(&to.target));
+        if !resource.former_ids().any(could_be) {
+            continue;
+        }
+        let at = referrals.len();
+        for former in &resource.formers {
+            let found = named.entry(former.name.clone()).or_insert_with(|| Vec::with_capacity(1));
             if found.last() != Some(&at) {
                 found.push(at);
             }
         }
+        referrals.push(Referral::of(resource));
     }
     let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
     if !blank.is_empty() {
         return Err(blank);
     }
-    if named.is_empty() {
+    if !has_changed {
         return shape::check(set, specs);
     }
     let mut places: HashMap<SmolStr, Vec<(&Gvk, Place)>> = HashMap::new();
@@ -66,13 +75,13 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) 
         // Rules name the kind that a referrer had where it was written.
         let written = resource.original_id().gvk;
         let of_kind = places.get(&written.kind).into_iter().flatten();
+        let accounts = account_namespaces(resource).unwrap_or_default();
         let mut errors = Vec::new();
         for (target, place) in of_kind.chain(&any_kind) {
             if !written.is_selected_by(&place.spec.gvk) {
                 continue;
             }
             let role = if place.spec.path.ends_with("roleRef/name") { role_kind(&resource.node) } else { None };
-            let accounts = account_namespaces(resource).unwrap_or_default();
             let search = Search {
                 referrals: &referrals,
                 named: &named,
@@ -89,6 +98,24 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) 
     });
     let errors: Vec<Error> = rewritten.into_iter().flatten().collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Where an object lives.
+#[derive(PartialEq, Eq, Hash)]
+struct Whereabouts {
+    namespace: SmolStr,
+    effective_namespace: SmolStr,
+    is_cluster_scoped: bool,
+}
+
+impl Whereabouts {
+    fn of(id: &Id) -> Self {
+        Whereabouts {
+            namespace: id.namespace.clone(),
+            effective_namespace: id.effective_namespace(),
+            is_cluster_scoped: id.is_cluster_scoped(),
+        }
+    }
 }
 
 impl Referral {
@@ -152,8 +179,8 @@ fn account_namespaces(resource: &Resource) -> Result<HashSet<SmolStr>, Error> {
 struct Search<'a> {
     referrals: &'a [Referral],
     named: &'a HashMap<SmolStr, Vec<usize>>,
-    /// Which objects were first written in a namespace.
-    written_in: &'a HashMap<SmolStr, Vec<usize>>,
+    /// Where the objects live that were first written in a namespace.
+    written_in: &'a HashMap<SmolStr, HashSet<Whereabouts>>,
     referrer: &'a Referral,
     target: &'a Gvk,
     role: Option<&'a Gvk>,
@@ -257,13 +284,12 @@ impl Search<'_> {
     /// True when some object that the referrer sees was written in this namespace; then what lives there now does not
     /// count.
     fn known_first(&self, namespace: &SmolStr) -> bool {
-        let written_there = self.written_in.get(namespace).into_iter().flatten();
         let own = &self.referrer.id;
-        written_there.filter_map(|at| self.referrals.get(*at)).any(|referral| {
+        self.written_in.get(namespace).into_iter().flatten().any(|other| {
             own.is_cluster_scoped()
-                || referral.id.is_cluster_scoped()
-                || own.effective_namespace() == referral.id.effective_namespace()
-                || self.accounts.contains(&referral.id.namespace)
+                || other.is_cluster_scoped
+                || own.effective_namespace() == other.effective_namespace
+                || self.accounts.contains(&other.namespace)
         })
     }
 }
