@@ -9,8 +9,10 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+mod lifetime;
 mod manifests;
 mod recorder;
+mod replay;
 mod sink;
 mod stage;
 mod strategies;
@@ -53,6 +55,7 @@ fn every_scene_ends_as_it_should() {
         ("approval", || Box::pin(strategies::approval())),
         ("suspension", || Box::pin(strategies::suspension())),
         ("deletion", || Box::pin(strategies::deletion())),
+        ("lifetime", || Box::pin(lifetime::lifetime())),
         ("failure", || Box::pin(trouble::failure())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),
@@ -61,4 +64,28 @@ fn every_scene_ends_as_it_should() {
         ("crashing_pods", || Box::pin(trouble::crashing_pods())),
         ("no_data", || Box::pin(trouble::no_data())),
     ]);
+}
+
+#[test]
+fn what_flagger_did_is_done_again() {
+    let only = std::env::var("LEEBOARD_SCENE").unwrap_or_default();
+    let playing: Vec<_> = replay::cases()
+        .into_iter()
+        .filter(|case| case.name.contains(&only))
+        .map(|case| std::thread::spawn(move || (RUNTIME.block_on(replay::replay(&case)), case.name)))
+        .collect();
+    let mut wrong = Vec::new();
+    for thread in playing {
+        match thread.join() {
+            Ok((differences, name)) => {
+                println!("{name}: {} differences", differences.len());
+                wrong.extend(differences);
+            }
+            Err(_) => wrong.push("a case did not come to its end, see above".into()),
+        }
+    }
+    for rule in replay::rules() {
+        println!("on purpose: {rule}");
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n\n"));
 }

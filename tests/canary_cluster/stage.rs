@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, SOON, eventually, install_crds, random_suffix};
 use crate::recorder::{Recorder, State, resource};
@@ -54,7 +54,7 @@ pub const ROUTES: [(&str, &[&str], &str, &str, &str); 10] = [
 pub struct Stage {
     pub cluster: &'static Cluster,
     pub control: Namespace<'static>,
-    pub daemon: Daemon,
+    pub daemon: Mutex<Option<Daemon>>,
     pub sink: Sink,
     pub recorder: Recorder,
     client: kube::Client,
@@ -69,12 +69,14 @@ impl Stage {
                 let cluster = Cluster::shared().await;
                 install_crds(cluster).await;
                 install_routes(cluster).await;
-                Stage::on(cluster).await
+                let stage = Stage::on(cluster).await;
+                stage.open().await;
+                stage
             })
             .await
     }
 
-    /// A daemon and a recorder on a cluster that has the definitions.
+    /// A recorder on a cluster that has the definitions; the daemon comes with [`Stage::open`].
     pub async fn on(cluster: &'static Cluster) -> Stage {
         let (control, client) = tokio::join!(cluster.namespace("leeboard"), cluster.client());
         let recorder = Recorder::new(client.clone());
@@ -84,9 +86,14 @@ impl Stage {
         for (group, versions, kind, ..) in ROUTES {
             recorder.record(group, versions[versions.len() - 1], kind);
         }
-        let daemon = Daemon::start(cluster, control.name(), DaemonOptions::default()).await;
+        Stage { cluster, control, daemon: Mutex::default(), sink: Sink::start().await, recorder, client }
+    }
+
+    /// Starts the daemon.
+    pub async fn open(&self) {
+        let daemon = Daemon::start(self.cluster, self.control.name(), DaemonOptions::default()).await;
         daemon.ready().await;
-        Stage { cluster, control, daemon, sink: Sink::start().await, recorder, client }
+        *self.daemon.lock().await = Some(daemon);
     }
 
     /// A scene in a new namespace.
@@ -301,7 +308,8 @@ impl Scene {
 
     /// The lines of the daemon's log that name the scene, and what it warns of.
     fn log(&self) -> String {
-        let log = self.stage.daemon.log();
+        let daemon = self.stage.daemon.try_lock().ok();
+        let log = daemon.as_deref().and_then(Option::as_ref).map(Daemon::log).unwrap_or_default();
         let mut lines: Vec<&str> = log.lines().filter(|line| line.contains(&self.namespace) || line.contains("WARN")).collect();
         lines.drain(..lines.len().saturating_sub(40));
         lines.join("\n")

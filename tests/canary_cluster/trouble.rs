@@ -50,7 +50,7 @@ pub async fn failure() {
     })
     .await;
     let message = failed["message"].as_str().unwrap();
-    assert!(message.contains("canary web") && message.contains("request-success-rate"), "{message}");
+    assert!(message.ends_with("canary web failed: success rate 50.00% < 99% at weight 50"), "{message}");
 
     // Another commit that leaves the workload as it is does not try it again.
     stage.sink.measures(&scene.namespace, Measured::Percent(100.0));
