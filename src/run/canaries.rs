@@ -32,7 +32,7 @@ use crate::api::flagger::{Canary, CanaryStatus, VERSION};
 use crate::canary::generated::{Flags, target};
 use crate::canary::record::{self, Record};
 use crate::canary::world::Answers;
-use crate::canary::{Refusal, Settings, decide, status};
+use crate::canary::{Decision, Refusal, Settings, decide, status};
 use crate::live::client::{self, ListOptions, Part};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Collection, Item, Pulse, Target, pulse, typed};
@@ -275,22 +275,36 @@ impl Attendant {
         let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;
         self.answers = Answers::default();
         claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+        // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
+        let acted = self.act(&canary, &seen, &flags, &decision).await;
         for event in &decision.events {
             tell::event(&self.daemon, &canary, &settings, &decision.record, event).await;
         }
         for alert in &decision.alerts {
             tell::alert(&self.daemon, &canary, &settings, alert).await;
         }
-        for action in &decision.actions {
-            act::act(&self.daemon, &canary, &seen, &flags, &decision.record, action).await?;
-        }
         tell::count(&self.daemon, &settings, &decision.record, &record);
+        acted?;
         Ok(match decision.wake {
             // What was written comes back as a change; what was only decided does not.
             _ if changed && decision.actions.is_empty() => Again::Now,
             Some(time) => Again::At(time),
             None => Again::WhenItChanges,
         })
+    }
+
+    /// Does what was decided, up to the first action that is refused.
+    async fn act(
+        &self,
+        canary: &Canary,
+        seen: &see::Seen,
+        flags: &Flags,
+        decision: &Decision,
+    ) -> Result<(), client::Error> {
+        for action in &decision.actions {
+            act::act(&self.daemon, canary, seen, flags, &decision.record, action).await?;
+        }
+        Ok(())
     }
 
     /// The canary as the API server has it: the watch may lag behind what was written last.

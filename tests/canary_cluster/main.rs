@@ -84,8 +84,5 @@ fn what_flagger_did_is_done_again() {
             Err(_) => wrong.push("a case did not come to its end, see above".into()),
         }
     }
-    for rule in replay::rules() {
-        println!("on purpose: {rule}");
-    }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n\n"));
 }

@@ -96,12 +96,12 @@ impl Shared {
         let Some(namespace) = path.strip_suffix("/api/v1/query").map(|path| path.trim_start_matches('/')) else {
             return say(404, String::new());
         };
-        let is_duration = request.uri().query().is_some_and(|query| query.contains("duration"));
-        let is_rate = request.uri().query().is_some_and(|query| query.contains("5.%2A") || query.contains("5.*") || query.contains("failure"));
+        let query = request.uri().query().unwrap_or_default();
+        let is_duration = query.contains("histogram_quantile") || query.contains("_sum");
         let rate = self.rates.lock().unwrap().get(namespace).copied().unwrap_or(Measured::Percent(100.0));
         let value = match rate {
-            Measured::Percent(rate) if is_rate || !is_duration => Some(rate.to_string()),
-            Measured::Percent(_) => Some("0.05".to_owned()),
+            Measured::Percent(_) if is_duration => Some("0.05".to_owned()),
+            Measured::Percent(rate) => Some(rate.to_string()),
             Measured::Nothing => None,
         };
         let result: Vec<Value> = value.into_iter().map(|value| json!({"metric": {}, "value": [0, value]})).collect();
