@@ -15,6 +15,7 @@ mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -31,7 +32,7 @@ use crate::api::flagger::{Canary, CanaryStatus, VERSION};
 use crate::canary::generated::{Flags, target};
 use crate::canary::record::{self, Record};
 use crate::canary::world::Answers;
-use crate::canary::{Refusal, Settings, decide, status};
+use crate::canary::{Decision, Refusal, Settings, decide, status};
 use crate::live::client::{self, ListOptions, Part};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Collection, Item, Pulse, Target, pulse, typed};
@@ -62,6 +63,8 @@ pub struct Canaries {
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
+    /// All that are there have a task.
+    are_listed: AtomicBool,
 }
 
 /// A canary with a task.
@@ -70,6 +73,8 @@ struct Attended {
     gone: CancellationToken,
     /// The objects it is made of.
     concerns: BTreeSet<ObjectKey>,
+    /// It has been looked at once.
+    is_known: bool,
 }
 
 impl Canaries {
@@ -94,6 +99,17 @@ impl Canaries {
         let owns = claim.owns_replicas;
         let before = self.claims.lock().insert(workload, claim);
         owns && !before.is_some_and(|before| before.owns_replicas)
+    }
+
+    /// Waits until every canary has been looked at once, for so long at most: who starts has heard no word of them yet.
+    pub async fn settled(&self, within: Duration) {
+        let begun = tokio::time::Instant::now();
+        let is_settled = || {
+            self.are_listed.load(Ordering::Relaxed) && self.attended.lock().values().all(|attended| attended.is_known)
+        };
+        while !is_settled() && begun.elapsed() < within {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// What a canary says of a workload that git wants, if one stands between.
@@ -125,6 +141,7 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
                 None => forget(&daemon, &key),
             }
         }
+        daemon.canaries.are_listed.store(canaries.is_complete() || canaries.trouble().is_some(), Ordering::Relaxed);
     }
 }
 
@@ -135,7 +152,7 @@ fn see_canary(daemon: &Arc<Daemon>, canaries: &Collection<Value>, key: ObjectKey
         return;
     }
     let (bell, gone) = (Arc::new(Notify::new()), daemon.shutdown.child_token());
-    let entry = Attended { bell: bell.clone(), gone: gone.clone(), concerns: BTreeSet::new() };
+    let entry = Attended { bell: bell.clone(), gone: gone.clone(), concerns: BTreeSet::new(), is_known: false };
     attended.insert(key.clone(), entry);
     let attendant = Attendant { daemon: daemon.clone(), canaries: canaries.clone(), key, answers: Answers::default() };
     daemon.tasks.spawn(async move {
@@ -202,13 +219,18 @@ impl Attendant {
     async fn attend(mut self, bell: &Notify) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let again = match self.look().await {
+            let looked = self.look().await;
+            if let Some(attended) = self.daemon.canaries.attended.lock().get_mut(&self.key) {
+                attended.is_known = true;
+            }
+            let again = match looked {
                 Ok(again) => {
                     pause = FIRST_PAUSE;
                     again
                 }
                 Err(error) => {
-                    warn!(canary = %self.key.name, %error, "Canary not looked at");
+                    let namespace = self.key.namespace.as_deref().unwrap_or_default();
+                    warn!(canary = %self.key.name, namespace, %error, "Canary not looked at");
                     let at = now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default();
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     Again::At(at)
@@ -253,22 +275,36 @@ impl Attendant {
         let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;
         self.answers = Answers::default();
         claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+        // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
+        let acted = self.act(&canary, &seen, &flags, &decision).await;
         for event in &decision.events {
             tell::event(&self.daemon, &canary, &settings, &decision.record, event).await;
         }
         for alert in &decision.alerts {
             tell::alert(&self.daemon, &canary, &settings, alert).await;
         }
-        for action in &decision.actions {
-            act::act(&self.daemon, &canary, &seen, &flags, &decision.record, action).await?;
-        }
         tell::count(&self.daemon, &settings, &decision.record, &record);
+        acted?;
         Ok(match decision.wake {
             // What was written comes back as a change; what was only decided does not.
             _ if changed && decision.actions.is_empty() => Again::Now,
             Some(time) => Again::At(time),
             None => Again::WhenItChanges,
         })
+    }
+
+    /// Does what was decided, up to the first action that is refused.
+    async fn act(
+        &self,
+        canary: &Canary,
+        seen: &see::Seen,
+        flags: &Flags,
+        decision: &Decision,
+    ) -> Result<(), client::Error> {
+        for action in &decision.actions {
+            act::act(&self.daemon, canary, seen, flags, &decision.record, action).await?;
+        }
+        Ok(())
     }
 
     /// The canary as the API server has it: the watch may lag behind what was written last.

@@ -6,6 +6,7 @@
 //! The state is recorded before anything is written to the destination, so that a daemon that dies finds it and goes
 //! on at the wave it names.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::memory::Memory;
 use super::queue::{Job, Priority};
 use super::reconcile::{self, Clear, plan_conditions};
 use crate::api::argo::{Application, ApplicationStatus, OperationPhase, OperationState, SyncOperation, SyncResult};
+use crate::object::ObjectKey;
 use crate::plan::{Action, Phase, Plan, Policy, Run, ShrinkGuard, Step, Wave};
 use crate::sync::course::{Books, Course, Onlooker, Site};
 use crate::sync::decide::{Start, Trigger};
@@ -32,6 +34,8 @@ use crate::telemetry::{Metrics, Outcome};
 
 /// How long the report of a plain sync may wait for others' applies.
 const REPORT_WITHIN: Duration = Duration::from_secs(1);
+/// Before a sync is resumed: until canaries are known, when their kind cannot be listed.
+const CANARIES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Carries out an operation; when to look again.
 pub async fn run(
@@ -115,8 +119,14 @@ impl Order<'_> {
             Some(progress) => Operation::resume(plan.clone(), progress.at),
             None => Operation::new(plan.clone()),
         };
+        if is_resumed {
+            daemon.canaries.settled(CANARIES_WITHIN).await;
+        }
+        let guarded = if manner.dry_run { BTreeSet::new() } else { guarded(daemon, look, &plan) };
+        let is_repeatable = guarded.is_empty() && is_repeatable(&plan);
+        let machine = machine.guarded(guarded);
         announce_start(daemon, application, start, &plan, look).await;
-        let is_repeatable = is_repeatable(&plan) && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
+        let is_repeatable = is_repeatable && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
         let mut sync = Sync {
             daemon,
             application,
@@ -205,6 +215,16 @@ impl Order<'_> {
         }
         again
     }
+}
+
+/// What of a plan a canary stands before: its word is the end of the sync.
+fn guarded(daemon: &Daemon, look: &Look, plan: &Plan) -> BTreeSet<ObjectKey> {
+    if look.cluster.server() != daemon.cluster.server() {
+        return BTreeSet::new();
+    }
+    let steps = plan.stages.values().flat_map(crate::plan::Stage::steps);
+    let keys = steps.map(|step| &step.key).filter(|key| daemon.canaries.claim(key).is_some());
+    keys.cloned().collect()
 }
 
 /// True when a sync leaves nothing to be remembered but what the objects themselves show.

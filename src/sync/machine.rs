@@ -29,7 +29,7 @@ use crate::plan::{Action, Hook, Permitted, Phase, Plan, Stage, Step, Wave};
 
 use report::Results;
 pub use report::{Waiting, WaitsFor};
-use stage::{Progress, Underway};
+use stage::{Guarded, Progress, Underway};
 
 /// All that can happen to a sync; a closed list, so that the loop that drives it is one `select!`.
 #[derive(Clone, Debug)]
@@ -173,6 +173,8 @@ pub struct Operation {
     has_several_waves: bool,
     /// The last wave was waited for, for its hooks.
     waited_to_the_end: bool,
+    /// Objects that are waited for, whatever comes after.
+    guarded: Guarded,
     is_confirmed: bool,
     stop: Option<Stop>,
     failed: Vec<Failed>,
@@ -209,6 +211,7 @@ impl Operation {
     pub fn resume(plan: Plan, from: (Phase, Wave)) -> Self {
         let mut operation =
             Self::with_stages(plan, |at, stage| if at < from { without_what_ran(stage) } else { (stage, Vec::new()) });
+        operation.guarded.is_resumed = true;
         if from.0 == Phase::SyncFail {
             // What had failed is on record; here only the hooks that follow it are left to run.
             operation.coming.clear();
@@ -220,6 +223,14 @@ impl Operation {
         operation
     }
 
+    /// The same where another of our controllers brings these objects into service, step by step: the sync ends as they do,
+    /// also where nothing comes after them.
+    #[must_use]
+    pub fn guarded(mut self, keys: BTreeSet<ObjectKey>) -> Self {
+        self.guarded.keys = Arc::new(keys);
+        self
+    }
+
     fn with_stages(plan: Plan, mut select: impl FnMut((Phase, Wave), Stage) -> (Stage, Vec<Step>)) -> Self {
         let mut operation = Operation {
             coming: VecDeque::new(),
@@ -227,6 +238,7 @@ impl Operation {
             under_way: None,
             has_several_waves: false,
             waited_to_the_end: true,
+            guarded: Guarded::default(),
             is_confirmed: false,
             stop: None,
             failed: Vec::new(),
@@ -370,7 +382,7 @@ impl Operation {
         let Some(mut stage) = self.under_way.take() else { return };
         self.failed.append(&mut stage.failed);
         self.hooks.append(&mut stage.hooks());
-        self.waited_to_the_end = stage.has_hooks();
+        self.waited_to_the_end = stage.has_hooks() || stage.has_guarded();
     }
 
     fn wait(&mut self, waiting: Waiting) -> Next {
@@ -390,7 +402,7 @@ impl Operation {
         }
         let (at, stage) = self.coming.pop_front()?;
         let waits_for_objects = self.has_several_waves && (!self.coming.is_empty() || stage.has_hooks());
-        Some(Underway::new(at, stage, waits_for_objects, !self.coming.is_empty()))
+        Some(Underway::new(at, stage, self.guarded.clone(), waits_for_objects, !self.coming.is_empty()))
     }
 
     fn finish(&mut self) {

@@ -21,6 +21,8 @@ impl Course<'_> {
                 self.problem = Some(Problem::router(condition, &why));
                 self.waits_for = Some(format!("the router: {why}"));
                 self.tell_once(Event::RouterUnavailable(why));
+                // A router that comes, or gets well, is no change of an object that anyone watches.
+                self.wake_at(after(self.now, self.settings.interval));
                 return false;
             }
             Route::Set(live) if *live == wanted => {

@@ -49,6 +49,8 @@ pub(super) struct Underway {
     /// Pruned objects that are not gone.
     going: BTreeMap<ObjectKey, SmolStr>,
     members: BTreeMap<ObjectKey, Member>,
+    /// Objects that are waited for, whatever comes after.
+    guarded: Guarded,
     waits_for_objects: bool,
     waits_for_deletions: bool,
     has_hooks: bool,
@@ -68,18 +70,37 @@ struct Member {
 
 impl Member {
     /// One that is in sync, as it was last seen, else as it was when the plan was made.
-    fn kept(step: &Step, seen: Option<&Record>) -> Self {
+    fn kept(step: &Step, seen: Option<&Record>, expects: impl FnOnce(Stands) -> Stands) -> Self {
         let health = seen.map_or(step.health, |record| record.health.as_ref().map(|verdict| verdict.status));
         Member {
             uid: seen.map(|record| record.uid.clone()).unwrap_or_default(),
             generation: 0,
-            stands: stands(health, false),
+            stands: expects(stands(health, false)),
             message: seen
                 .and_then(|record| record.health.as_ref())
                 .map(|verdict| verdict.message.clone())
                 .unwrap_or_default(),
             hook: None,
         }
+    }
+}
+
+/// Objects that another of our controllers brings into service, step by step: a sync has not ended before that has, also
+/// where nothing comes after them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Guarded {
+    pub(super) keys: Arc<BTreeSet<ObjectKey>>,
+    /// The sync had begun before: what has failed since then is its own failure.
+    pub(super) is_resumed: bool,
+}
+
+impl Guarded {
+    fn has(&self, key: &ObjectKey) -> bool {
+        self.keys.contains(key)
+    }
+
+    fn is_new(&self, key: &ObjectKey) -> bool {
+        self.has(key) && !self.is_resumed
     }
 }
 
@@ -94,7 +115,13 @@ enum Stands {
 }
 
 impl Underway {
-    pub(super) fn new(at: (Phase, Wave), stage: Stage, waits_for_objects: bool, waits_for_deletions: bool) -> Self {
+    pub(super) fn new(
+        at: (Phase, Wave),
+        stage: Stage,
+        guarded: Guarded,
+        waits_for_objects: bool,
+        waits_for_deletions: bool,
+    ) -> Self {
         let awaits = |step: &&Step| matches!(&step.action, Action::Prune(victim) if victim.confirmation() == Confirmation::Awaited);
         let has_hooks = stage.has_hooks();
         let to_confirm = keys(stage.prunes.iter().filter(awaits));
@@ -112,6 +139,7 @@ impl Underway {
             establishing: BTreeSet::new(),
             going: BTreeMap::new(),
             members: BTreeMap::new(),
+            guarded,
             waits_for_objects,
             waits_for_deletions,
             has_hooks,
@@ -121,7 +149,7 @@ impl Underway {
 
     /// A wave of hooks that run because something has failed: they are waited for, whatever comes after.
     pub(super) fn after_failure(at: (Phase, Wave), stage: Stage) -> Self {
-        Underway::new(at, stage, false, false)
+        Underway::new(at, stage, Guarded::default(), false, false)
     }
 
     /// Steps are being executed.
@@ -131,6 +159,11 @@ impl Underway {
 
     pub(super) fn has_hooks(&self) -> bool {
         self.has_hooks
+    }
+
+    /// It has objects that were waited for, whatever comes after.
+    pub(super) fn has_guarded(&self) -> bool {
+        self.members.keys().any(|key| self.guarded.has(key))
     }
 
     /// The hooks it has started.
@@ -176,7 +209,10 @@ impl Underway {
             match &step.action {
                 Action::Keep => {
                     results.kept(&step, self.at.0);
-                    let member = Member::kept(&step, seen.get(&step.key).map(AsRef::as_ref));
+                    // What had failed before this sync is no failure of it; unless it is a wave that waits for all.
+                    let had_failed = self.guarded.is_new(&step.key) && !self.waits_for_objects;
+                    let expects = |stands| if had_failed && stands == Stands::Failed { Stands::Ended } else { stands };
+                    let member = Member::kept(&step, seen.get(&step.key).map(AsRef::as_ref), expects);
                     self.members.insert(step.key, member);
                 }
                 Action::Hook(_) if self.blocked_hooks.contains(&step.key) => {}
@@ -209,8 +245,9 @@ impl Underway {
         if self.has_failed {
             return Progress::Ended;
         }
-        let objects = waiting(false);
-        if self.waits_for_objects && !objects.is_empty() {
+        let mut objects = waiting(false);
+        objects.retain(|key| self.waits_for_objects || self.guarded.has(key));
+        if !objects.is_empty() {
             return Progress::Blocked(Waiting::new(WaitsFor::Health, objects));
         }
         if self.waits_for_deletions && !self.going.is_empty() {
@@ -222,7 +259,8 @@ impl Underway {
     fn fail_what_degraded(&mut self, results: &mut Results) {
         let mut newly = Vec::new();
         for (key, member) in &mut self.members {
-            if member.stands == Stands::Failed && (member.hook.is_some() || self.waits_for_objects) {
+            let is_guarded = self.guarded.has(key);
+            if member.stands == Stands::Failed && (member.hook.is_some() || self.waits_for_objects || is_guarded) {
                 let message = match (&*member.message, &member.hook) {
                     ("", Some(_)) => format!("hook {} failed", name(key)),
                     ("", None) => format!("{} is degraded", name(key)),
@@ -231,11 +269,12 @@ impl Underway {
                 results.degraded(key, self.at.0, &message);
                 // Failed once, it is not counted again.
                 member.stands = Stands::Ended;
-                newly.push((key.clone(), message));
+                // Who guards it has tried it: trying the same again is for a person to ask.
+                newly.push((key.clone(), Failure { message, is_transient: !is_guarded }));
             }
         }
-        for (key, message) in newly {
-            self.fail(key, Failure { message, is_transient: true }, FailedBy::Completion);
+        for (key, failure) in newly {
+            self.fail(key, failure, FailedBy::Completion);
         }
     }
 

@@ -4,7 +4,7 @@
 //!
 //! | command | means |
 //! | --- | --- |
-//! | `object Kind/name [wave=1] [hook=PreSync] [delete=HookFailed] [live=healthy]` | git wants it; `live`: in sync |
+//! | `object Kind/name [wave=1] [hook=PreSync] [delete=HookFailed] [live=healthy] [guarded=true]` | git wants it; `live`: in sync |
 //! | `extra Kind/name [wave=1] [options=Prune=confirm]` | git no longer has it |
 //! | `createNamespace` | the destination namespace is not there, and is to be made |
 //! | `start`, `resume Sync 1` | plan, and begin |
@@ -68,6 +68,7 @@ struct Player {
     in_sync: Vec<ObjectKey>,
     inventory: Inventory,
     options: SyncOptions,
+    guarded: BTreeSet<ObjectKey>,
     operation: Option<Operation>,
 }
 
@@ -187,6 +188,9 @@ impl Player {
             body["metadata"]["namespace"] = namespace.as_str().into();
         }
         self.objects.push(Object::from_value(body, None).unwrap());
+        if words.options.contains_key("guarded") {
+            self.guarded.insert(key.clone());
+        }
         if let Some(health) = words.options.get("live") {
             self.in_sync.push(key.clone());
             self.keep(record(words, Some(verdict(health))));
@@ -215,6 +219,7 @@ impl Player {
             Some(from) => Operation::resume(plan, from),
             None => Operation::new(plan),
         };
+        operation = operation.guarded(self.guarded.clone());
         let next = operation.start();
         self.operation = Some(operation);
         self.answer(&next)

@@ -1,0 +1,88 @@
+//! Canaries on a real API server, by the real binary: pods are played by kwok, metrics and hooks by a small server of
+//! the test's own, traffic by nobody.
+//!
+//! An interval is 10 s or more, so scenes play side by side, each in a namespace of its own, before one daemon. Every
+//! state of their objects is recorded as the API server tells it; what is asserted is the sequence.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(unreachable_pub, reason = "a test has no one to reach")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+mod lifetime;
+mod manifests;
+mod recorder;
+mod replay;
+mod sink;
+mod stage;
+mod strategies;
+mod trouble;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Instant;
+
+use stage::RUNTIME;
+
+/// Makes a scene, in the thread in which it plays.
+type Play = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// Plays scenes side by side; those whose name holds `LEEBOARD_SCENE`, if it is set. Each failure is told by itself.
+fn play(scenes: &[(&'static str, Play)]) {
+    let only = std::env::var("LEEBOARD_SCENE").unwrap_or_default();
+    let mut playing = Vec::new();
+    for (name, scene) in scenes.iter().filter(|(name, _)| name.contains(&only)).copied() {
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        let scene = move || {
+            let start = Instant::now();
+            RUNTIME.block_on(scene());
+            println!("{name}: {:.0?}", start.elapsed());
+        };
+        playing.push((name, thread.spawn(scene).unwrap()));
+    }
+    let failed: Vec<&str> =
+        playing.into_iter().filter_map(|(name, thread)| thread.join().is_err().then_some(name)).collect();
+    assert!(failed.is_empty(), "failed: {failed:?}");
+}
+
+#[test]
+fn every_scene_ends_as_it_should() {
+    play(&[
+        ("weights", || Box::pin(strategies::weights())),
+        ("ab", || Box::pin(strategies::ab())),
+        ("skip_analysis", || Box::pin(strategies::skip_analysis())),
+        ("daemon_sets", || Box::pin(strategies::daemon_sets())),
+        ("approval", || Box::pin(strategies::approval())),
+        ("suspension", || Box::pin(strategies::suspension())),
+        ("deletion", || Box::pin(strategies::deletion())),
+        ("lifetime", || Box::pin(lifetime::lifetime())),
+        ("failure", || Box::pin(trouble::failure())),
+        ("newer_version", || Box::pin(trouble::newer_version())),
+        ("edited_route", || Box::pin(trouble::edited_route())),
+        ("two_on_one_target", || Box::pin(trouble::two_on_one_target())),
+        ("missing_target", || Box::pin(trouble::missing_target())),
+        ("crashing_pods", || Box::pin(trouble::crashing_pods())),
+        ("no_data", || Box::pin(trouble::no_data())),
+    ]);
+}
+
+#[test]
+fn what_flagger_did_is_done_again() {
+    let only = std::env::var("LEEBOARD_SCENE").unwrap_or_default();
+    let playing: Vec<_> = replay::cases()
+        .into_iter()
+        .filter(|case| case.name.contains(&only))
+        .map(|case| std::thread::spawn(move || (RUNTIME.block_on(replay::replay(&case)), case.name)))
+        .collect();
+    let mut wrong = Vec::new();
+    for thread in playing {
+        match thread.join() {
+            Ok((differences, name)) => {
+                println!("{name}: {} differences", differences.len());
+                wrong.extend(differences);
+            }
+            Err(_) => wrong.push("a case did not come to its end, see above".into()),
+        }
+    }
+    assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n\n"));
+}

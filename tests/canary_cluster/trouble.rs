@@ -1,0 +1,177 @@
+//! What goes wrong, and what people do amid a run.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Repo, eventually, manifests as harness_manifests};
+use crate::manifests::{canary, deployment, in_one_step, split};
+use crate::sink::Measured;
+use crate::stage::{A_RUN, Scene, Stage};
+
+const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
+/// A bad version from git: it is taken back, its commit is named, it is not tried again; the next commit is.
+pub async fn failure() {
+    let stage = Stage::shared().await;
+    let scene = stage.scene("failure").await;
+    let repo = Repo::new();
+    let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
+    repo.commit("main", &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())]);
+    let application = format!("app-{}", scene.namespace);
+    let manifest =
+        harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
+    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    scene.phase("Initialized").await;
+    let operation = async |what: &str, is_so: &(dyn Fn(&Value) -> bool + Sync)| {
+        eventually(what, A_RUN, async || {
+            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
+            let operation = &object["status"]["operationState"];
+            if is_so(operation) { Ok(operation.clone()) } else { Err(operation.to_string()) }
+        })
+        .await
+    };
+    operation("the first commit is synced", &|operation| operation["phase"] == "Succeeded").await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    let pods = |scene: &Scene| scene.seen("Deployment", "web-primary")["metadata"]["generation"].clone();
+    let primary = pods(&scene);
+
+    stage.sink.measures(&scene.namespace, Measured::Percent(50.0));
+    let bad = repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
+    scene.phase("Failed").await;
+    let splits = scene.history("HTTPRoute", "web", split);
+    assert_eq!(splits, [(100, 0), (50, 50), (100, 0)]);
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    assert_eq!(pods(&scene), primary, "the primary was touched");
+    let status = scene.seen("Canary", "web")["status"].clone();
+    assert_eq!(status["conditions"][0]["status"], "False", "{status}");
+    scene.told("Rolling back web").await;
+    scene.told("Canary failed! Scaling down web").await;
+    let failed = operation("the sync of the bad commit fails", &|operation| {
+        operation["phase"] == "Failed" && operation["syncResult"]["revision"] == bad.as_str()
+    })
+    .await;
+    let message = failed["message"].as_str().unwrap();
+    assert!(message.ends_with("canary web failed: success rate 50.00% < 99% at weight 50"), "{message}");
+
+    // Another commit that leaves the workload as it is does not try it again.
+    stage.sink.measures(&scene.namespace, Measured::Percent(100.0));
+    repo.commit("main", &[("app/note.yaml", &harness_manifests::config_map("note", "x"))]);
+    scene.until("the note is applied", || {
+        if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) }
+    })
+    .await;
+    assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Failed");
+    let good = repo.commit("main", &[("app/web.yaml", &deployment("web:3").to_string())]);
+    scene.phase("Succeeded").await;
+    scene.field("Deployment", "web-primary", IMAGE, &json!("web:3")).await;
+    operation("the good commit is synced", &|operation| {
+        operation["phase"] == "Succeeded" && operation["syncResult"]["revision"] == good.as_str()
+    })
+    .await;
+    let images = scene.history("Deployment", "web-primary", |body| body.pointer(IMAGE).cloned());
+    assert_eq!(images, ["web:1", "web:3"]);
+}
+
+/// A version amid the analysis of another: traffic goes back first, and what was not tried to its end is never promoted.
+pub async fn newer_version() {
+    let scene = Stage::shared().await.scene("newer").await;
+    scene.apply(&deployment("web:1")).await;
+    scene.apply(&canary(&scene, "gatewayapi:v1", in_one_step(), json!({}))).await;
+    scene.phase("Initialized").await;
+    scene.image("Deployment", "web:2").await;
+    let splits = || scene.history("HTTPRoute", "web", split);
+    scene.until("the middle", || if splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    scene.image("Deployment", "web:3").await;
+    scene.told("New revision detected! Restarting analysis for web").await;
+    scene.phase("Succeeded").await;
+    assert_eq!(splits(), [(100, 0), (50, 50), (100, 0), (50, 50), (100, 0)]);
+    let images = scene.history("Deployment", "web-primary", |body| body.pointer(IMAGE).cloned());
+    assert_eq!(images, ["web:1", "web:3"]);
+}
+
+/// Somebody changes the weights by hand: they are the run's again at once, and it is told.
+pub async fn edited_route() {
+    let scene = Stage::shared().await.scene("edited").await;
+    scene.apply(&deployment("web:1")).await;
+    scene.apply(&canary(&scene, "gatewayapi:v1", in_one_step(), json!({}))).await;
+    scene.phase("Initialized").await;
+    scene.image("Deployment", "web:2").await;
+    let splits = || scene.history("HTTPRoute", "web", split);
+    scene.until("the middle", || if splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    let mut rules = scene.seen("HTTPRoute", "web")["spec"]["rules"].clone();
+    for backend in rules[0]["backendRefs"].as_array_mut().unwrap() {
+        backend["weight"] = json!(if backend["name"] == "web-primary" { 10 } else { 90 });
+    }
+    scene.merge("gateway.networking.k8s.io/v1", "HTTPRoute", "web", &json!({"spec": {"rules": rules}})).await;
+    scene.phase("Succeeded").await;
+    assert_eq!(splits(), [(100, 0), (50, 50), (10, 90), (50, 50), (100, 0)]);
+}
+
+/// Of two canaries on one target the older one works.
+pub async fn two_on_one_target() {
+    let scene = Stage::shared().await.scene("two").await;
+    scene.apply(&deployment("web:1")).await;
+    let older = canary(&scene, "kubernetes", json!({"iterations": 1}), json!({}));
+    scene.apply(&older).await;
+    scene.phase("Initialized").await;
+    let mut newer = older.clone();
+    newer["metadata"]["name"] = json!("web-again");
+    scene.apply(&newer).await;
+    scene.until("the newer one says that the target is claimed", || {
+        let conditions = scene.seen("Canary", "web-again")["status"]["conditions"].clone();
+        let claimed = conditions.as_array().is_some_and(|all| {
+            all.iter().any(|condition| condition["type"] == "TargetClaimed" && condition["status"] == "False")
+        });
+        if claimed { Ok(()) } else { Err(conditions.to_string()) }
+    })
+    .await;
+    scene.until("it tells who has it", || {
+        let events = scene.events("web-again");
+        if events.iter().any(|event| event.contains("web")) { Ok(()) } else { Err(events.join(", ")) }
+    })
+    .await;
+    assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Initialized");
+    scene.image("Deployment", "web:2").await;
+    scene.phase("Succeeded").await;
+}
+
+/// A target that comes later.
+pub async fn missing_target() {
+    let scene = Stage::shared().await.scene("missing").await;
+    scene.apply(&canary(&scene, "kubernetes", json!({"iterations": 1}), json!({}))).await;
+    scene.told(&format!("deployment web.{} get query error", scene.namespace)).await;
+    assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Initializing");
+    assert_eq!(scene.seen("Service", "web"), Value::Null);
+    scene.apply(&deployment("web:1")).await;
+    scene.phase("Initialized").await;
+}
+
+/// Pods of the new version never get ready: no weight, no check, only the deadline.
+pub async fn crashing_pods() {
+    let scene = Stage::shared().await.scene("crash").await;
+    scene.apply(&deployment("web:1")).await;
+    let short = json!({"progressDeadlineSeconds": 5});
+    scene.apply(&canary(&scene, "gatewayapi:v1", in_one_step(), short)).await;
+    scene.phase("Initialized").await;
+    let mut crashing = deployment("web:2");
+    crashing["spec"].as_object_mut().unwrap().shift_remove("replicas");
+    crashing["spec"]["template"]["metadata"]["annotations"] = json!({"leeboard.test/outcome": "crash"});
+    scene.merge("apps/v1", "Deployment", "web", &json!({"spec": crashing["spec"]})).await;
+    scene.phase("Failed").await;
+    assert_eq!(scene.history("HTTPRoute", "web", split), [(100, 0)]);
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    scene.field("Deployment", "web-primary", "/status/availableReplicas", &json!(2)).await;
+}
+
+/// No series is no success.
+pub async fn no_data() {
+    let scene = Stage::shared().await.scene("silent").await;
+    scene.stage.sink.measures(&scene.namespace, Measured::Nothing);
+    scene.apply(&deployment("web:1")).await;
+    let once = json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1});
+    scene.apply(&canary(&scene, "gatewayapi:v1", once, json!({}))).await;
+    scene.phase("Initialized").await;
+    scene.image("Deployment", "web:2").await;
+    scene.phase("Failed").await;
+    assert_eq!(scene.history("HTTPRoute", "web", split), [(100, 0), (50, 50), (100, 0)]);
+    scene.told("no values found for gatewayapi:v1 metric request-success-rate").await;
+}
