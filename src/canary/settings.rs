@@ -518,9 +518,14 @@ fn metrics(analysis: &Analysis) -> Vec<MetricCheck> {
     metrics
 }
 
+/// When a hook is asked: a Job without another moment, at each check.
+pub fn moment(moment: HookType) -> HookType {
+    if moment == HookType::Job { HookType::Rollout } else { moment }
+}
+
 fn hooks(analysis: &Analysis) -> Vec<Hook> {
     let hook = |hook: &crate::api::flagger::Webhook| Hook {
-        moment: if hook.moment == HookType::Job { HookType::Rollout } else { hook.moment },
+        moment: moment(hook.moment),
         name: hook.name.as_str().into(),
         is_muted: hook.mute_alert,
     };

@@ -202,7 +202,7 @@ impl Attendant {
     async fn attend(mut self, bell: &Notify) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let again = match self.look().await {
+            let again = match self.look(bell).await {
                 Ok(again) => {
                     pause = FIRST_PAUSE;
                     again
@@ -229,7 +229,7 @@ impl Attendant {
     }
 
     /// Looks once: sees, decides, saves, acts, tells.
-    async fn look(&mut self) -> Result<Again, client::Error> {
+    async fn look(&mut self, bell: &Notify) -> Result<Again, client::Error> {
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
         let settings = match Settings::new(&canary, flags.provider) {
@@ -247,7 +247,15 @@ impl Attendant {
         let decision = decide(&settings, &record, &world, now());
         debug!(canary = %self.key.name, ?decision, "Decided");
         if let Some(question) = act::question(&decision) {
-            ask::answer(&self.daemon, &canary, &settings, &record, question, &mut self.answers).await?;
+            let asker = ask::Asker {
+                daemon: &self.daemon,
+                canary: &canary,
+                settings: &settings,
+                record: &record,
+                revision: seen.revision.as_ref(),
+                bell,
+            };
+            asker.answer(question, &mut self.answers).await?;
             return Ok(Again::Now);
         }
         let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;

@@ -13,7 +13,7 @@ use crate::api::flagger::{Canary, CanaryCondition, Phase, Provider};
 use crate::canary::record::{self, Hold, Outcome, Record, State};
 use crate::canary::settings::{MetricCheck, Settings, Step, Strategy, Weights};
 use crate::canary::wave::{self, Progress};
-use crate::canary::{Split, Weight, world};
+use crate::canary::{Split, Weight, status, world};
 
 /// How many Events are shown.
 const SHOWN_EVENTS: usize = 5;
@@ -68,6 +68,8 @@ pub(super) struct View {
     pub(super) record: Option<Record>,
     /// What keeps it from working, or a person has to know: it waits for this, or failed by it. Empty when all is well.
     pub(super) message: String,
+    /// Record and status, which are written one after the other, say the same.
+    is_settled: bool,
     /// The canary's share, and whether it gets copies.
     split: Split,
     settings: Option<Settings>,
@@ -82,12 +84,12 @@ pub(super) struct View {
 
 impl View {
     pub(super) fn new(canary: &Canary, now: Timestamp) -> Self {
-        let status = canary.status.clone().unwrap_or_default();
+        let reported = canary.status.clone().unwrap_or_default();
         let annotations = canary.metadata.annotations.as_ref();
         let text = annotations.and_then(|annotations| annotations.get(record::ANNOTATION));
-        let record = text.and_then(|text| Record::read(text, &status).ok());
+        let record = text.and_then(|text| Record::read(text, &reported).ok());
         let settings = Settings::new(canary, Provider::Istio);
-        let message = match (&settings, problem(&status.conditions)) {
+        let message = match (&settings, problem(&reported.conditions)) {
             (Err(refusal), _) => refusal.to_string(),
             (Ok(_), _) if canary.spec.suspend => {
                 match annotations.and_then(|all| all.get("canary.leeboard.dev/reason")) {
@@ -100,18 +102,19 @@ impl View {
         };
         let split = match &record {
             Some(record) => record.route.split,
-            None => Split::to_canary(Weight::new(status.canary_weight.into()).unwrap_or_default()),
+            None => Split::to_canary(Weight::new(reported.canary_weight.into()).unwrap_or_default()),
         };
         View {
             place: place(canary),
-            phase: status.phase,
+            phase: record.as_ref().map(status::phase).or(reported.phase),
+            is_settled: record.as_ref().is_none_or(|record| reported.phase == Some(status::phase(record))),
             record,
             message,
             split,
             settings: settings.ok(),
-            failed_checks: status.failed_checks.unsigned_abs(),
-            iterations: u32::try_from(status.iterations).unwrap_or(0),
-            since: status.last_transition_time.map(|time| time.0),
+            failed_checks: reported.failed_checks.unsigned_abs(),
+            iterations: u32::try_from(reported.iterations).unwrap_or(0),
+            since: reported.last_transition_time.map(|time| time.0),
             now,
             images: None,
             events: Vec::new(),
@@ -143,6 +146,9 @@ impl View {
 
     /// Whether its newest version has come to an end.
     pub(super) fn ended(&self) -> Ended {
+        if !self.is_settled {
+            return Ended::NotYet;
+        }
         match (&self.record, self.phase) {
             (Some(Record { state: State::Stillborn { .. }, .. }), _) | (None, Some(Phase::Failed)) => Ended::Badly,
             (Some(Record { state: State::Resting(rest), .. }), _) => match rest.outcome {
