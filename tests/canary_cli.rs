@@ -122,8 +122,7 @@ async fn a_person_leads_a_canary() {
         if said.code == Some(0) { Ok(()) } else { Err(said.err) }
     })
     .await;
-    let succeeded = canary(cluster, ["status", &name, "-w"]).await;
-    succeeded.is(0, &["Succeeded", "Promotion completed!"]);
+    canary(cluster, ["status", &name, "-w"]).await.is(0, &["Succeeded  since", "Copying web."]);
     world.field("deployment/web-primary", "{.spec.template.spec.containers[0].image}", "web:2").await;
     let annotations = world.shop.object("canary/web").await.unwrap()["metadata"]["annotations"].clone();
     assert_eq!(

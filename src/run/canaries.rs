@@ -5,10 +5,11 @@
 //! not:** decide; or ask anything of the API server while nothing changes.
 //!
 //! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`], then [`see`] (what is there),
-//! [`act`] (what is done), [`ask`] (metrics, hooks) and [`tell`] (Events, alerts).
+//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys) and [`tell`] (Events, alerts).
 
 mod act;
 mod ask;
+mod aws;
 mod claim;
 mod see;
 mod tell;

@@ -12,13 +12,15 @@ use tracing::debug;
 
 use super::super::Daemon;
 use super::super::look::now;
+use super::aws;
 use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
 use crate::api::{FLAGGER_GROUP, duration};
-use crate::canary::metric::{self, Ask, Credentials, Problem, Reading, To, builtin, template};
+use crate::canary::alarm::Alarms;
+use crate::canary::metric::{self, Ask, Credentials, Problem, Provider, Reading, To, builtin, template};
 use crate::canary::record::{Record, State};
-use crate::canary::settings::{self, TargetKind};
+use crate::canary::settings::{self, MetricSource, TargetKind};
 use crate::canary::world::{self, Answers, HookAnswer, Question};
-use crate::canary::{Revision, Settings, job, status, webhook};
+use crate::canary::{Revision, Settings, alarm, job, status, webhook};
 use crate::live::client::{self, ListOptions};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Target, typed};
@@ -30,6 +32,8 @@ const METRICS_SERVER: &str = "http://prometheus:9090";
 /// Between two tries of a hook.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long an Alertmanager may think.
+const ALARM_PATIENCE: Duration = Duration::from_secs(5);
 /// How much of a hook's answer is of interest.
 const LONGEST_ANSWER: usize = 4096;
 
@@ -74,9 +78,12 @@ impl Asker<'_> {
             Question::Metrics { .. } => {
                 let analysis = self.canary.spec.analysis();
                 let asked = self.settings.metrics.iter().map(|check| async {
+                    if let (MetricSource::Alarms, Some(alarms)) = (check.source, &self.settings.alarms) {
+                        return Ok(look_for_alarms(self.daemon, alarms).await);
+                    }
                     let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
                     match metric {
-                        Some(metric) => measure(self.daemon, self.canary, self.settings, metric, &check.source).await,
+                        Some(metric) => measure(self.daemon, self.canary, self.settings, metric, check.source).await,
                         None => Ok(world::Reading::Error("the metric is not there any more".into())),
                     }
                 });
@@ -244,15 +251,29 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     format!("{url}{cause}")
 }
 
+/// Whether an alert fires.
+async fn look_for_alarms(daemon: &Daemon, alarms: &Alarms) -> world::Reading {
+    let asked = tokio::time::timeout(ALARM_PATIENCE, async {
+        let answer = daemon.web.client(false).get(alarms.url()).send().await.map_err(|error| cause(&error))?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(|error| cause(&error))?;
+        Ok::<_, String>((status, body))
+    });
+    match asked.await {
+        Ok(Ok((status, body))) => alarm::read(status, &body),
+        Ok(Err(cause)) => world::Reading::Error(cause),
+        Err(_) => world::Reading::Error(format!("no answer of the Alertmanager within {ALARM_PATIENCE:?}")),
+    }
+}
+
 /// Measures one metric.
 async fn measure(
     daemon: &Daemon,
     canary: &Canary,
     settings: &Settings,
     metric: &Metric,
-    source: &crate::canary::settings::MetricSource,
+    source: MetricSource,
 ) -> Result<world::Reading, client::Error> {
-    use crate::canary::settings::MetricSource;
     let variables = metric::variables(canary, metric);
     let interval = duration::parse(metric.interval()).unwrap_or(Duration::from_secs(60));
     let server = canary.spec.metrics_server.clone().unwrap_or_else(|| METRICS_SERVER.to_owned());
@@ -289,6 +310,8 @@ async fn measure(
             Ok(query) => Ok(send(daemon, prometheus, &ask(&query), false).await.into()),
             Err(error) => Ok(world::Reading::Error(error.to_string())),
         },
+        // Asked elsewhere: it has no query.
+        MetricSource::Alarms => Ok(world::Reading::NoData("no Alertmanager is named".into())),
         MetricSource::Template => {
             let Some(reference) = &metric.template_ref else {
                 return Ok(world::Reading::Error("no template is named".into()));
@@ -365,6 +388,22 @@ pub(super) async fn find_secret(
     Ok(Some(decoded.collect()))
 }
 
+/// Asks the cluster's own API server, with the daemon's credentials.
+async fn ask_api_server(daemon: &Daemon, provider: &dyn Provider, path: &str, timeout: Duration) -> Reading {
+    let unreachable = |cause: String| {
+        let url = path.split('?').next().unwrap_or_default().to_owned();
+        Reading::Error(Problem::Unreachable { url, cause })
+    };
+    match tokio::time::timeout(timeout, daemon.cluster.get_path(path)).await {
+        Ok(Ok(body)) => provider.read(&body),
+        Ok(Err(error)) => {
+            let words = error.message().map(|message| format!(": {message}")).unwrap_or_default();
+            unreachable(format!("{error}{words}"))
+        }
+        Err(_) => unreachable(format!("no answer within {timeout:?}")),
+    }
+}
+
 /// Sends a request as its provider describes it.
 async fn send(
     daemon: &Daemon,
@@ -378,13 +417,22 @@ async fn send(
         Err(error) => return Reading::Error(Problem::Refused { message: error.to_string() }),
     };
     let refused = |message: &str| Reading::Error(Problem::Refused { message: message.to_owned() });
+    let request = match request.credentials {
+        Credentials::None => request,
+        Credentials::AwsSignature { .. } => match aws::access_key(daemon, ask.secret).await {
+            Ok(key) => metric::aws::signed(request, &key, ask.now),
+            Err(why) => return refused(&why),
+        },
+        Credentials::Google { .. } => {
+            return refused(
+                "Google's tokens are not fetched by this daemon: give the number to Prometheus, or use a webhook",
+            );
+        }
+    };
     let url = match &request.to {
         To::Url(url) => url.clone(),
-        To::ApiServer(_) => return refused("metrics of the API server itself are not asked by this daemon yet"),
+        To::ApiServer(path) => return ask_api_server(daemon, provider, path, request.timeout).await,
     };
-    if request.credentials != Credentials::None {
-        return refused("this provider's signed requests are not sent by this daemon yet");
-    }
     let shown = url.split('?').next().unwrap_or_default().to_owned();
     let unreachable = |cause: String| Reading::Error(Problem::Unreachable { url: shown.clone(), cause });
     let mut call = daemon.web.client(skips_tls_check).request(request.method.clone(), &url);
