@@ -8,13 +8,15 @@
 //!
 //! Read [`settings`] (what a Canary asks for), [`world`] (what is seen), [`record`] (what is remembered), then
 //! [`machine`], which decides; [`event`] has the words, [`status`] what Flagger's clients read, [`webhook`] and [`alert`]
-//! what is posted. [`adopt`] takes over what Flagger left behind,
+//! what is posted, [`job`] what is run, [`alarm`] which alerts fail a check. [`adopt`] takes over what Flagger left behind,
 //! [`wave`] says what a sync waits for. [`simulate`] plays a script without a cluster.
 
 pub mod adopt;
+pub mod alarm;
 pub mod alert;
 pub mod event;
 pub mod generated;
+pub mod job;
 pub mod machine;
 pub mod metric;
 pub mod record;

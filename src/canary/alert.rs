@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::event::Alert;
+use super::metric::{Credentials, Encoded, Request, To};
 use super::settings::{Settings, Strategy, WeightSteps, Weights};
 use crate::api::flagger::{self, AlertProviderSpec, AlertProviderType, Severity};
+use crate::object::secret::Masked;
 
 /// The alerts of a Canary whose provider gets this one: those that ask for no more than its severity.
 pub fn recipients<'a>(settings: &'a Settings, alert: &Alert) -> impl Iterator<Item = &'a flagger::Alert> {
@@ -88,16 +90,66 @@ pub fn body(
         }
         AlertProviderType::Webhook => json!({
             "canary": it,
-            "severity": match alert.severity {
-                Severity::Info => "info",
-                Severity::Warn => "warn",
-                Severity::Error => "error",
-            },
+            "severity": word(alert.severity),
             "message": message,
             "details": details.iter().cloned().map(|(title, value)| (title.to_owned(), value)).collect::<std::collections::BTreeMap<_, _>>(),
         }),
         AlertProviderType::Sns | AlertProviderType::Email => return None,
     })
+}
+
+/// The request that publishes an alert to an SNS topic, to be signed; `address` is the topic's ARN, `endpoint` where SNS is
+/// asked in place of the region's own address.
+///
+/// # Errors
+/// When the address is no such ARN, in a sentence.
+pub fn sns(
+    address: &str,
+    endpoint: Option<&str>,
+    alert: &Alert,
+    settings: &Settings,
+    details: &[(&'static str, String)],
+) -> Result<Request, String> {
+    /// The longest subject that SNS takes.
+    const SUBJECT: usize = 100;
+    let parts: Vec<&str> = address.split(':').collect();
+    let ["arn", partition, "sns", region, _account, _topic] = parts.as_slice() else {
+        return Err(format!(
+            "`{address}` is no topic: an ARN as `arn:aws:sns:eu-west-1:123456789012:on-call` is needed"
+        ));
+    };
+    let domain = if *partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let own = format!("https://sns.{region}.{domain}");
+    let it = format!("{}.{}", settings.subject.name, settings.subject.namespace);
+    let subject: String = format!("{it}: {}", word(alert.severity)).chars().take(SUBJECT).collect();
+    let mut message = alert.message.clone();
+    for (title, value) in details {
+        message.push_str(&format!("\n{title}: {value}"));
+    }
+    let fields = [
+        ("Action", "Publish"),
+        ("Version", "2010-03-31"),
+        ("TopicArn", address),
+        ("Subject", &subject),
+        ("Message", &message),
+    ];
+    let body: Vec<String> = fields.iter().map(|(name, value)| format!("{name}={}", Encoded(value))).collect();
+    Ok(Request {
+        method: http::Method::POST,
+        to: To::Url(format!("{}/", endpoint.unwrap_or(&own).trim_end_matches('/'))),
+        headers: vec![("Content-Type".into(), Masked::new("application/x-www-form-urlencoded; charset=utf-8"))],
+        body: body.join("&"),
+        credentials: Credentials::AwsSignature { region: (*region).to_owned(), service: "sns" },
+        timeout: std::time::Duration::from_secs(5),
+    })
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Info => "info",
+        Severity::Warn => "warn",
+        Severity::Error => "error",
+    }
 }
 
 /// Where it is posted to: Discord understands Slack's form under another path.
@@ -172,6 +224,25 @@ mod tests {
             assert_eq!(body.pointer(pointer), Some(&expected), "{what} {body}");
         }
         assert_eq!(body(&provider("sns"), &alert, &settings, &details), None);
+    }
+
+    #[test]
+    fn a_topic_is_published_to_in_its_own_region() {
+        let settings = settings(&[]);
+        let alert = alert(Severity::Error);
+        let arn = "arn:aws:sns:eu-west-1:123456789012:on-call";
+        let request = sns(arn, None, &alert, &settings, &details(&settings, &alert)[..1]).unwrap();
+        assert_eq!(request.to, To::Url("https://sns.eu-west-1.amazonaws.com/".into()));
+        assert_eq!(
+            request.body,
+            "Action=Publish&Version=2010-03-31&TopicArn=arn%3Aaws%3Asns%3Aeu-west-1%3A123456789012%3Aon-call\
+             &Subject=web.shop%3A%20error&Message=It%20happened%0ATarget%3A%20Deployment%2Fweb.shop"
+        );
+        assert_eq!(request.credentials, Credentials::AwsSignature { region: "eu-west-1".into(), service: "sns" });
+        let elsewhere = sns(arn, Some("http://localhost:4566/"), &alert, &settings, &[]).unwrap();
+        assert_eq!(elsewhere.to, To::Url("http://localhost:4566/".into()));
+        let refused = sns("https://sns.example", None, &alert, &settings, &[]).unwrap_err();
+        assert!(refused.starts_with("`https://sns.example` is no topic"), "{refused}");
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub enum Event {
         /// What was answered.
         why: String,
     },
+    /// An alert fires; its name.
+    AlarmFires(String),
     /// A pause of the steps, or a person's.
     Paused(Weight),
     /// A pause has ended.
@@ -178,7 +180,8 @@ impl Event {
             E::Unseen(_) | E::PrimaryNotReady(_) | E::CanaryNotReady(_) | E::HookRefused { .. } | E::OutOfBounds(_) => {
                 true
             }
-            E::NoData { .. } | E::QueryFailed { .. } | E::ThresholdReached(_) | E::DeadlineExceeded(_) => true,
+            E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => true,
+            E::ThresholdReached(_) | E::DeadlineExceeded(_) => true,
             E::RollbackAsked | E::Aborted(_) | E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => {
                 true
             }
@@ -200,7 +203,9 @@ impl Event {
             E::NewRevision | E::Restarted | E::Starting | E::Retried(..) => "CanaryStarted",
             E::Advanced(_) | E::Iterated { .. } | E::RoutingToCanary | E::Resumed => "CanaryAdvanced",
             E::HookPassed(..) => "HookPassed",
-            E::HookRefused { .. } | E::OutOfBounds(_) | E::NoData { .. } | E::QueryFailed { .. } => "CanaryHalted",
+            E::HookRefused { .. } | E::OutOfBounds(_) | E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => {
+                "CanaryHalted"
+            }
             E::Paused(_) => "CanaryPaused",
             E::ThresholdReached(_) | E::DeadlineExceeded(_) | E::RollbackAsked | E::Aborted(_) => "CanaryRolledBack",
             E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => "CanaryFailed",
@@ -255,6 +260,7 @@ impl Event {
             }
             Event::QueryFailed { metric: Some(metric), why } => format!("Metric query failed for {metric}: {why}"),
             Event::QueryFailed { metric: None, why } => format!("Prometheus query failed: {why}"),
+            Event::AlarmFires(alert) => format!("Halt {it} advancement alert {alert} fires"),
             Event::Paused(weight) => format!("Halt {it} advancement paused at weight {weight}"),
             Event::Resumed => format!("Resuming {it}"),
             Event::ThresholdReached(failed) => format!("Rolling back {it} failed checks threshold reached {failed}"),

@@ -368,7 +368,7 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// A text inside a URL's path or query string.
-struct Encoded<'a>(&'a str);
+pub(crate) struct Encoded<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Encoded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Weight;
+use super::alarm::{self, Alarms};
 use crate::api::duration;
 use crate::api::flagger::{Alert, Analysis, Canary, HookType, Provider, SessionAffinity};
 
@@ -130,6 +131,8 @@ pub struct Settings {
     pub promotion_step: Option<Weight>,
     /// What is measured.
     pub metrics: Vec<MetricCheck>,
+    /// Alerts that must not fire; they are one of [`Settings::metrics`].
+    pub alarms: Option<Alarms>,
     /// What a check without data counts as.
     pub no_data: NoData,
     /// Who is asked and told.
@@ -283,6 +286,8 @@ pub enum MetricSource {
     Inline,
     /// A MetricTemplate.
     Template,
+    /// None: the alerts of an Alertmanager.
+    Alarms,
 }
 
 /// What a check without data counts as.
@@ -325,6 +330,7 @@ impl Settings {
         } else {
             strategy(analysis, provider)?
         };
+        let alarms = Alarms::of(canary)?;
         let percent = |field, value: Option<i32>| -> Result<Weight, Refusal> {
             value.map_or(Ok(Weight::ALL), |value| share(field, value.into(), 0))
         };
@@ -343,7 +349,8 @@ impl Settings {
                 canary: percent("canaryReadyThreshold", analysis.canary_ready_threshold)?,
             },
             promotion_step,
-            metrics: metrics(analysis),
+            metrics: metrics(analysis, alarms.is_some()),
+            alarms,
             no_data: no_data(canary)?,
             hooks: hooks(analysis),
             alerts: analysis.alerts.clone(),
@@ -492,7 +499,7 @@ fn steps(analysis: &Analysis) -> Result<Vec<Step>, Refusal> {
     if weights.is_empty() { Err(Refusal::NoStrategy) } else { Ok(steps) }
 }
 
-fn metrics(analysis: &Analysis) -> Vec<MetricCheck> {
+fn metrics(analysis: &Analysis, has_alarms: bool) -> Vec<MetricCheck> {
     let mut metrics = Vec::new();
     for metric in &analysis.metrics {
         let is_rate = metric.name == "request-success-rate";
@@ -515,12 +522,21 @@ fn metrics(analysis: &Analysis) -> Vec<MetricCheck> {
     }
     // Those of templates come last; within both the order is the user's.
     metrics.sort_by_key(|metric| metric.source == MetricSource::Template);
+    if has_alarms {
+        let source = MetricSource::Alarms;
+        metrics.insert(0, MetricCheck { name: alarm::CHECK.into(), source, min: None, max: None });
+    }
     metrics
+}
+
+/// When a hook is asked: a Job without another moment, at each check.
+pub fn moment(moment: HookType) -> HookType {
+    if moment == HookType::Job { HookType::Rollout } else { moment }
 }
 
 fn hooks(analysis: &Analysis) -> Vec<Hook> {
     let hook = |hook: &crate::api::flagger::Webhook| Hook {
-        moment: if hook.moment == HookType::Job { HookType::Rollout } else { hook.moment },
+        moment: moment(hook.moment),
         name: hook.name.as_str().into(),
         is_muted: hook.mute_alert,
     };

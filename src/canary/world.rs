@@ -254,6 +254,8 @@ pub enum Reading {
     NoData(String),
     /// The query failed.
     Error(String),
+    /// An alert fires; its name.
+    Firing(String),
 }
 
 impl World {

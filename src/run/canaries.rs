@@ -5,10 +5,11 @@
 //! not:** decide; or ask anything of the API server while nothing changes.
 //!
 //! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`], then [`see`] (what is there),
-//! [`act`] (what is done), [`ask`] (metrics, hooks) and [`tell`] (Events, alerts).
+//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys) and [`tell`] (Events, alerts).
 
 mod act;
 mod ask;
+mod aws;
 mod claim;
 mod see;
 mod tell;
@@ -219,7 +220,7 @@ impl Attendant {
     async fn attend(mut self, bell: &Notify) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let looked = self.look().await;
+            let looked = self.look(bell).await;
             if let Some(attended) = self.daemon.canaries.attended.lock().get_mut(&self.key) {
                 attended.is_known = true;
             }
@@ -251,7 +252,7 @@ impl Attendant {
     }
 
     /// Looks once: sees, decides, saves, acts, tells.
-    async fn look(&mut self) -> Result<Again, client::Error> {
+    async fn look(&mut self, bell: &Notify) -> Result<Again, client::Error> {
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
         let settings = match Settings::new(&canary, flags.provider) {
@@ -269,7 +270,15 @@ impl Attendant {
         let decision = decide(&settings, &record, &world, now());
         debug!(canary = %self.key.name, ?decision, "Decided");
         if let Some(question) = act::question(&decision) {
-            ask::answer(&self.daemon, &canary, &settings, &record, question, &mut self.answers).await?;
+            let asker = ask::Asker {
+                daemon: &self.daemon,
+                canary: &canary,
+                settings: &settings,
+                record: &record,
+                revision: seen.revision.as_ref(),
+                bell,
+            };
+            asker.answer(question, &mut self.answers).await?;
             return Ok(Again::Now);
         }
         let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;

@@ -84,6 +84,7 @@ impl Course<'_> {
                 let metric = (metric.source != MetricSource::BuiltIn).then_some(name);
                 return Checked::Failed(Event::QueryFailed { metric, why: short(why) });
             }
+            Reading::Firing(alert) => return Checked::Failed(Event::AlarmFires(short(alert))),
             Reading::Value(value) if !value.is_nan() => *value,
             nothing => {
                 let why = if let Reading::NoData(why) = nothing { short(why) } else { "the value is NaN".into() };

@@ -144,6 +144,8 @@ fn what_is_missing_is_named() {
         ("cloudwatch", "", "eu-west-1", "x", "the query is not a JSON list of MetricDataQuery: x"),
         ("keptn", "", "", "analysis/a/b/1m/", "the query is not keptnmetric/<namespace>/<name>: analysis/a/b/1m/"),
         ("externalmetrics", "", "", "x", "the query is not <namespace>/<metric>?labelSelector=…: x"),
+        ("externalmetrics", "", "", "shop/../x", "the query is not <namespace>/<metric>?labelSelector=…: shop/../x"),
+        ("externalmetrics", "", "", "../x", "the query is not <namespace>/<metric>?labelSelector=…: ../x"),
     ];
     let (headers, secret) = (BTreeMap::new(), BTreeMap::new());
     for (name, address, region, query, expected) in cases {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use smol_str::SmolStr;
 
 use super::super::adopt::adopt;
+use super::super::alarm;
 use super::super::machine::{Action, Decision, decide};
 use super::super::record::Record;
 use super::super::settings::{MetricCheck, Settings};
@@ -134,7 +135,9 @@ impl Stage {
             Command::Pods { are: Pods::Deleted, .. } => self.primary = None,
             Command::Pods { of, are } => drop(self.pods.insert(word(*of), *are)),
             Command::Metric(name, reading) => {
-                self.known("metric", name, self.canary.spec.analysis().metrics.iter().map(|it| it.name.clone()))?;
+                let analysis = self.canary.spec.analysis();
+                let names = analysis.metrics.iter().map(|it| it.name.clone());
+                self.known("metric", name, names.chain([alarm::CHECK.to_owned()]))?;
                 self.metrics.insert(name.clone(), reading.clone());
             }
             Command::Hook(name, answer) => {
@@ -564,6 +567,7 @@ fn tell(metric: &MetricCheck, reading: &Reading) -> String {
         Reading::Value(value) => value.to_string(),
         Reading::NoData(_) => "none".into(),
         Reading::Error(why) => format!("error {why}"),
+        Reading::Firing(alert) => format!("firing {alert}"),
     };
     format!("{} {value}", metric.name)
 }

@@ -1,5 +1,6 @@
 //! Objects as they are: one, or all of a kind page by page.
 
+use bytes::Bytes;
 use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -122,6 +123,15 @@ impl Cluster {
                 _ => return Ok(list.metadata.resource_version),
             }
         }
+    }
+
+    /// The answer to a GET of this path, query string included: of what is no object, as metrics.
+    ///
+    /// # Errors
+    /// Whatever a request can fail with.
+    pub async fn get_path(&self, path: &str) -> Result<Bytes, Error> {
+        let answer = self.call(&Call::new(Verb::Get, Method::GET, "", path.to_owned())).await?;
+        Ok(answer.body)
     }
 
     /// The API server's version, as it says it: `v1.36.3`.

@@ -5,74 +5,180 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use futures::future::join_all;
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Notify;
 use tracing::debug;
 
 use super::super::Daemon;
 use super::super::look::now;
+use super::aws;
 use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
 use crate::api::{FLAGGER_GROUP, duration};
-use crate::canary::metric::{self, Ask, Credentials, Problem, Reading, To, builtin, template};
-use crate::canary::record::Record;
-use crate::canary::settings::TargetKind;
+use crate::canary::alarm::Alarms;
+use crate::canary::metric::{self, Ask, Credentials, Problem, Provider, Reading, To, builtin, template};
+use crate::canary::record::{Record, State};
+use crate::canary::settings::{self, MetricSource, TargetKind};
 use crate::canary::world::{self, Answers, HookAnswer, Question};
-use crate::canary::{Settings, status, webhook};
-use crate::live::client;
-use crate::object::ObjectKey;
+use crate::canary::{Revision, Settings, alarm, job, status, webhook};
+use crate::live::client::{self, ListOptions};
+use crate::live::record::KindVersion;
+use crate::live::watch::{Item, Target, typed};
 use crate::object::secret::Masked;
+use crate::object::{GroupKind, ObjectKey};
 
 /// Where metrics are asked when nobody says otherwise; Flagger's `-metrics-server`.
 const METRICS_SERVER: &str = "http://prometheus:9090";
 /// Between two tries of a hook.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long an Alertmanager may think.
+const ALARM_PATIENCE: Duration = Duration::from_secs(5);
 /// How much of a hook's answer is of interest.
 const LONGEST_ANSWER: usize = 4096;
 
-/// Asks, and notes what was answered.
-///
-/// # Errors
-/// When the API server does not answer; whatever hooks and providers do is an answer.
-pub(super) async fn answer(
-    daemon: &Daemon,
-    canary: &Canary,
-    settings: &Settings,
-    record: &Record,
-    question: &Question,
-    answers: &mut Answers,
-) -> Result<(), client::Error> {
-    match question {
-        Question::Hook { moment, name, .. } => {
-            let analysis = canary.spec.analysis();
-            let hook = analysis.webhooks.iter().find(|hook| hook.moment == *moment && hook.name == name.as_str());
-            let answered = match hook {
-                Some(hook) => {
-                    let about = webhook::About { phase: phase_told(record, *moment), ..about(canary, record) };
-                    call(daemon, hook, &webhook::payload(about, hook)).await
-                }
-                None => HookAnswer::Refused("the hook is not there any more".into()),
-            };
-            debug!(canary = %settings.subject.name, hook = %name, ?answered, "Hook answered");
-            answers.hooks.insert(question.clone(), answered);
-        }
-        Question::Metrics { .. } => {
-            let mut readings = Vec::new();
-            let analysis = canary.spec.analysis();
-            let asked = settings.metrics.iter().map(|check| async {
-                let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
-                match metric {
-                    Some(metric) => measure(daemon, canary, settings, metric, &check.source).await,
-                    None => Ok(world::Reading::Error("the metric is not there any more".into())),
-                }
-            });
-            for reading in join_all(asked).await {
-                readings.push(reading?);
+/// Who asks, about what.
+pub(super) struct Asker<'a> {
+    pub(super) daemon: &'a Daemon,
+    pub(super) canary: &'a Canary,
+    pub(super) settings: &'a Settings,
+    pub(super) record: &'a Record,
+    /// The version that git wants.
+    pub(super) revision: Option<&'a Revision>,
+    /// Rings when something of the canary has changed: a long wait is not worth it then.
+    pub(super) bell: &'a Notify,
+}
+
+impl Asker<'_> {
+    /// Asks, and notes what was answered. Nothing is noted when the canary has changed meanwhile: it is asked again, and
+    /// who can be asked again without harm is asked only then.
+    ///
+    /// # Errors
+    /// When the API server does not answer; whatever hooks and providers do is an answer.
+    pub(super) async fn answer(&self, question: &Question, answers: &mut Answers) -> Result<(), client::Error> {
+        match question {
+            Question::Hook { moment, name, check } => {
+                let answered = match self.hook(*moment, name) {
+                    Some(hook) if job::is_run(&hook) => match self.run(&hook, *moment, *check).await? {
+                        Some(answered) => answered,
+                        None => return Ok(()),
+                    },
+                    Some(hook) => {
+                        let about = webhook::About {
+                            phase: phase_told(self.record, *moment),
+                            ..about(self.canary, self.record)
+                        };
+                        call(self.daemon, &hook, &webhook::payload(about, &hook)).await
+                    }
+                    None => HookAnswer::Refused("the hook is not there any more".into()),
+                };
+                debug!(canary = %self.settings.subject.name, hook = %name, ?answered, "Hook answered");
+                answers.hooks.insert(question.clone(), answered);
             }
-            debug!(canary = %settings.subject.name, ?readings, "Measured");
-            answers.metrics.insert(question.clone(), readings);
+            Question::Metrics { .. } => {
+                let analysis = self.canary.spec.analysis();
+                let asked = self.settings.metrics.iter().map(|check| async {
+                    if let (MetricSource::Alarms, Some(alarms)) = (check.source, &self.settings.alarms) {
+                        return Ok(look_for_alarms(self.daemon, alarms).await);
+                    }
+                    let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
+                    match metric {
+                        Some(metric) => measure(self.daemon, self.canary, self.settings, metric, check.source).await,
+                        None => Ok(world::Reading::Error("the metric is not there any more".into())),
+                    }
+                });
+                let readings = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+                debug!(canary = %self.settings.subject.name, ?readings, "Measured");
+                answers.metrics.insert(question.clone(), readings);
+            }
+        }
+        Ok(())
+    }
+
+    fn hook(&self, moment: HookType, name: &str) -> Option<Webhook> {
+        let analysis = self.canary.spec.analysis();
+        let is_asked = |hook: &&Webhook| settings::moment(hook.moment) == moment && hook.name == name;
+        analysis.webhooks.iter().find(is_asked).cloned()
+    }
+
+    /// Runs a hook's Job to its end, or finds it where it is. Nothing when the canary has changed meanwhile.
+    async fn run(&self, hook: &Webhook, moment: HookType, check: u32) -> Result<Option<HookAnswer>, client::Error> {
+        let metadata = &self.canary.metadata;
+        let about = webhook::About {
+            phase: phase_told(self.record, moment),
+            revision: self.revision.or(about(self.canary, self.record).revision),
+            ..about(self.canary, self.record)
+        };
+        let asked = job::Asked {
+            about,
+            uid: metadata.uid.as_deref().unwrap_or_default(),
+            began: match &self.record.state {
+                State::Analysing(run) => run.started,
+                _ => self.record.changed,
+            },
+            moment,
+            check,
+            weight: self.record.route.split.canary,
+            service: self.canary.spec.service_name(),
+            port: self.canary.spec.service.port,
+        };
+        let wanted = match job::job(hook, &asked) {
+            Ok(wanted) => wanted,
+            Err(error) => return Ok(Some(HookAnswer::Refused(error.to_string()))),
+        };
+        match self.daemon.cluster.create(&wanted).await {
+            Ok(_) | Err(client::Error::AlreadyExists(_)) => {}
+            Err(error) if error.is_transient() => return Err(error),
+            Err(error) => {
+                let words = error.message().map(|message| format!(": {message}")).unwrap_or_default();
+                return Ok(Some(HookAnswer::Refused(format!("Job {}: {error}{words}", wanted.key.name))));
+            }
+        }
+        let answered = self.ended(&wanted.key, hook).await;
+        let Some(HookAnswer::Refused(why)) = answered else { return Ok(answered) };
+        let pods = ListOptions {
+            namespace: wanted.key.namespace.clone(),
+            labels: Some(format!("batch.kubernetes.io/job-name={}", wanted.key.name)),
+            fields: None,
+        };
+        let pods = self.daemon.cluster.list(&GroupKind::new("", "Pod"), "v1", &pods).await;
+        // Without them it is said that it failed, only not how.
+        let words = job::last_words(&pods.unwrap_or_default());
+        Ok(Some(HookAnswer::Refused(words.map_or(why.clone(), |words| format!("{why}: {words}")))))
+    }
+
+    /// Waits for the end of a Job by a watch.
+    async fn ended(&self, key: &ObjectKey, hook: &Webhook) -> Option<HookAnswer> {
+        let options = ListOptions {
+            namespace: key.namespace.clone(),
+            labels: None,
+            fields: Some(format!("metadata.name={}", key.name)),
+        };
+        let end = self.daemon.shutdown.child_token();
+        let target = Target { kind: KindVersion::new(key.group_kind(), "v1"), options };
+        let (jobs, watch) = typed::<Value>(self.daemon.cluster.clone(), target, end.clone());
+        let _end = end.drop_guard();
+        self.daemon.tasks.spawn(watch);
+        let mut deadline = None;
+        loop {
+            let wait = deadline.map_or(LONGEST_PAUSE, |deadline: Timestamp| {
+                Duration::try_from(deadline.duration_since(now())).unwrap_or_default()
+            });
+            tokio::select! {
+                _ = jobs.changed() => {}
+                () = tokio::time::sleep(wait) => {}
+                () = self.bell.notified() => return None,
+            }
+            if let Some(Item::Decoded(job)) = jobs.get(key) {
+                if let Some(answered) = job::answer(&job, hook, now()) {
+                    return Some(answered);
+                }
+                deadline = Some(job::deadline(&job, hook));
+            } else if jobs.is_complete() {
+                return Some(HookAnswer::Refused(format!("Job {} was deleted before it had ended", key.name)));
+            }
         }
     }
-    Ok(())
 }
 
 /// Who is asked about, and where it stands.
@@ -145,15 +251,29 @@ pub(super) fn cause(error: &reqwest::Error) -> String {
     format!("{url}{cause}")
 }
 
+/// Whether an alert fires.
+async fn look_for_alarms(daemon: &Daemon, alarms: &Alarms) -> world::Reading {
+    let asked = tokio::time::timeout(ALARM_PATIENCE, async {
+        let answer = daemon.web.client(false).get(alarms.url()).send().await.map_err(|error| cause(&error))?;
+        let status = answer.status().as_u16();
+        let body = answer.bytes().await.map_err(|error| cause(&error))?;
+        Ok::<_, String>((status, body))
+    });
+    match asked.await {
+        Ok(Ok((status, body))) => alarm::read(status, &body),
+        Ok(Err(cause)) => world::Reading::Error(cause),
+        Err(_) => world::Reading::Error(format!("no answer of the Alertmanager within {ALARM_PATIENCE:?}")),
+    }
+}
+
 /// Measures one metric.
 async fn measure(
     daemon: &Daemon,
     canary: &Canary,
     settings: &Settings,
     metric: &Metric,
-    source: &crate::canary::settings::MetricSource,
+    source: MetricSource,
 ) -> Result<world::Reading, client::Error> {
-    use crate::canary::settings::MetricSource;
     let variables = metric::variables(canary, metric);
     let interval = duration::parse(metric.interval()).unwrap_or(Duration::from_secs(60));
     let server = canary.spec.metrics_server.clone().unwrap_or_else(|| METRICS_SERVER.to_owned());
@@ -190,6 +310,8 @@ async fn measure(
             Ok(query) => Ok(send(daemon, prometheus, &ask(&query), false).await.into()),
             Err(error) => Ok(world::Reading::Error(error.to_string())),
         },
+        // Asked elsewhere: it has no query.
+        MetricSource::Alarms => Ok(world::Reading::NoData("no Alertmanager is named".into())),
         MetricSource::Template => {
             let Some(reference) = &metric.template_ref else {
                 return Ok(world::Reading::Error("no template is named".into()));
@@ -266,6 +388,22 @@ pub(super) async fn find_secret(
     Ok(Some(decoded.collect()))
 }
 
+/// Asks the cluster's own API server, with the daemon's credentials.
+async fn ask_api_server(daemon: &Daemon, provider: &dyn Provider, path: &str, timeout: Duration) -> Reading {
+    let unreachable = |cause: String| {
+        let url = path.split('?').next().unwrap_or_default().to_owned();
+        Reading::Error(Problem::Unreachable { url, cause })
+    };
+    match tokio::time::timeout(timeout, daemon.cluster.get_path(path)).await {
+        Ok(Ok(body)) => provider.read(&body),
+        Ok(Err(error)) => {
+            let words = error.message().map(|message| format!(": {message}")).unwrap_or_default();
+            unreachable(format!("{error}{words}"))
+        }
+        Err(_) => unreachable(format!("no answer within {timeout:?}")),
+    }
+}
+
 /// Sends a request as its provider describes it.
 async fn send(
     daemon: &Daemon,
@@ -279,13 +417,22 @@ async fn send(
         Err(error) => return Reading::Error(Problem::Refused { message: error.to_string() }),
     };
     let refused = |message: &str| Reading::Error(Problem::Refused { message: message.to_owned() });
+    let request = match request.credentials {
+        Credentials::None => request,
+        Credentials::AwsSignature { .. } => match aws::access_key(daemon, ask.secret).await {
+            Ok(key) => metric::aws::signed(request, &key, ask.now),
+            Err(why) => return refused(&why),
+        },
+        Credentials::Google { .. } => {
+            return refused(
+                "Google's tokens are not fetched by this daemon: give the number to Prometheus, or use a webhook",
+            );
+        }
+    };
     let url = match &request.to {
         To::Url(url) => url.clone(),
-        To::ApiServer(_) => return refused("metrics of the API server itself are not asked by this daemon yet"),
+        To::ApiServer(path) => return ask_api_server(daemon, provider, path, request.timeout).await,
     };
-    if request.credentials != Credentials::None {
-        return refused("this provider's signed requests are not sent by this daemon yet");
-    }
     let shown = url.split('?').next().unwrap_or_default().to_owned();
     let unreachable = |cause: String| Reading::Error(Problem::Unreachable { url: shown.clone(), cause });
     let mut call = daemon.web.client(skips_tls_check).request(request.method.clone(), &url);

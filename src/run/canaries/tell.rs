@@ -1,5 +1,6 @@
 //! What a run tells: Events on the Canary, its `event` hooks, its alerts, and what is counted.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -8,10 +9,11 @@ use tracing::{info, warn};
 
 use super::super::Daemon;
 use super::super::look::now;
-use super::ask;
+use super::{ask, aws};
 use crate::api::FLAGGER_GROUP;
-use crate::api::flagger::{self, AlertProvider, Canary, HookType, Phase, VERSION};
+use crate::api::flagger::{self, AlertProvider, AlertProviderType, Canary, HookType, Phase, VERSION};
 use crate::canary::event::{Alert, Event};
+use crate::canary::metric::{Request, To, aws as aws_signature};
 use crate::canary::record::Record;
 use crate::canary::settings::{Settings, Strategy};
 use crate::canary::world::HookAnswer;
@@ -78,8 +80,13 @@ async fn send(
     let text = |key: &str| secret.get(key).and_then(Masked::expose_text).map(str::trim);
     let address = provider.spec.address.as_deref().or_else(|| text("address")).ok_or("it has no address")?;
     let details = alert::details(settings, alert);
+    if provider.spec.what == AlertProviderType::Sns {
+        let endpoint = std::env::var("AWS_ENDPOINT_URL_SNS").ok();
+        let request = alert::sns(address, endpoint.as_deref(), alert, settings, &details)?;
+        return publish(daemon, request, &secret).await;
+    }
     let body = alert::body(&provider.spec, alert, settings, &details)
-        .ok_or("alerts of this type are not sent by this daemon yet")?;
+        .ok_or("this daemon sends no e-mail: use the type `webhook` and something that does")?;
     let mut call = daemon.web.client(false).post(alert::url(&provider.spec, address)).json(&body);
     if let Some(token) = text("token") {
         call = call.bearer_auth(token);
@@ -87,6 +94,19 @@ async fn send(
     // The address may hold a token: no error names it.
     let answer = tokio::time::timeout(PATIENCE, call.send()).await.map_err(|_| "no answer within 5s".to_owned())?;
     let answer = answer.map_err(|error| ask::cause(&error.without_url()))?;
+    if answer.status().is_success() { Ok(()) } else { Err(format!("the answer was {}", answer.status())) }
+}
+
+/// Publishes to an SNS topic.
+async fn publish(daemon: &Daemon, request: Request, secret: &BTreeMap<String, Masked>) -> Result<(), String> {
+    let key = aws::access_key(daemon, secret).await?;
+    let request = aws_signature::signed(request, &key, now());
+    let To::Url(url) = &request.to else { return Ok(()) };
+    let mut call = daemon.web.client(false).request(request.method.clone(), url).timeout(request.timeout);
+    for (name, value) in &request.headers {
+        call = call.header(name, value.expose());
+    }
+    let answer = call.body(request.body.clone()).send().await.map_err(|error| ask::cause(&error))?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("the answer was {}", answer.status())) }
 }
 

@@ -1,0 +1,256 @@
+//! Hooks that are Jobs, and alarms, of canaries on a real API server; kwok plays the pods, as their templates say.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod harness;
+
+use std::future::IntoFuture as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::response::IntoResponse as _;
+use harness::{DaemonOptions, SOON, World, eventually};
+use serde_json::{Value, json};
+
+/// A Deployment and its Canary, which is checked a few times; one failed check ends a run.
+async fn canary(world: &World, name: &str, annotations: &Value, analysis: &Value) {
+    let deployment = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "web", "image": "web:1", "ports": [{"containerPort": 8080}]}]},
+            },
+        },
+    });
+    let mut canary = json!({
+        "apiVersion": "flagger.app/v1beta1", "kind": "Canary",
+        "metadata": {"name": name, "annotations": {"canary.leeboard.dev/scale-down-delay": "0"}},
+        "spec": {
+            "provider": "kubernetes",
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "service": {"port": 80, "targetPort": 8080},
+            "analysis": {"interval": "10s", "threshold": 1, "iterations": 1},
+        },
+    });
+    for (key, value) in analysis.as_object().unwrap() {
+        canary["spec"]["analysis"][key] = value.clone();
+    }
+    for (key, value) in annotations.as_object().unwrap() {
+        canary["metadata"]["annotations"][key] = value.clone();
+    }
+    world.shop.apply(&deployment.to_string()).await;
+    world.shop.apply(&canary.to_string()).await;
+}
+
+/// A pod that ends as kwok is told.
+fn pod(annotations: &Value) -> Value {
+    json!({"metadata": {"annotations": annotations}, "spec": {"containers": [{"name": "test", "image": "test:1"}]}})
+}
+
+async fn phase(world: &World, name: &str, expected: &str) {
+    eventually(&format!("{name} is {expected}"), 2 * SOON, async || {
+        let phase = world.shop.field(&format!("canary/{name}"), "{.status.phase}").await?;
+        if phase == expected { Ok(()) } else { Err(format!("{phase}\n{}", world.tail())) }
+    })
+    .await;
+}
+
+async fn push(world: &World, name: &str, image: &str) {
+    phase(world, name, "Initialized").await;
+    world.shop.kubectl(["set", "image", &format!("deployment/{name}"), &format!("web={image}")]).await.unwrap();
+}
+
+async fn jobs_of(world: &World, name: &str) -> Vec<Value> {
+    let label = format!("canary.leeboard.dev/canary={name}");
+    let text = world.shop.kubectl(["get", "jobs", "-l", &label, "-o", "json"]).await.unwrap();
+    let mut list: Value = serde_json::from_str(&text).unwrap();
+    list["items"].as_array_mut().map(std::mem::take).unwrap()
+}
+
+async fn told(world: &World, name: &str, text: &str) {
+    eventually(&format!("an Event of {name} says: {text}"), SOON, async || {
+        let selector = format!("involvedObject.name={name}");
+        let events = world.shop.kubectl(["get", "events", "--field-selector", &selector, "-o", "json"]).await?;
+        if events.contains(text) { Ok(()) } else { Err(events) }
+    })
+    .await;
+}
+
+/// What was asked of a server that plays an Alertmanager and AWS.
+#[derive(Clone, Default)]
+struct Outside {
+    /// Requests: path and query, `Authorization`, body.
+    asked: Arc<Mutex<Vec<(String, String, String)>>>,
+    fires: Arc<AtomicBool>,
+}
+
+impl Outside {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let this = self.clone();
+        let answer = async move |request: axum::extract::Request| this.answer(request).await;
+        tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future());
+        address
+    }
+
+    async fn answer(&self, request: axum::extract::Request) -> axum::response::Response {
+        let (parts, body) = request.into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let header = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let seen = (parts.uri.to_string(), header.to_owned(), String::from_utf8_lossy(&body).into_owned());
+        self.asked.lock().unwrap().push(seen);
+        if !parts.uri.path().starts_with("/api/v2/alerts") {
+            let points = json!({"MetricDataResults": [{"Id": "m", "StatusCode": "Complete", "Values": [7.0]}]});
+            return axum::Json(points).into_response();
+        }
+        // As Alertmanager 0.28 writes it.
+        let alert = json!({
+            "annotations": {"summary": "5 % of requests fail"}, "endsAt": "2126-11-21T10:05:00.000Z",
+            "fingerprint": "d83ad4d0f7d0e3a5", "receivers": [{"name": "on-call"}],
+            "startsAt": "2026-11-21T10:00:00.000Z",
+            "status": {"inhibitedBy": [], "mutedBy": [], "silencedBy": [], "state": "active"},
+            "updatedAt": "2026-11-21T10:00:05.000Z", "generatorURL": "http://prometheus:9090/graph",
+            "labels": {"alertname": "HighErrorRate", "app": "alarmed", "severity": "page"},
+        });
+        axum::Json(if self.fires.load(Ordering::Relaxed) { json!([alert]) } else { json!([]) }).into_response()
+    }
+
+    /// Waits until something was asked that has all of these in it.
+    async fn was_asked(&self, words: &[&str]) {
+        eventually(&format!("{words:?} is asked"), 2 * SOON, async || {
+            let asked = self.asked.lock().unwrap().clone();
+            let has_all = |it: &(String, String, String)| {
+                let all = format!("{} {} {}", it.0, it.1, it.2);
+                words.iter().all(|word| all.contains(word))
+            };
+            if asked.iter().any(has_all) { Ok(()) } else { Err(format!("{asked:#?}")) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn jobs_alarms_and_clouds_are_asked() {
+    let outside = Outside::default();
+    let address = outside.start().await;
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("AWS_ENDPOINT_URL_SNS", address.as_str()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut world = World::with(DaemonOptions { environment, ..DaemonOptions::default() }).await;
+    alarms_and_clouds(&world, &outside, &address).await;
+    jobs(&mut world).await;
+}
+
+async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
+    let topic = "arn:aws:sns:eu-west-1:123456789012:on-call";
+    let provider = json!({"apiVersion": "flagger.app/v1beta1", "kind": "AlertProvider",
+        "metadata": {"name": "on-call"}, "spec": {"type": "sns", "address": topic}});
+    let template = |name: &str, provider: Value, query: &str| {
+        json!({"apiVersion": "flagger.app/v1beta1", "kind": "MetricTemplate",
+            "metadata": {"name": name}, "spec": {"provider": provider, "query": query}})
+    };
+    let cloud = json!({"type": "cloudwatch", "region": "eu-west-1", "address": address});
+    let cloud = template("cloud", cloud, r#"[{"Id": "m", "Expression": "1"}]"#);
+    let external = template("external", json!({"type": "externalmetrics"}), "{{ namespace }}/queue");
+    for object in [provider, cloud, external] {
+        world.shop.apply(&object.to_string()).await;
+    }
+    let metric = |name: &str| json!([{"name": name, "interval": "1m", "thresholdRange": {"max": 5}, "templateRef": {"name": name}}]);
+    let alerts = json!([{"name": "on-call", "severity": "error", "providerRef": {"name": "on-call"}}]);
+    let alarms = json!({
+        "canary.leeboard.dev/alertmanager": address,
+        "canary.leeboard.dev/alert-matchers": "app=alarmed,severity=page",
+    });
+    canary(world, "alarmed", &alarms, &json!({"iterations": 100, "alerts": alerts})).await;
+    canary(world, "cloudy", &json!({}), &json!({"metrics": metric("cloud")})).await;
+    canary(world, "outer", &json!({}), &json!({"metrics": metric("external")})).await;
+    for name in ["alarmed", "cloudy", "outer"] {
+        push(world, name, "web:2").await;
+    }
+    outside.was_asked(&["/api/v2/alerts?active=true", "filter=app%3D%22alarmed%22&filter=severity%3D%22page%22"]).await;
+    phase(world, "alarmed", "Progressing").await;
+    outside.fires.store(true, Ordering::Relaxed);
+    told(world, "alarmed", "advancement alert HighErrorRate (5 % of requests fail) fires").await;
+    phase(world, "alarmed", "Failed").await;
+    let signed = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/";
+    outside.was_asked(&[signed, "/eu-west-1/sns/aws4_request", "Action=Publish", "on-call", "Rolling%20back"]).await;
+    outside.was_asked(&[signed, "/eu-west-1/monitoring/aws4_request", "MetricDataQueries"]).await;
+    told(world, "cloudy", "advancement cloud 7.00 > 5").await;
+    // There is no such API here: that it was asked is seen by the answer.
+    told(world, "outer", "Metric query failed for external: /apis/external.metrics.k8s.io/v1beta1/namespaces/").await;
+}
+
+async fn jobs(world: &mut World) {
+    let none = json!({});
+    let good = json!([
+        {"type": "confirm-rollout", "name": "gate", "template": pod(&none)},
+        {"type": "pre-rollout", "name": "smoke", "template": {"spec": {"template": pod(&none)}}},
+        {"type": "job", "name": "load", "timeout": "90s", "template": pod(&json!({"leeboard.test/delay": "3s"}))},
+        {"type": "post-rollout", "name": "report", "template": pod(&none)},
+    ]);
+    let bad =
+        json!([{"type": "pre-rollout", "name": "smoke", "template": pod(&json!({"leeboard.test/outcome": "fail"}))}]);
+    let stuck =
+        json!([{"type": "pre-rollout", "name": "smoke", "template": pod(&json!({"leeboard.test/outcome": "stuck"}))}]);
+    let late = json!([
+        {"type": "pre-rollout", "name": "smoke", "timeout": "3s", "template": pod(&json!({"leeboard.test/outcome": "stuck"}))}
+    ]);
+    let empty = json!([{"type": "pre-rollout", "name": "smoke", "template": {"spec": {}}}]);
+    for (name, hooks) in [("good", good), ("bad", bad), ("stuck", stuck), ("late", late), ("empty", empty)] {
+        canary(world, name, &none, &json!({"webhooks": hooks})).await;
+    }
+    for name in ["good", "bad", "stuck", "late", "empty"] {
+        push(world, name, "web:2").await;
+    }
+
+    // Killed while a Job runs, it goes on with the same Job.
+    let running = eventually("the load test runs", 2 * SOON, async || {
+        let jobs = jobs_of(world, "good").await;
+        let load = jobs.iter().find(|job| job["metadata"]["annotations"]["canary.leeboard.dev/hook"] == "rollout load");
+        load.cloned().ok_or_else(|| format!("{} jobs\n{}", jobs.len(), world.tail()))
+    })
+    .await;
+    world.daemon.kill();
+    world.daemon.restart().await;
+    phase(world, "good", "Succeeded").await;
+    told(world, "good", "Post-rollout check report passed").await;
+    let jobs = jobs_of(world, "good").await;
+    let hooks: Vec<&str> =
+        jobs.iter().filter_map(|job| job["metadata"]["annotations"]["canary.leeboard.dev/hook"].as_str()).collect();
+    // An iteration is one check, the one that promotes another.
+    for (hook, count) in
+        [("confirm-rollout gate", 1), ("pre-rollout smoke", 1), ("rollout load", 2), ("post-rollout report", 1)]
+    {
+        assert_eq!(hooks.iter().filter(|found| **found == hook).count(), count, "{hook}: {hooks:?}");
+    }
+    let load = jobs.iter().find(|job| job["metadata"]["uid"] == running["metadata"]["uid"]).unwrap();
+    assert_eq!(load["metadata"]["ownerReferences"][0]["name"], "good", "{load}");
+    let env = load["spec"]["template"]["spec"]["containers"][0]["env"].as_array().unwrap();
+    let value = |name: &str| env.iter().find(|variable| variable["name"] == name).map(|variable| &variable["value"]);
+    let url = format!("http://good-canary.{}:80", world.shop.name());
+    assert_eq!(value("LEEBOARD_CANARY_URL"), Some(&json!(url)), "{env:?}");
+    assert_eq!(value("LEEBOARD_PHASE"), Some(&json!("Progressing")), "{env:?}");
+
+    phase(world, "bad", "Failed").await;
+    told(world, "bad", "pre-rollout check smoke failed Job bad-smoke-").await;
+    told(world, "bad", "BackoffLimitExceeded").await;
+    told(world, "bad", "exit code 1").await;
+    phase(world, "late", "Failed").await;
+    phase(world, "empty", "Failed").await;
+    told(world, "empty", "has neither `spec.template.spec.containers`").await;
+
+    // A person is heard while a Job runs.
+    phase(world, "stuck", "Progressing").await;
+    let wish = ["annotate", "canary/stuck", "canary.leeboard.dev/action=abort", "canary.leeboard.dev/actor=alice"];
+    world.shop.kubectl(wish).await.unwrap();
+    phase(world, "stuck", "Failed").await;
+    told(world, "stuck", "aborted by alice").await;
+}
