@@ -652,6 +652,86 @@ fn what_once_differed_is_printed_alike() {
             ],
             "a: true\napiVersion: e/v1\nkind: W\nmetadata:\n  name: w\n",
         ),
+        (
+            "a list beside an empty document is made JSON of, and its strings are in quotes then",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatchesStrategicMerge:\n- |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n  data: {b: 172}\n",
+                ),
+                (
+                    "c.yaml",
+                    "---\n---\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n  data: {b: beta}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  b: \"172\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the items of lists come after what is none, and those of lists in these at last; an empty list is no object",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nsortOptions: {order: fifo}\n"),
+                (
+                    "c.yaml",
+                    "kind: ConfigMapList\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- kind: List\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: b}}]\n- []\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n---\nkind: List\nitems:\n- kind: ConfigMapList\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}]\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: e}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: f}}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: f\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: e\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n",
+        ),
+        (
+            "of two elements with the same keys the first one is read again as its directive has left it",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - name: http\n    port: 80\n    $patch: replace\n    targetPort:\n  - targetPort: a\n",
+                ),
+                (
+                    "s.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - name: http\n    port: 80\n    targetPort: http\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: http\n    port: 80\n    targetPort: http\n",
+        ),
+        (
+            "an empty text that a replacement makes is a string in braces",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- source:\n    kind: ReplicationController\n    fieldPath: spec.args.0\n    options: {delimiter: '-'}\n  targets:\n  - select: {kind: ReplicationController}\n    fieldPaths: [metadata.labels.made, spec.made]\n    options: {create: true}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: w, labels: {a: b}}\nspec: {args: [\"-v\"]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ReplicationController\nmetadata:\n  labels:\n    a: b\n    made: \"\"\n  name: w\nspec:\n  args:\n  - -v\n  made: \"\"\n",
+        ),
+        (
+            "names that a replacement makes the same are found by the next patch that is merged",
+            &[
+                ("kustomization.yaml", "resources: [base]\n"),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [c.yaml, d.yaml, s.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\ntransformers:\n- |\n  apiVersion: builtin\n  kind: PatchStrategicMergeTransformer\n  metadata: {name: t}\n  patches: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec: {a: b}\n- |\n  apiVersion: builtin\n  kind: ReplacementTransformer\n  metadata: {name: u}\n  replacements:\n  - sourceValue: other\n    targets:\n    - select: {name: c}\n",
+                ),
+                ("base/c.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"),
+                ("base/d.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}"),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "names that one patch makes the same may be told apart by the next one",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml, d.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: e}\n  target: {name: x}\n- patch: |\n    - {op: replace, path: /metadata/name, value: d}\n  target: {name: c}\n- patch: |\n    - {op: replace, path: /metadata/name, value: e}\n  target: {name: c}\n",
+                ),
+                ("c.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"),
+                ("d.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: e\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()
