@@ -732,6 +732,119 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: e\n",
         ),
+        (
+            "what has been through JSON is in no braces any more",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [r.yaml]\npatches:\n- target: {kind: ClusterRole}\n  patch: '[{\"op\": \"add\", \"path\": \"/rules/0/b\", \"value\": 1}]'\n- target: {kind: ClusterRole}\n  path: change.yaml\n",
+                ),
+                ("change.yaml", "kind: ClusterRole\nmetadata: {name: ignored}\nrules:\n- verbs:\n"),
+                ("r.yaml", "kind: ClusterRole\nmetadata: {name: c}\nrules: [{verbs: [get], a: }]\n"),
+            ],
+            "apiVersion: null\nkind: ClusterRole\nmetadata:\n  name: c\nrules:\n- verbs: null\n",
+        ),
+        (
+            "nothing in braces becomes an empty string on its way through JSON",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [r.yaml]\npatches:\n- target: {kind: ClusterRole}\n  patch: '[{\"op\": \"add\", \"path\": \"/b\", \"value\": 1}]'\n",
+                ),
+                ("r.yaml", "kind: ClusterRole\nmetadata: {name: c}\nrules: [{verbs: [get], a: }]\nc:\n"),
+            ],
+            "b: 1\nc: null\nkind: ClusterRole\nmetadata:\n  name: c\nrules:\n- a: \"\"\n  verbs:\n  - get\n",
+        ),
+        (
+            "names that a replacement makes the same are found by a validator",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nconfigMapGenerator: [{name: d}]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\nvalidators:\n- |\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata: {name: v}\ntransformers: []\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a value of the wrong type is found by operations, though a later step replaces it",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: Deployment}\n  patch: '[{\"op\": \"add\", \"path\": \"/b\", \"value\": 1}]'\nreplicas: [{name: web, count: 7}]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [web.yaml]\nreplacements:\n- sourceValue: text\n  targets:\n  - select: {kind: Deployment}\n    fieldPaths: [spec.replicas]\n",
+                ),
+                (
+                    "base/web.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 1}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "several lines in the place of a word inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.host, data.a.list.0, data.b.f.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: |\n    one: 1\n\n    two\n  a: |\n    # why\n    host: web\n    list:\n    - a\n    - b\n  b: |\n    f: {a: b, c: d}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |-\n    # why\n    host: |\n      one: 1\n\n      two\n    list:\n    - |\n      one: 1\n\n      two\n    - b\n  b: 'f: {a: \"one: 1\\n\\ntwo\\n\", c: d}'\n  x: |\n    one: 1\n\n    two\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where the lines begin or end with nothing",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.host]\n- source: {kind: ConfigMap, fieldPath: data.y}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.port]\n- source: {kind: ConfigMap, fieldPath: data.z}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.list.0]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: \"a\\n\\n\"\n  y: \" a\\nb\\n\"\n  z: \"a \\nb\"\n  a: |\n    host: web\n    port: http\n    list:\n    - a\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |-\n    host: |+\n      a\n\n    port: |2\n       a\n      b\n    list:\n    - \"a \\nb\"\n  x: |+\n    a\n\n  \"y\": |2\n     a\n    b\n  z: \"a \\nb\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a transformer that stands in the kustomization is looked for in the schema, which is known from then on",
+            &[
+                ("kustomization.yaml", "resources: [first, second, third]\n"),
+                (
+                    "first/kustomization.yaml",
+                    "transformers:\n- |\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata: {name: l}\n",
+                ),
+                ("second/kustomization.yaml", "openapi: {path: schema.json}\n"),
+                ("second/schema.json", "{\"definitions\": {}}"),
+                ("third/kustomization.yaml", "resources: [web.yaml]\npatches:\n- path: change.yaml\n"),
+                (
+                    "third/change.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: b}]}}}\n",
+                ),
+                (
+                    "third/web.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: a}]}}}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  template:\n    spec:\n      containers:\n      - name: b\n      - name: a\n",
+        ),
+        (
+            "what is in no namespace is not in the default one for a replacement's target",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, namespace: default}\n  targets:\n  - select: {kind: ConfigMap, namespace: default}\n    fieldPaths: [data.a]\n    options: {create: true}\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -4,13 +4,13 @@ use smol_str::SmolStr;
 
 use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget, Selector};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{is_untyped, untyped};
+use crate::kustomize::place::untyped;
 use crate::kustomize::resource::{Gvk, Id, Resource, count, depth, mapping_at, text_length};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
 use crate::kustomize::transform::{part, structured};
-use crate::yaml::{CollectionStyle, Content, Node};
+use crate::yaml::{Content, Node};
 
 /// Where a value comes from, and where it goes when no field is given.
 const DEFAULT_FIELD: &str = "metadata.name";
@@ -206,33 +206,9 @@ fn copy_into(
         if found != Lookup::Found {
             return Err(missing(resource));
         }
-        if target.options.create && value.as_scalar().is_some_and(|scalar| scalar.text.is_empty()) {
-            quote_empty(&mut resource.node, CollectionStyle::Block);
-        }
         refresh(source, resource, own_field);
     }
     Ok(())
-}
-
-/// Nothing can be written without quotes inside of braces: there the empty text that was made is a string.
-fn quote_empty(node: &mut Node, around: CollectionStyle) {
-    let within = |style| if around == CollectionStyle::Flow { around } else { style };
-    let is_empty = is_untyped(node) && node.as_scalar().is_some_and(|scalar| scalar.text.is_empty());
-    if is_empty && around == CollectionStyle::Flow {
-        *node = Node::string("").at_place_of(node);
-        return;
-    }
-    match &mut node.content {
-        Content::Scalar(_) => {}
-        Content::Sequence(sequence) => {
-            let style = within(sequence.style);
-            sequence.items.iter_mut().for_each(|item| quote_empty(item, style));
-        }
-        Content::Mapping(mapping) => {
-            let style = within(mapping.style);
-            mapping.entries.iter_mut().for_each(|entry| quote_empty(&mut entry.value, style));
-        }
-    }
 }
 
 /// Takes the value anew: what is copied later is what the field of its source has become.
