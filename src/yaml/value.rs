@@ -62,6 +62,14 @@ impl Node {
         self.value(mode, false)
     }
 
+    /// The same for what stands inside of a collection of this style.
+    ///
+    /// # Errors
+    /// As [`Node::to_value`].
+    pub fn to_value_within(&self, mode: Resolve, around: CollectionStyle) -> Result<Value, Error> {
+        self.value(mode, around == CollectionStyle::Flow)
+    }
+
     /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces, and
     /// what holds nothing; a time in there is a string from then on, and so is nothing.
     fn value(&self, mode: Resolve, in_flow: bool) -> Result<Value, Error> {

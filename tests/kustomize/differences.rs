@@ -845,6 +845,31 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "a time in braces is a string on its way through JSON",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"add\", \"path\": \"/b\", \"value\": 1}]'\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 2001-12-14t21:59:43.10-05:00}\nc: 2001-12-14t21:59:43.10-05:00\n",
+                ),
+            ],
+            "apiVersion: v1\nb: 1\nc: \"2001-12-14T21:59:43.1-05:00\"\ndata:\n  a: \"2001-12-14t21:59:43.10-05:00\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a value that is copied is the element's that once had the name, also when it has another one now",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- source: {kind: ServiceAccount, fieldPath: 'secrets.[name=web].name'}\n  targets:\n  - select: {kind: ServiceAccount}\n    fieldPaths: ['secrets.[name=web].name']\n    options: {delimiter: '-', index: -1}\n  - select: {name: default}\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default}\nsecrets: [{name: web}]\n"),
+            ],
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web-web\nsecrets:\n- name: web-web\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -381,19 +381,19 @@ fn settle_scalar(node: &mut Node, around: CollectionStyle) {
         Ok(Some(Plain::Float(number))) => number,
         // Nothing can be written without quotes inside of braces: there it is an empty string.
         Ok(Some(Plain::Null)) if around == CollectionStyle::Flow && node.is_unwritten() => {
-            return *node = Node::string("").at_place_of(node);
+            return settle_string(node, around);
         }
         Ok(Some(Plain::Null)) => return *node = Node::null(),
         Ok(Some(Plain::Bool(value))) => return *node = Node::bool(value).at_place_of(node),
-        _ => return settle_string(node),
+        _ => return settle_string(node, around),
     };
     if float.is_finite() {
         *node = Node::plain(yaml::float_text(float)).at_place_of(node);
     }
 }
 
-fn settle_string(node: &mut Node) {
-    let Ok(Value::String(text)) = node.to_value(Resolve::V3) else { return };
+fn settle_string(node: &mut Node, around: CollectionStyle) {
+    let Ok(Value::String(text)) = node.to_value_within(Resolve::V3, around) else { return };
     if text == "<<" {
         *node = Node::plain(text).at_place_of(node);
         return node.set_tag(Some(SmolStr::new_static(MERGE)));

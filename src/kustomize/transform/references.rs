@@ -30,6 +30,13 @@ struct Referral {
 /// # Errors
 /// Every reference that could mean several objects.
 pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
+    let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
+    if !blank.is_empty() {
+        return Err(blank);
+    }
+    if set.iter().all(|resource| resource.formers.is_empty()) {
+        return shape::check(set, specs, workers);
+    }
     let referrals: Vec<Referral> = set.iter().map(Referral::of).collect();
     let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
     let mut written_in: HashMap<SmolStr, Vec<usize>> = HashMap::new();
@@ -42,13 +49,6 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) 
                 found.push(at);
             }
         }
-    }
-    let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
-    if !blank.is_empty() {
-        return Err(blank);
-    }
-    if named.is_empty() {
-        return shape::check(set, specs);
     }
     let mut places: HashMap<SmolStr, Vec<(&Gvk, Place)>> = HashMap::new();
     for references in &specs.references {
