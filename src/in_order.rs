@@ -43,12 +43,27 @@ pub fn map<T: Sync, R: Send>(workers: usize, items: &[T], work: impl Fn(&T) -> R
     all.into_iter().map(|(_, result)| result).collect()
 }
 
-/// What `work` gives for each item that it changes; for work so small that a thread is worth it for hundreds of items.
+/// How many items a thread takes at a time of those on which there is little to do.
+const PIECE: usize = 64;
+
+/// The same for work so small that a thread is worth it for hundreds of items.
+///
+/// # Panics
+/// When the work on an item does.
+pub fn map_small<T: Sync, R: Send>(workers: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if workers < 2 || items.len() < 4 * PIECE {
+        return items.iter().map(work).collect();
+    }
+    let pieces: Vec<&[T]> = items.chunks(PIECE).collect();
+    let done = map(workers, &pieces, |piece| piece.iter().map(&work).collect::<Vec<R>>());
+    done.into_iter().flatten().collect()
+}
+
+/// What `work` gives for each item that it changes, when there is as little to do.
 ///
 /// # Panics
 /// When the work on an item does.
 pub fn map_mut<T: Send, R: Send>(workers: usize, items: &mut [T], work: impl Fn(&mut T) -> R + Sync) -> Vec<R> {
-    const PIECE: usize = 64;
     if workers < 2 || items.len() < 4 * PIECE {
         return items.iter_mut().map(work).collect();
     }

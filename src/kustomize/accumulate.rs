@@ -248,6 +248,8 @@ impl<'a> Build<'a> {
             self.transform(turn, &mut layer)?;
         }
         for validator in self.configured(target, &kustomization.validators)? {
+            // Only objects that can be told apart can be compared.
+            layer.set.check().map_err(|error| vec![error])?;
             validate::run(&validator.transformer, &layer.set, self.schemas())?;
         }
         variables::define(&mut layer.set, &mut layer.variables, &kustomization.vars)?;
@@ -279,12 +281,17 @@ impl<'a> Build<'a> {
         let before = self.before(layer);
         let origin = self.shown(entry.as_str()).map(BuildOrigin::File);
         for resource in self.loader.objects(&target.directory, path, entry)? {
-            let gvk = resource.gvk();
-            self.met.keeps_built_in |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
+            self.look_up(&resource);
             errors.extend(layer.set.append(Resource { build_origin: origin.clone(), ..resource }).err());
         }
         self.tell(before, layer, &By::file());
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// Keeps track of what is looked for in the schema as soon as it is read.
+    fn look_up(&mut self, resource: &Resource) {
+        let gvk = resource.gvk();
+        self.met.keeps_built_in |= !gvk.is_cluster_scoped() && !Schemas::built_in().is_known(&gvk);
     }
 
     /// The kustomization of a directory that an entry names.
@@ -385,6 +392,7 @@ impl<'a> Build<'a> {
                 Some(resources) => {
                     let origin = self.shown(target.file.file_name()).map(BuildOrigin::File);
                     for resource in resources {
+                        self.look_up(&resource);
                         let resource = Resource { build_origin: origin.clone(), ..resource };
                         layer.set.append(resource).map_err(|error| vec![error])?;
                     }

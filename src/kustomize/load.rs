@@ -210,49 +210,34 @@ impl<'a> Loader<'a> {
         self.permit(directory, path, entry).map_err(|error| vec![error])?;
         let bytes = self.files().read(path).map_err(|error| vec![Error::at(&entry.node, Problem::Source(error))])?;
         let documents = yaml::parse(&path.to_string().into(), &bytes).map_err(|error| vec![error.into()])?;
-        objects(documents)
+        objects(documents, &bytes)
     }
 }
 
-/// Whether an object stands in a file by itself or in a list.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Nesting {
-    Document,
-    Item,
-}
-
-/// The objects that documents hold, lists replaced by their items.
+/// The objects that documents hold, lists replaced by their items, which come after what is no list; `bytes` are what
+/// was parsed.
 ///
 /// # Errors
 /// Every document that is not an object, or has no kind or name.
-pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Error>> {
+pub(super) fn objects(documents: Vec<Document>, bytes: &[u8]) -> Result<Vec<Resource>, Vec<Error>> {
     let mut resources = Vec::with_capacity(documents.len());
     let mut errors = Vec::new();
-    let mut queue: VecDeque<(Node, Nesting)> =
-        documents.into_iter().map(|document| (document.root, Nesting::Document)).collect();
-    while let Some((mut node, nesting)) = queue.pop_front() {
-        if node.is_null() || node.as_mapping().is_some_and(|entries| entries.is_empty()) {
+    let is_lone = documents.len() == 1
+        && documents.iter().any(|document| is_plain_list(&document.root))
+        && yaml::is_one_part(bytes);
+    let mut queue: VecDeque<Node> = documents.into_iter().map(|document| document.root).collect();
+    if is_lone && let Some(list) = queue.pop_front() {
+        unpack(list, &mut queue, &mut errors);
+    }
+    while let Some(mut node) = queue.pop_front() {
+        if is_empty(&node) {
             continue;
         }
         let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
-        let is_typed = node.get("kind").and_then(Node::as_str) != Some("List");
-        if is_list && let Some(mut items) = node.remove("items") {
-            if !items.is_sequence() && !items.is_null() {
-                let found = items.describe().to_owned();
-                let problem = Problem::WrongType { field: "items".into(), expected: "a list", found };
-                errors.push(Error::at(&items, problem));
-            }
-            let items = items.as_sequence_mut().map(std::mem::take).unwrap_or_default().into_iter();
-            let items = items.map(|mut item| {
-                if is_typed {
-                    decode(&mut item);
-                }
-                (item, Nesting::Item)
-            });
-            match nesting {
-                Nesting::Document => items.rev().for_each(|item| queue.push_front(item)),
-                // Items of lists inside of lists go to the end.
-                Nesting::Item => queue.extend(items),
+        if is_list && let Some(items) = node.remove("items") {
+            for mut item in taken(items, &mut errors) {
+                decode(&mut item);
+                unpack(item, &mut queue, &mut errors);
             }
             continue;
         }
@@ -265,8 +250,39 @@ pub(super) fn objects(documents: Vec<Document>) -> Result<Vec<Resource>, Vec<Err
     if errors.is_empty() { Ok(resources) } else { Err(errors) }
 }
 
-/// Makes an item of a list of some kind (`PodList`, not `List`) what kustomize makes of it, which turns it into JSON on
-/// the way: every string is in quotes, collections are in braces, and nothing else remembers how it was written.
+/// True for what kustomize's reader takes apart by itself where it is all there is to read.
+fn is_plain_list(node: &Node) -> bool {
+    matches!(node.get("kind").and_then(Node::as_str), Some("List" | "ResourceList"))
+}
+
+fn is_empty(node: &Node) -> bool {
+    node.is_null()
+        || node.as_mapping().is_some_and(|entries| entries.is_empty())
+        || node.as_sequence().is_some_and(|items| items.is_empty())
+}
+
+/// Appends the items of a plain list as they are written, or what else it is.
+fn unpack(mut node: Node, queue: &mut VecDeque<Node>, errors: &mut Vec<Error>) {
+    let items = if is_plain_list(&node) { node.remove("items") } else { None };
+    match items {
+        Some(items) => queue.extend(taken(items, errors)),
+        None => queue.push_back(node),
+    }
+}
+
+/// What stands in `items`.
+fn taken(mut items: Node, errors: &mut Vec<Error>) -> Vec<Node> {
+    if !items.is_sequence() && !items.is_null() {
+        let found = items.describe().to_owned();
+        let problem = Problem::WrongType { field: "items".into(), expected: "a list", found };
+        errors.push(Error::at(&items, problem));
+    }
+    items.as_sequence_mut().map(std::mem::take).unwrap_or_default()
+}
+
+/// Makes an item of a list what kustomize makes of it unless its reader has taken the list apart: it turns the item
+/// into JSON on the way, in which every string is in quotes, collections are in braces, and nothing else remembers how
+/// it was written.
 fn decode(node: &mut Node) {
     if node.tag().is_some() {
         return;

@@ -130,8 +130,9 @@ impl<'a> Written<'a> {
 
     /// The objects in it.
     fn objects(&self) -> Result<Vec<Resource>, Vec<Error>> {
-        let documents = yaml::parse(&self.file(), &self.source()).map_err(|error| vec![self.place(error.into())])?;
-        objects(documents).map_err(|errors| errors.into_iter().map(|error| self.place(error)).collect())
+        let source = self.source();
+        let documents = yaml::parse(&self.file(), &source).map_err(|error| vec![self.place(error.into())])?;
+        objects(documents, &source).map_err(|errors| errors.into_iter().map(|error| self.place(error)).collect())
     }
 
     /// The operations in it; `None` when it is no list of operations. Text that looks like JSON must be JSON.
@@ -371,7 +372,8 @@ impl Prepared {
         if !deleted.is_empty() {
             set.remove(&deleted);
         }
-        if renames { set.check() } else { Ok(()) }
+        // Here kustomize puts the objects together again one by one, however they have come to their names.
+        if self.settles_marks { set.check() } else { Ok(()) }
     }
 
     /// `false` when nothing is left of the object.

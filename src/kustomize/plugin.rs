@@ -166,7 +166,7 @@ pub(super) fn inline(entry: &Text) -> Option<Vec<Resource>> {
     }
     let file = entry.node.file().cloned().unwrap_or_else(|| "inline object".into());
     let documents = yaml::parse(&file, entry.value.as_bytes()).ok()?;
-    objects(documents).ok()
+    objects(documents, entry.value.as_bytes()).ok()
 }
 
 fn built_in(config: &Resource) -> Result<&str, Vec<Error>> {

@@ -99,13 +99,14 @@ impl Matcher {
         self.selects_marks(resource)
     }
 
-    /// True when this is what the object may be called; labels and annotations are not asked for.
+    /// True when this is what the object may be called; labels and annotations are not asked for. No namespace is not
+    /// `default` here.
     pub(super) fn selects_id(&self, id: &Id) -> bool {
         self.kind.matches(&id.gvk.kind)
             && self.group.matches(&id.gvk.group)
             && self.version.matches(&id.gvk.version)
             && self.name.matches(&id.name)
-            && self.namespace.matches(&id.effective_namespace())
+            && self.namespace.matches(&id.namespace)
     }
 
     /// True when labels and annotations are as asked for.

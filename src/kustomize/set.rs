@@ -24,6 +24,8 @@ pub(super) struct Set {
     values: usize,
     current: Option<HashMap<Id, usize>>,
     any: Option<HashMap<Id, Vec<usize>>>,
+    /// True when two objects may be called the same: names have changed and nobody has looked since.
+    renamed: bool,
 }
 
 impl Set {
@@ -42,6 +44,11 @@ impl Set {
 
     /// What objects are called has changed, or will.
     pub(super) fn names_change(&mut self) {
+        self.forget_places();
+        self.renamed = true;
+    }
+
+    fn forget_places(&mut self) {
         (self.current, self.any) = (None, None);
     }
 
@@ -69,7 +76,7 @@ impl Set {
 
     /// Takes out the objects at these places, which are sorted.
     pub(super) fn remove(&mut self, places: &[usize]) {
-        self.names_change();
+        self.forget_places();
         let mut at = 0;
         self.list.retain(|_| {
             at += 1;
@@ -128,7 +135,11 @@ impl Set {
     /// # Errors
     /// When two objects are called the same now.
     pub(super) fn check(&mut self) -> Result<(), Error> {
-        self.names_change();
+        if !self.renamed {
+            return Ok(());
+        }
+        self.forget_places();
+        self.renamed = false;
         let list = std::mem::take(&mut self.list);
         self.values = 0;
         list.into_iter().try_for_each(|resource| self.append(resource))

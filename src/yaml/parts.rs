@@ -50,6 +50,13 @@ pub(super) fn is_control(character: char) -> bool {
         '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
 }
 
+/// True when no line parts the text: what is found in it is all that there is, without so much as an empty document.
+pub fn is_one_part(bytes: &[u8]) -> bool {
+    let marker = b"\n---";
+    let lines = bytes.windows(marker.len()).enumerate().filter(|(_, window)| window == marker);
+    !lines.into_iter().any(|(at, _)| bytes.get(at + marker.len()..).is_some_and(|rest| rest.contains(&b'\n')))
+}
+
 /// The parts between the lines that start with `---`. The file's first line is none of these: its `---` is the parser's.
 pub(super) fn split(text: &Text) -> Result<Vec<Span>, Error> {
     let all = text.as_str();

@@ -62,6 +62,14 @@ impl Node {
         self.value(mode, false)
     }
 
+    /// The same for what stands inside of a collection of this style.
+    ///
+    /// # Errors
+    /// As [`Node::to_value`].
+    pub fn to_value_within(&self, mode: Resolve, around: CollectionStyle) -> Result<Value, Error> {
+        self.value(mode, around == CollectionStyle::Flow)
+    }
+
     /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces, and
     /// what holds nothing; a time in there is a string from then on, and so is nothing.
     fn value(&self, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
@@ -94,6 +102,10 @@ impl Node {
         self.is_null() && self.text().is_some_and(|text| text.slice(self.span()).trim().is_empty())
     }
 
+    fn holds_nothing(&self, scalar: &Scalar) -> bool {
+        self.is_unwritten() || (self.text().is_none() && scalar.text.is_empty())
+    }
+
     fn scalar_value(&self, scalar: &Scalar, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
         let text = |text: &str| {
             if mode == Resolve::V3 {
@@ -108,7 +120,7 @@ impl Node {
             return text(&scalar.text);
         }
         match self.resolve(mode)? {
-            Some(Plain::Null) if in_flow && mode == Resolve::V3 && self.is_unwritten() => text(""),
+            Some(Plain::Null) if in_flow && mode == Resolve::V3 && self.holds_nothing(scalar) => text(""),
             None | Some(Plain::Null) => Ok(Value::Null),
             Some(Plain::Bool(value)) => Ok(Value::Bool(value)),
             Some(Plain::Int(number)) => Ok(number.into()),

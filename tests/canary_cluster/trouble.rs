@@ -15,7 +15,10 @@ pub async fn failure() {
     let scene = stage.scene("failure").await;
     let repo = Repo::new();
     let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
-    repo.commit("main", &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())]);
+    repo.commit(
+        "main",
+        &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())],
+    );
     let application = format!("app-{}", scene.namespace);
     let manifest =
         harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
@@ -55,10 +58,11 @@ pub async fn failure() {
     // Another commit that leaves the workload as it is does not try it again.
     stage.sink.measures(&scene.namespace, Measured::Percent(100.0));
     repo.commit("main", &[("app/note.yaml", &harness_manifests::config_map("note", "x"))]);
-    scene.until("the note is applied", || {
-        if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) }
-    })
-    .await;
+    scene
+        .until("the note is applied", || {
+            if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) }
+        })
+        .await;
     assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Failed");
     let good = repo.commit("main", &[("app/web.yaml", &deployment("web:3").to_string())]);
     scene.phase("Succeeded").await;
@@ -116,19 +120,21 @@ pub async fn two_on_one_target() {
     let mut newer = older.clone();
     newer["metadata"]["name"] = json!("web-again");
     scene.apply(&newer).await;
-    scene.until("the newer one says that the target is claimed", || {
-        let conditions = scene.seen("Canary", "web-again")["status"]["conditions"].clone();
-        let claimed = conditions.as_array().is_some_and(|all| {
-            all.iter().any(|condition| condition["type"] == "TargetClaimed" && condition["status"] == "False")
-        });
-        if claimed { Ok(()) } else { Err(conditions.to_string()) }
-    })
-    .await;
-    scene.until("it tells who has it", || {
-        let events = scene.events("web-again");
-        if events.iter().any(|event| event.contains("web")) { Ok(()) } else { Err(events.join(", ")) }
-    })
-    .await;
+    scene
+        .until("the newer one says that the target is claimed", || {
+            let conditions = scene.seen("Canary", "web-again")["status"]["conditions"].clone();
+            let claimed = conditions.as_array().is_some_and(|all| {
+                all.iter().any(|condition| condition["type"] == "TargetClaimed" && condition["status"] == "False")
+            });
+            if claimed { Ok(()) } else { Err(conditions.to_string()) }
+        })
+        .await;
+    scene
+        .until("it tells who has it", || {
+            let events = scene.events("web-again");
+            if events.iter().any(|event| event.contains("web")) { Ok(()) } else { Err(events.join(", ")) }
+        })
+        .await;
     assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Initialized");
     scene.image("Deployment", "web:2").await;
     scene.phase("Succeeded").await;

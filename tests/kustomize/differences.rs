@@ -652,6 +652,224 @@ fn what_once_differed_is_printed_alike() {
             ],
             "a: true\napiVersion: e/v1\nkind: W\nmetadata:\n  name: w\n",
         ),
+        (
+            "a list beside an empty document is made JSON of, and its strings are in quotes then",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatchesStrategicMerge:\n- |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n  data: {b: 172}\n",
+                ),
+                (
+                    "c.yaml",
+                    "---\n---\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n  data: {b: beta}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  b: \"172\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the items of lists come after what is none, and those of lists in these at last; an empty list is no object",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nsortOptions: {order: fifo}\n"),
+                (
+                    "c.yaml",
+                    "kind: ConfigMapList\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- kind: List\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: b}}]\n- []\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n---\nkind: List\nitems:\n- kind: ConfigMapList\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}]\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: e}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: f}}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: f\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: e\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n",
+        ),
+        (
+            "of two elements with the same keys the first one is read again as its directive has left it",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - name: http\n    port: 80\n    $patch: replace\n    targetPort:\n  - targetPort: a\n",
+                ),
+                (
+                    "s.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - name: http\n    port: 80\n    targetPort: http\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: http\n    port: 80\n    targetPort: http\n",
+        ),
+        (
+            "an empty text that a replacement makes is a string in braces",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- source:\n    kind: ReplicationController\n    fieldPath: spec.args.0\n    options: {delimiter: '-'}\n  targets:\n  - select: {kind: ReplicationController}\n    fieldPaths: [metadata.labels.made, spec.made]\n    options: {create: true}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: w, labels: {a: b}}\nspec: {args: [\"-v\"]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ReplicationController\nmetadata:\n  labels:\n    a: b\n    made: \"\"\n  name: w\nspec:\n  args:\n  - -v\n  made: \"\"\n",
+        ),
+        (
+            "names that a replacement makes the same are found by the next patch that is merged",
+            &[
+                ("kustomization.yaml", "resources: [base]\n"),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [c.yaml, d.yaml, s.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\ntransformers:\n- |\n  apiVersion: builtin\n  kind: PatchStrategicMergeTransformer\n  metadata: {name: t}\n  patches: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec: {a: b}\n- |\n  apiVersion: builtin\n  kind: ReplacementTransformer\n  metadata: {name: u}\n  replacements:\n  - sourceValue: other\n    targets:\n    - select: {name: c}\n",
+                ),
+                ("base/c.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"),
+                ("base/d.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}"),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "names that one patch makes the same may be told apart by the next one",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml, d.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: e}\n  target: {name: x}\n- patch: |\n    - {op: replace, path: /metadata/name, value: d}\n  target: {name: c}\n- patch: |\n    - {op: replace, path: /metadata/name, value: e}\n  target: {name: c}\n",
+                ),
+                ("c.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}"),
+                ("d.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: e\n",
+        ),
+        (
+            "what has been through JSON is in no braces any more",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [r.yaml]\npatches:\n- target: {kind: ClusterRole}\n  patch: '[{\"op\": \"add\", \"path\": \"/rules/0/b\", \"value\": 1}]'\n- target: {kind: ClusterRole}\n  path: change.yaml\n",
+                ),
+                ("change.yaml", "kind: ClusterRole\nmetadata: {name: ignored}\nrules:\n- verbs:\n"),
+                ("r.yaml", "kind: ClusterRole\nmetadata: {name: c}\nrules: [{verbs: [get], a: }]\n"),
+            ],
+            "apiVersion: null\nkind: ClusterRole\nmetadata:\n  name: c\nrules:\n- verbs: null\n",
+        ),
+        (
+            "nothing in braces becomes an empty string on its way through JSON",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [r.yaml]\npatches:\n- target: {kind: ClusterRole}\n  patch: '[{\"op\": \"add\", \"path\": \"/b\", \"value\": 1}]'\n",
+                ),
+                ("r.yaml", "kind: ClusterRole\nmetadata: {name: c}\nrules: [{verbs: [get], a: }]\nc:\n"),
+            ],
+            "b: 1\nc: null\nkind: ClusterRole\nmetadata:\n  name: c\nrules:\n- a: \"\"\n  verbs:\n  - get\n",
+        ),
+        (
+            "names that a replacement makes the same are found by a validator",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nconfigMapGenerator: [{name: d}]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\nvalidators:\n- |\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata: {name: v}\ntransformers: []\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a value of the wrong type is found by operations, though a later step replaces it",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: Deployment}\n  patch: '[{\"op\": \"add\", \"path\": \"/b\", \"value\": 1}]'\nreplicas: [{name: web, count: 7}]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [web.yaml]\nreplacements:\n- sourceValue: text\n  targets:\n  - select: {kind: Deployment}\n    fieldPaths: [spec.replicas]\n",
+                ),
+                (
+                    "base/web.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 1}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "several lines in the place of a word inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.host, data.a.list.0, data.b.f.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: |\n    one: 1\n\n    two\n  a: |\n    # why\n    host: web\n    list:\n    - a\n    - b\n  b: |\n    f: {a: b, c: d}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |-\n    # why\n    host: |\n      one: 1\n\n      two\n    list:\n    - |\n      one: 1\n\n      two\n    - b\n  b: 'f: {a: \"one: 1\\n\\ntwo\\n\", c: d}'\n  x: |\n    one: 1\n\n    two\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where the lines begin or end with nothing",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.host]\n- source: {kind: ConfigMap, fieldPath: data.y}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.port]\n- source: {kind: ConfigMap, fieldPath: data.z}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.list.0]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: \"a\\n\\n\"\n  y: \" a\\nb\\n\"\n  z: \"a \\nb\"\n  a: |\n    host: web\n    port: http\n    list:\n    - a\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |-\n    host: |+\n      a\n\n    port: |2\n       a\n      b\n    list:\n    - \"a \\nb\"\n  x: |+\n    a\n\n  \"y\": |2\n     a\n    b\n  z: \"a \\nb\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a transformer that stands in the kustomization is looked for in the schema, which is known from then on",
+            &[
+                ("kustomization.yaml", "resources: [first, second, third]\n"),
+                (
+                    "first/kustomization.yaml",
+                    "transformers:\n- |\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata: {name: l}\n",
+                ),
+                ("second/kustomization.yaml", "openapi: {path: schema.json}\n"),
+                ("second/schema.json", "{\"definitions\": {}}"),
+                ("third/kustomization.yaml", "resources: [web.yaml]\npatches:\n- path: change.yaml\n"),
+                (
+                    "third/change.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: b}]}}}\n",
+                ),
+                (
+                    "third/web.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: a}]}}}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  template:\n    spec:\n      containers:\n      - name: b\n      - name: a\n",
+        ),
+        (
+            "what is in no namespace is not in the default one for a replacement's target",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, namespace: default}\n  targets:\n  - select: {kind: ConfigMap, namespace: default}\n    fieldPaths: [data.a]\n    options: {create: true}\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a time in braces is a string on its way through JSON",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"add\", \"path\": \"/b\", \"value\": 1}]'\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 2001-12-14t21:59:43.10-05:00}\nc: 2001-12-14t21:59:43.10-05:00\n",
+                ),
+            ],
+            "apiVersion: v1\nb: 1\nc: \"2001-12-14T21:59:43.1-05:00\"\ndata:\n  a: \"2001-12-14t21:59:43.10-05:00\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a value that is copied is the element's that once had the name, also when it has another one now",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- source: {kind: ServiceAccount, fieldPath: 'secrets.[name=web].name'}\n  targets:\n  - select: {kind: ServiceAccount}\n    fieldPaths: ['secrets.[name=web].name']\n    options: {delimiter: '-', index: -1}\n  - select: {name: default}\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default}\nsecrets: [{name: web}]\n"),
+            ],
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web-web\nsecrets:\n- name: web-web\n",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::go_json;
 use crate::kustomize::resource::{count, depth};
-use crate::yaml::{self, Content, Entry, Node, Plain, Resolve, ScalarStyle};
+use crate::yaml::{self, CollectionStyle, Content, Entry, Node, Plain, Resolve, ScalarStyle};
 
 /// One operation.
 #[derive(Clone, Debug)]
@@ -95,8 +95,9 @@ fn operation(node: &Node, language: Language) -> Option<Operation> {
 /// Executes the operations one after the other.
 ///
 /// # Errors
-/// When one has nothing to work on, or a test fails.
+/// When one has nothing to work on, a test fails, or the object holds what is not of the type that it is said to be.
 pub(in crate::kustomize) fn apply(object: &mut Node, operations: &[Operation]) -> Result<(), Error> {
+    check_types(object)?;
     for operation in operations {
         operation.execute(object).map_err(|reason| {
             let problem = Problem::Operation {
@@ -107,7 +108,7 @@ pub(in crate::kustomize) fn apply(object: &mut Node, operations: &[Operation]) -
             Error::at(&operation.at, problem)
         })?;
     }
-    settle(object);
+    settle(object, CollectionStyle::Block);
     Ok(())
 }
 
@@ -324,24 +325,47 @@ fn same_value(one: &Value, other: &Value) -> bool {
 /// The tag that `<<` has in go-yaml's eyes, wherever it stands.
 pub(in crate::kustomize) const MERGE: &str = "!!merge";
 
-/// The whole object has been through JSON, also where no operation went: nothing remembers how it was written.
-fn settle(node: &mut Node) {
-    node.forget_comments();
-    if let Some(items) = node.as_sequence_mut() {
-        items.iter_mut().for_each(settle);
-    } else if let Some(entries) = node.as_mapping_mut() {
-        for entry in entries {
-            entry.key.forget_comments();
-            settle(&mut entry.value);
-        }
+/// The object becomes JSON before the first operation, which can't take out any more what has no value.
+fn check_types(node: &Node) -> Result<(), Error> {
+    if let Some(items) = node.as_sequence() {
+        items.iter().try_for_each(check_types)
+    } else if let Some(entries) = node.as_mapping() {
+        entries.iter().try_for_each(|entry| check_types(&entry.value))
+    } else if node.tag().is_some() {
+        node.resolve(Resolve::V3).map(drop).map_err(Error::from)
     } else {
-        settle_scalar(node);
+        Ok(())
+    }
+}
+
+/// The whole object has been through JSON, also where no operation went: nothing remembers how it was written, and only
+/// what is empty is in braces. `around`: what it was written in before.
+fn settle(node: &mut Node, around: CollectionStyle) {
+    node.forget_comments();
+    let settled = |style: &mut CollectionStyle, is_empty: bool| {
+        let within = if around == CollectionStyle::Flow { around } else { *style };
+        *style = if is_empty { CollectionStyle::Flow } else { CollectionStyle::Block };
+        within
+    };
+    match &mut node.content {
+        Content::Scalar(_) => settle_scalar(node, around),
+        Content::Sequence(sequence) => {
+            let within = settled(&mut sequence.style, sequence.items.is_empty());
+            sequence.items.iter_mut().for_each(|item| settle(item, within));
+        }
+        Content::Mapping(mapping) => {
+            let within = settled(&mut mapping.style, mapping.entries.is_empty());
+            for entry in &mut mapping.entries {
+                entry.key.forget_comments();
+                settle(&mut entry.value, within);
+            }
+        }
     }
 }
 
 /// There are no other numbers than floats: integers that one can't hold lose their last digits. A string is in quotes
 /// where it would be none without.
-fn settle_scalar(node: &mut Node) {
+fn settle_scalar(node: &mut Node, around: CollectionStyle) {
     let Some(scalar) = node.as_scalar() else { return };
     if node.tag().is_some_and(|tag| tag.starts_with("!!") && tag != "!!str") {
         return;
@@ -355,17 +379,21 @@ fn settle_scalar(node: &mut Node) {
         Ok(Some(Plain::Int(number))) => number as f64,
         Ok(Some(Plain::Uint(number))) => number as f64,
         Ok(Some(Plain::Float(number))) => number,
+        // Nothing can be written without quotes inside of braces: there it is an empty string.
+        Ok(Some(Plain::Null)) if around == CollectionStyle::Flow && node.is_unwritten() => {
+            return settle_string(node, around);
+        }
         Ok(Some(Plain::Null)) => return *node = Node::null(),
         Ok(Some(Plain::Bool(value))) => return *node = Node::bool(value).at_place_of(node),
-        _ => return settle_string(node),
+        _ => return settle_string(node, around),
     };
     if float.is_finite() {
         *node = Node::plain(yaml::float_text(float)).at_place_of(node);
     }
 }
 
-fn settle_string(node: &mut Node) {
-    let Ok(Value::String(text)) = node.to_value(Resolve::V3) else { return };
+fn settle_string(node: &mut Node, around: CollectionStyle) {
+    let Ok(Value::String(text)) = node.to_value_within(Resolve::V3, around) else { return };
     if text == "<<" {
         *node = Node::plain(text).at_place_of(node);
         return node.set_tag(Some(SmolStr::new_static(MERGE)));

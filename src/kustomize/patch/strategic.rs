@@ -330,11 +330,11 @@ fn merge_elements(
     let valid_keys: Vec<&SmolStr> = used.iter().filter_map(|key| keys.get(*key)).collect();
 
     let mut items: Vec<Item> = Vec::new();
-    let mut read: Vec<usize> = Vec::new();
+    let mut read: Vec<(usize, Option<Node>)> = Vec::new();
     for value in &values {
         let valid: Vec<&SmolStr> = used.iter().filter_map(|key| value.get(*key)).collect();
         let found = find(elements, &valid_keys, &valid);
-        let mut without_directive;
+        let (mut first_read, mut left) = (None, None::<Node>);
         let said = match (patch, said) {
             (None, _) => {
                 if found.is_some() {
@@ -344,23 +344,33 @@ fn merge_elements(
                 }
             }
             (Some(_), Some(said)) => match find(said, &valid_keys, &valid).map(|at| (at, said.get(at))) {
-                Some((at, Some(element))) if read.contains(&at) => {
-                    // Where two elements come to the same keys kustomize reads the first one twice, the second time
-                    // without its directive.
-                    without_directive = element.clone();
-                    without_directive.remove(DIRECTIVE);
-                    Patch::Says(&without_directive)
-                }
-                Some((at, Some(element))) => {
-                    read.push(at);
-                    Patch::Says(element)
-                }
+                // Where two elements come to the same keys kustomize reads the first one twice, the second time
+                // without its directive, and without what that has taken from it.
+                Some((at, Some(element))) => match read.iter().find(|(known, _)| *known == at) {
+                    Some((_, replaced)) => {
+                        let node = left.insert(replaced.clone().unwrap_or_else(|| element.clone()));
+                        node.remove(DIRECTIVE);
+                        Patch::Says(node)
+                    }
+                    None => {
+                        first_read = Some((at, element));
+                        Patch::Says(element)
+                    }
+                },
                 _ => Patch::Silent,
             },
             (Some(_), None) => Patch::Silent,
         };
         let dest = found.and_then(|at| elements.get_mut(at));
-        let mut item = match (walk(dest, said, schema.elements())?, found) {
+        let outcome = walk(dest, said, schema.elements())?;
+        if let Some((at, element)) = first_read {
+            let replaced = match (&outcome, mapping_directive(element)) {
+                (Outcome::Set(merged), Ok(Some(Directive::Replace))) => Some(merged.clone()),
+                _ => None,
+            };
+            read.push((at, replaced));
+        }
+        let mut item = match (outcome, found) {
             (Outcome::Keep, Some(at)) => Item::Of(at),
             (Outcome::Set(node), _) => Item::New(node),
             (Outcome::Keep, None) | (Outcome::Clear, _) => {

@@ -94,15 +94,32 @@ pub(in crate::kustomize) enum Lookup {
 
 /// The node at the end of a path without wildcards.
 pub(in crate::kustomize) fn look_up<'a>(node: &'a Node, path: &[SmolStr]) -> Option<&'a Node> {
-    path.iter().try_fold(node, |node, part| match Step::new(part)? {
-        Step::Index(at) if node.is_sequence() => node.as_sequence()?.get(at),
-        Step::Where { field, value, .. } => node.as_sequence()?.iter().find(|element| {
-            let found = if field.is_empty() { Some(*element) } else { element.get(&field) };
+    path.iter().try_fold(node, |node, part| step_down(node, part).map(|(below, _)| below))
+}
+
+/// The same path with the numbers of elements in the place of what they hold, which may change.
+pub(in crate::kustomize) fn by_number(node: &Node, path: &[SmolStr]) -> Option<Vec<SmolStr>> {
+    let mut node = node;
+    let numbered = path.iter().map(|part| {
+        let (below, at) = step_down(node, part)?;
+        node = below;
+        Some(at.map_or_else(|| part.clone(), |at| smol_str::format_smolstr!("{at}")))
+    });
+    numbered.collect()
+}
+
+/// What one part of a path leads to, and its number if it is an element.
+fn step_down<'a>(node: &'a Node, part: &SmolStr) -> Option<(&'a Node, Option<usize>)> {
+    let element = |at: usize| node.as_sequence()?.get(at).map(|element| (element, Some(at)));
+    match Step::new(part)? {
+        Step::Index(at) if node.is_sequence() => element(at),
+        Step::Where { field, value, .. } => element(node.as_sequence()?.iter().position(|element| {
+            let found = if field.is_empty() { Some(element) } else { element.get(&field) };
             found.and_then(Node::as_str) == Some(&value)
-        }),
-        _ if part == "-" => node.as_sequence()?.last(),
-        _ => node.get(part).filter(|node| !node.is_null()),
-    })
+        })?),
+        _ if part == "-" => element(node.as_sequence()?.len().checked_sub(1)?),
+        _ => node.get(part).filter(|node| !node.is_null()).map(|below| (below, None)),
+    }
 }
 
 /// Calls `change` on every node to which the path leads.

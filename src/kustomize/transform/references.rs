@@ -30,14 +30,19 @@ struct Referral {
 /// # Errors
 /// Every reference that could mean several objects.
 pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
+    let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
+    if !blank.is_empty() {
+        return Err(blank);
+    }
+    if set.iter().all(|resource| resource.formers.is_empty()) {
+        return shape::check(set, specs, workers);
+    }
     let mut referrals: Vec<Referral> = Vec::new();
     let mut named: HashMap<SmolStr, Vec<usize>> = HashMap::new();
     let mut written_in: HashMap<SmolStr, HashSet<Whereabouts>> = HashMap::new();
-    let mut has_changed = false;
     for resource in set.iter() {
         let id = resource.id();
         written_in.entry(resource.original_id().effective_namespace()).or_default().insert(Whereabouts::of(&id));
-        has_changed |= !resource.formers.is_empty();
         // Most objects of a large tree are nothing that a reference could mean.
         let could_be = |former: Id| specs.references.iter().any(|to| former.gvk.is_selected_by(&to.target));
         if !resource.former_ids().any(could_be) {
@@ -51,13 +56,6 @@ pub(in crate::kustomize) fn apply(set: &mut Set, specs: &Specs, workers: usize) 
             }
         }
         referrals.push(Referral::of(resource));
-    }
-    let blank: Vec<Error> = set.iter().filter_map(|resource| account_namespaces(resource).err()).collect();
-    if !blank.is_empty() {
-        return Err(blank);
-    }
-    if !has_changed {
-        return shape::check(set, specs);
     }
     let mut places: HashMap<SmolStr, Vec<(&Gvk, Place)>> = HashMap::new();
     for references in &specs.references {

@@ -97,7 +97,8 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Copie
     if empty {
         return Err(missing());
     }
-    let lives_in = source.options.delimiter.is_empty().then_some((number, steps));
+    let lives_in = if source.options.delimiter.is_empty() { path::by_number(&resource.node, &steps) } else { None };
+    let lives_in = lives_in.map(|steps| (number, steps));
     Ok(Copied { node: part::read(node, &source.options, at)?, lives_in })
 }
 

@@ -90,7 +90,7 @@ impl Writer<'_> {
                 return None;
             }
             let below = is_block(&entry.value);
-            let is_text = |node: &Node| node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Literal);
+            let is_text = |node: &Node| node.as_scalar().is_some_and(is_of_lines);
             match entry.key.line_comment() {
                 Some(_) if !below => return None,
                 comment => self.line_comment(comment),
@@ -179,11 +179,16 @@ impl Writer<'_> {
     fn flow(&mut self, node: &Node) -> Option<()> {
         let has_comment = |node: &Node| node.head_comment().is_some() || node.line_comment().is_some();
         let part = |writer: &mut Self, node: &Node| {
-            let odd = node.as_scalar().is_some_and(|scalar| is_unwritten(node) || scalar.style == ScalarStyle::Literal);
-            if odd || has_comment(node) {
+            if is_unwritten(node) || has_comment(node) {
                 return None;
             }
             match node.as_scalar() {
+                // There are no lines inside of braces.
+                Some(scalar) if is_of_lines(scalar) => {
+                    let is_text = node.tag().is_none_or(|tag| is_untyped(node) || tag == "!!str");
+                    let is_written = |letter: char| is_printable(letter) || matches!(letter, '\n' | '\t');
+                    (is_text && scalar.text.chars().all(is_written)).then(|| writer.double_quoted(&scalar.text))
+                }
                 Some(scalar) => writer.scalar(scalar, node, 0),
                 None => writer.flow(node),
             }
@@ -214,7 +219,6 @@ impl Writer<'_> {
 
     fn scalar(&mut self, scalar: &Scalar, node: &Node, indent: usize) -> Option<()> {
         let text = scalar.text.as_str();
-        let is_printable = |letter: char| matches!(letter, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}');
         match scalar.style {
             ScalarStyle::Plain if is_unwritten(node) => {}
             // A key that was made.
@@ -235,7 +239,7 @@ impl Writer<'_> {
                     None => {}
                 }
                 if text.contains('\n') {
-                    return None;
+                    return self.lines(text, indent);
                 }
                 if is_read || is_safe(text) {
                     self.out.push_str(text);
@@ -246,31 +250,45 @@ impl Writer<'_> {
                 }
             }
             ScalarStyle::SingleQuoted if text.chars().all(is_printable) => self.single_quoted(text),
-            ScalarStyle::DoubleQuoted if text.chars().all(|letter| is_printable(letter) || letter == '\t') => {
+            ScalarStyle::DoubleQuoted
+                if text.chars().all(|letter| is_printable(letter) || matches!(letter, '\n' | '\t')) =>
+            {
                 self.double_quoted(text);
             }
-            ScalarStyle::Literal
-                if !text.starts_with([' ', '\n'])
-                    && !text.contains(" \n")
-                    && !text.ends_with(' ')
-                    && !text.is_empty()
-                    && text.chars().all(|letter| is_printable(letter) || letter == '\n') =>
-            {
-                self.out.push('|');
-                match (text.ends_with('\n'), text.ends_with("\n\n")) {
-                    (false, _) => self.out.push('-'),
-                    (true, true) => self.out.push('+'),
-                    (true, false) => {}
-                }
-                for line in text.lines() {
-                    self.out.push('\n');
-                    if !line.is_empty() {
-                        self.out.push_str(&" ".repeat(indent + INDENT));
-                        self.out.push_str(line);
-                    }
-                }
-            }
+            ScalarStyle::Literal => self.lines(text, indent)?,
             _ => return None,
+        }
+        Some(())
+    }
+
+    /// Text on lines of its own; in quotes where these would lose some of it.
+    fn lines(&mut self, text: &str, indent: usize) -> Option<()> {
+        if !text.chars().all(|letter| is_printable(letter) || matches!(letter, '\n' | '\t')) {
+            return None;
+        }
+        if text.contains(" \n") || text.ends_with(' ') || text.is_empty() {
+            self.double_quoted(text);
+            return Some(());
+        }
+        self.out.push('|');
+        if text.starts_with([' ', '\n']) {
+            self.out.push('2');
+        }
+        let keeps_all = text == "\n" || text.ends_with("\n\n");
+        self.out.push_str(match text.ends_with('\n') {
+            true if keeps_all => "+",
+            true => "",
+            false => "-",
+        });
+        for line in text.lines() {
+            self.out.push('\n');
+            if !line.is_empty() {
+                self.out.push_str(&" ".repeat(indent + INDENT));
+                self.out.push_str(line);
+            }
+        }
+        if keeps_all {
+            self.out.push('\n');
         }
         Some(())
     }
@@ -288,11 +306,21 @@ impl Writer<'_> {
                 '"' => self.out.push_str("\\\""),
                 '\\' => self.out.push_str("\\\\"),
                 '\t' => self.out.push_str("\\t"),
+                '\n' => self.out.push_str("\\n"),
                 letter => self.out.push(letter),
             }
         }
         self.out.push('"');
     }
+}
+
+fn is_printable(letter: char) -> bool {
+    matches!(letter, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}')
+}
+
+/// True for what is written on lines of its own: text that was, and several lines in the place of one.
+fn is_of_lines(scalar: &Scalar) -> bool {
+    scalar.style == ScalarStyle::Literal || (scalar.style == ScalarStyle::Plain && scalar.text.contains('\n'))
 }
 
 /// The type of text without quotes.

@@ -6,22 +6,27 @@ use std::collections::HashMap;
 use smol_str::SmolStr;
 
 use super::specs::Specs;
+use crate::in_order;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::Place;
 use crate::kustomize::resource::Gvk;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
 
+/// Looks at objects that are still called what they were written as, on so many threads.
+///
 /// # Errors
 /// Every object that has a scalar where a reference is looked for below it, or a reference without a name.
-pub(super) fn check(set: &Set, specs: &Specs) -> Result<(), Vec<Error>> {
+pub(super) fn check(set: &Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
     let mut shapes: HashMap<Gvk, Shape> = HashMap::new();
-    let mut errors = Vec::new();
     for resource in set.iter() {
-        let written = resource.original_id().gvk;
-        let shape = shapes.entry(written).or_insert_with_key(|written| Shape::of(written, specs));
-        errors.extend(shape.check(&resource.node, &mut Vec::new()).err());
+        shapes.entry(resource.gvk()).or_insert_with_key(|kind| Shape::of(kind, specs));
     }
+    let checked = in_order::map_small(workers, set.shared(), |resource| match shapes.get(&resource.gvk()) {
+        Some(shape) if !shape.below.is_empty() => shape.check(&resource.node, &mut Vec::new()).err(),
+        _ => None,
+    });
+    let errors: Vec<Error> = checked.into_iter().flatten().collect();
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
@@ -58,7 +63,8 @@ impl Shape {
     }
 
     fn check<'a>(&'a self, node: &Node, way: &mut Vec<&'a str>) -> Result<(), Error> {
-        if node.is_null() {
+        let is_end = self.below.is_empty() && node.is_scalar();
+        if is_end || node.is_null() {
             return Ok(());
         }
         if let Some(items) = node.as_sequence() {
@@ -67,7 +73,7 @@ impl Shape {
         if self.is_reference && node.is_mapping() && node.get("name").is_none_or(|name| !name.is_scalar()) {
             return Err(Error::at(node, Problem::MissingField { field: "name", of: "a reference" }));
         }
-        if node.is_scalar() && !self.below.is_empty() {
+        if node.is_scalar() {
             let (field, of) = (way.join("/"), "the object".into());
             let problem = Problem::FieldKind { field, of, found: "a scalar", expected: "a mapping or a list" };
             return Err(Error::at(node, problem));

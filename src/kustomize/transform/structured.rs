@@ -87,7 +87,7 @@ fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<S
     let mut spans = Vec::with_capacity(changes.len());
     for (span, new) in changes {
         match (span, new) {
-            (Some(span), Some(new)) if span.end > span.start => {
+            (Some(span), Some(new)) if span.end > span.start && !new.contains('\n') => {
                 spans.push((span.start as usize, span.end as usize, new))
             }
             _ => return Some(yaml::emit::to_string(&document.to_value(Resolve::V3).ok()?).trim().to_owned()),
