@@ -4,11 +4,12 @@
 use super::super::Daemon;
 use super::super::queue::Priority;
 use super::see::{REPLICAS, Seen};
-use crate::api::flagger::{Canary, Phase};
+use crate::api::flagger::Canary;
 use crate::canary::generated::target;
-use crate::canary::record::{Outcome, Record, State, Why};
+use crate::canary::record::{Record, State};
 use crate::canary::settings::TargetKind;
-use crate::canary::{Action, Decision, status};
+use crate::canary::wave::{self, Progress};
+use crate::canary::{Action, Decision, Revision};
 use crate::health::{Health, Verdict};
 use crate::live::watch::Judgement;
 use crate::object::{Object, ObjectKey};
@@ -35,7 +36,7 @@ pub fn yielded(object: &Object) -> Object {
 
 /// Notes what a decision means for the target.
 pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &Seen, decision: &Decision) {
-    let Some(object) = &seen.target else { return };
+    let (Some(object), Some(revision)) = (&seen.target, &seen.revision) else { return };
     let Ok(kind) = target::kind(canary) else { return };
     let record = &decision.record;
     let starts = matches!(record.state, State::Initializing { .. } | State::Stillborn { .. });
@@ -49,7 +50,7 @@ pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &See
             message: format!("canary {} has not looked at it yet", key.name).into(),
         },
     };
-    let judgement = word(verdict(key, canary.spec.suspend, record, decision.waits_for.as_deref()));
+    let judgement = word(verdict(key, canary.spec.suspend, record, revision));
     daemon.destinations.own().store.judge(&object.key, Some(judgement));
     if daemon.canaries.note(object.key.clone(), Claim { canary: key.clone(), owns_replicas }) {
         // Whoever applies the target has to leave the field alone from now on.
@@ -66,37 +67,14 @@ pub(super) fn look_again(daemon: &Daemon, object: &ObjectKey) {
     }
 }
 
-fn verdict(key: &ObjectKey, is_suspended: bool, record: &Record, waits_for: Option<&str>) -> Verdict {
+/// How the target counts in this version: a canary knows whether it has proved itself, the target only that it is there.
+fn verdict(key: &ObjectKey, is_suspended: bool, record: &Record, revision: &Revision) -> Verdict {
     let name = format!("canary {}", key.name);
-    if is_suspended {
-        return Verdict { status: Health::Suspended, message: format!("{name} is suspended").into() };
-    }
-    let health = match status::phase(record) {
-        Phase::Initialized | Phase::Succeeded => Health::Healthy,
-        Phase::Failed => Health::Degraded,
-        _ => Health::Progressing,
+    let (status, message) = match wave::progress(record, revision) {
+        _ if is_suspended => (Health::Suspended, format!("{name} is suspended")),
+        Progress::Done => (Health::Healthy, String::new()),
+        Progress::Failed(why) => (Health::Degraded, format!("{name} failed: {why}")),
+        Progress::Underway { waits_for, .. } => (Health::Progressing, format!("{name} waits for {waits_for}")),
     };
-    let message = match (&record.state, waits_for) {
-        (State::Resting(rest), _) => match &rest.outcome {
-            Outcome::Failed(why) => format!("{name} failed: {}", reason(why)),
-            Outcome::Stranded(why) => format!("{name} failed: the primary did not take the new version over: {why}"),
-            Outcome::Initialized | Outcome::Succeeded => String::new(),
-        },
-        (State::Stillborn { why, .. }, _) => format!("{name} failed: {why}"),
-        (_, Some(waits_for)) => format!("{name} at weight {} waits for {waits_for}", record.route.split.canary),
-        (State::Analysing(_), None) => format!("{name} is analysed at weight {}", record.route.split.canary),
-        (_, None) => format!("{name} is {}", status::phase(record)),
-    };
-    Verdict { status: health, message: message.into() }
-}
-
-fn reason(why: &Why) -> String {
-    match why {
-        Why::Checks(check) => check.clone(),
-        Why::Deadline(missing) => format!("progress deadline exceeded: {missing}"),
-        Why::Hook(name) => format!("hook {name} asked for the rollback"),
-        Why::Aborted(by) if by.is_empty() => "aborted".to_owned(),
-        Why::Aborted(by) => format!("aborted by {by}"),
-        Why::WentBack => "git went back".to_owned(),
-    }
+    Verdict { status, message: message.into() }
 }
