@@ -35,18 +35,23 @@ pub async fn lifetime() {
     let primary = generation(&at_rest);
 
     stage.open().await;
-    at_rest.until("the canary is adopted", || {
-        let run = &at_rest.seen("Canary", "web")["metadata"]["annotations"]["canary.leeboard.dev/run"];
-        if run.is_string() { Ok(()) } else { Err(run.to_string()) }
-    })
-    .await;
+    at_rest
+        .until("the canary is adopted", || {
+            let run = &at_rest.seen("Canary", "web")["metadata"]["annotations"]["canary.leeboard.dev/run"];
+            if run.is_string() { Ok(()) } else { Err(run.to_string()) }
+        })
+        .await;
     assert_eq!(at_rest.phases(), ["Succeeded"], "adopted without a run");
     assert_eq!(generation(&at_rest), primary, "the primary was touched");
 
     // A kind that comes later.
     lost.until("the router is missing", || {
         let canary = lost.seen("Canary", "web");
-        if canary["status"]["conditions"].to_string().contains("RouterMissing") { Ok(()) } else { Err(canary["status"].to_string()) }
+        if canary["status"]["conditions"].to_string().contains("RouterMissing") {
+            Ok(())
+        } else {
+            Err(canary["status"].to_string())
+        }
     })
     .await;
     assert_eq!(lost.seen("Deployment", "web")["spec"]["replicas"], 2, "the target serves");
@@ -54,7 +59,9 @@ pub async fn lifetime() {
 
     at_rest.image("Deployment", "web:2").await;
     let splits = |scene: &Scene| scene.history("HTTPRoute", "web", split);
-    at_rest.until("the middle", || if splits(&at_rest).contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    at_rest
+        .until("the middle", || if splits(&at_rest).contains(&(50, 50)) { Ok(()) } else { Err(String::new()) })
+        .await;
     let stepped = at_rest.first("HTTPRoute", "web", |body| split(body) == Some((50, 50))).unwrap();
     {
         let mut daemon = stage.daemon.lock().await;
@@ -69,7 +76,8 @@ pub async fn lifetime() {
     }
     assert_eq!(splits(&at_rest), [(100, 0), (50, 50), (100, 0)]);
     assert_eq!(splits(&amid), [(70, 30), (40, 60), (100, 0)]);
-    let promoted = at_rest.first("Deployment", "web-primary", |body| body.pointer(IMAGE) == Some(&json!("web:2"))).unwrap();
+    let promoted =
+        at_rest.first("Deployment", "web-primary", |body| body.pointer(IMAGE) == Some(&json!("web:2"))).unwrap();
     let waited = promoted.duration_since(stepped);
     assert!(waited > Duration::from_millis(9_500), "the restart has cut a wait of 10 s to {waited:?}");
 
@@ -125,7 +133,11 @@ async fn as_flagger_leaves_it(stage: &'static Stage, name: &str, phase: &str, im
     let scene = stage.scene(name).await;
     let analysis = if weight == 0 { in_one_step() } else { json!({"stepWeight": weight, "maxWeight": 2 * weight}) };
     scene.apply(&canary(&scene, "gatewayapi:v1", analysis, json!({}))).await;
-    scene.until("the Canary is there", || if scene.seen("Canary", "web") == Value::Null { Err(String::new()) } else { Ok(()) }).await;
+    scene
+        .until("the Canary is there", || {
+            if scene.seen("Canary", "web") == Value::Null { Err(String::new()) } else { Ok(()) }
+        })
+        .await;
     let uid = scene.seen("Canary", "web")["metadata"]["uid"].clone();
     let owner = json!([{
         "apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": uid,
@@ -139,8 +151,7 @@ async fn as_flagger_leaves_it(stage: &'static Stage, name: &str, phase: &str, im
     let mut primary = deployment("web:1");
     primary["metadata"] = json!({"name": "web-primary", "labels": {"app": "web-primary"}, "ownerReferences": owner});
     primary["spec"]["selector"]["matchLabels"]["app"] = "web-primary".into();
-    primary["spec"]["template"]["metadata"] =
-        json!({"labels": {"app": "web-primary"}, "annotations": {"flagger-id": "1f0e8ee2-6d6b-4f0b-8f6f-6d0f3f9a2a11"}});
+    primary["spec"]["template"]["metadata"] = json!({"labels": {"app": "web-primary"}, "annotations": {"flagger-id": "1f0e8ee2-6d6b-4f0b-8f6f-6d0f3f9a2a11"}});
     let service = |name: &str, leads_to: &str| {
         json!({
             "apiVersion": "v1", "kind": "Service",
@@ -151,7 +162,8 @@ async fn as_flagger_leaves_it(stage: &'static Stage, name: &str, phase: &str, im
             },
         })
     };
-    let backend = |name: &str, weight: i64| json!({"group": "", "kind": "Service", "name": name, "port": 80, "weight": weight});
+    let backend =
+        |name: &str, weight: i64| json!({"group": "", "kind": "Service", "name": name, "port": 80, "weight": weight});
     let route = json!({
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
         "metadata": {"name": "web", "annotations": notes, "ownerReferences": owner},

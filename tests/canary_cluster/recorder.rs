@@ -71,7 +71,8 @@ impl Recorder {
         let mut states = self.shared.states.lock().unwrap();
         let states = states.entry(key).or_default();
         let version = |state: &State| state.body.as_ref().map(|body| body["metadata"]["resourceVersion"].clone());
-        let is_known = is_there && states.iter().any(|state| version(state).as_ref() == Some(&body["metadata"]["resourceVersion"]));
+        let is_known = is_there
+            && states.iter().any(|state| version(state).as_ref() == Some(&body["metadata"]["resourceVersion"]));
         if !is_known {
             states.push(State { at: Instant::now(), body: is_there.then_some(body) });
             self.shared.changes.send_modify(|count| *count += 1);

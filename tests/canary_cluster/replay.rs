@@ -72,7 +72,8 @@ pub fn cases() -> Vec<Case> {
 
 fn case(folder: &Path) -> Case {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let input = leeboard::yaml::objects(&"input.yaml".into(), read("input.yaml").as_bytes(), leeboard::yaml::Resolve::V2);
+    let input =
+        leeboard::yaml::objects(&"input.yaml".into(), read("input.yaml").as_bytes(), leeboard::yaml::Resolve::V2);
     Case {
         name: folder.file_name().unwrap().to_str().unwrap().to_owned(),
         input: input.unwrap().into_iter().map(|object| object.body).collect(),
@@ -204,7 +205,8 @@ fn normalised(object: &Value) -> Value {
         remove(owner, &["uid"]);
     }
     if object["kind"] == "Service" {
-        let filled = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "sessionAffinity"];
+        let filled =
+            ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy", "sessionAffinity"];
         remove(&mut object["spec"], &filled);
     }
     let template = &mut object["spec"]["template"];
@@ -213,7 +215,8 @@ fn normalised(object: &Value) -> Value {
         if let Some(id) = template["metadata"]["annotations"].get_mut("flagger-id") {
             *id = "some".into();
         }
-        let filled = ["dnsPolicy", "restartPolicy", "schedulerName", "securityContext", "terminationGracePeriodSeconds"];
+        let filled =
+            ["dnsPolicy", "restartPolicy", "schedulerName", "securityContext", "terminationGracePeriodSeconds"];
         remove(&mut template["spec"], &filled);
         for container in template["spec"]["containers"].as_array_mut().into_iter().flatten() {
             let filled = ["imagePullPolicy", "resources", "terminationMessagePath", "terminationMessagePolicy"];
@@ -222,7 +225,9 @@ fn normalised(object: &Value) -> Value {
     }
     let text = object.to_string();
     // A cookie's value is new in each run.
-    if let Some((_, value)) = text.split_once(".*flagger-cookie.*").and_then(|(before, rest)| Some((before, rest.split_once(".*")?.0))) {
+    if let Some((_, value)) =
+        text.split_once(".*flagger-cookie.*").and_then(|(before, rest)| Some((before, rest.split_once(".*")?.0)))
+    {
         object = serde_json::from_str(&text.replace(value, "some")).unwrap();
     }
     cleaned(&object).unwrap_or(Value::Null)

@@ -49,7 +49,8 @@ impl Sink {
                     let shared = shared.clone();
                     async move { Ok::<_, Infallible>(shared.answer(request).await) }
                 });
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handler);
+                let connection =
+                    hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), handler);
                 tokio::spawn(connection);
             }
         });

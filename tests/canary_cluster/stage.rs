@@ -169,7 +169,11 @@ impl Scene {
         let resource = resource(group, version, kind);
         let is_cluster_wide = ["Namespace", "CustomResourceDefinition", "TrafficRoute"].contains(&kind);
         let client = self.stage.client.clone();
-        if is_cluster_wide { Api::all_with(client, &resource) } else { Api::namespaced_with(client, &self.namespace, &resource) }
+        if is_cluster_wide {
+            Api::all_with(client, &resource)
+        } else {
+            Api::namespaced_with(client, &self.namespace, &resource)
+        }
     }
 
     fn api_of(&self, object: &Value) -> Api<DynamicObject> {
@@ -272,7 +276,11 @@ impl Scene {
                 Ok(value) => return value,
                 Err(last) if start.elapsed() > A_RUN => {
                     let (phases, events) = (self.phases(), self.events("web").join("\n  "));
-                    panic!("{}: {what}: {last}\nphases {phases:?}\nEvents:\n  {events}\n{}", self.namespace, self.log());
+                    panic!(
+                        "{}: {what}: {last}\nphases {phases:?}\nEvents:\n  {events}\n{}",
+                        self.namespace,
+                        self.log()
+                    );
                 }
                 Err(_) => drop(tokio::time::timeout(Duration::from_secs(1), changes.changed()).await),
             }
@@ -310,7 +318,8 @@ impl Scene {
     fn log(&self) -> String {
         let daemon = self.stage.daemon.try_lock().ok();
         let log = daemon.as_deref().and_then(Option::as_ref).map(Daemon::log).unwrap_or_default();
-        let mut lines: Vec<&str> = log.lines().filter(|line| line.contains(&self.namespace) || line.contains("WARN")).collect();
+        let mut lines: Vec<&str> =
+            log.lines().filter(|line| line.contains(&self.namespace) || line.contains("WARN")).collect();
         lines.drain(..lines.len().saturating_sub(40));
         lines.join("\n")
     }

@@ -24,15 +24,20 @@ async fn initialized(scene: &Scene, canary: &Value) {
 /// Step by step, with every hook; a config that it tracks, a scaler that it copies.
 pub async fn weights() {
     let scene = Stage::shared().await.scene("weights").await;
-    let moments =
-        ["confirm-rollout", "pre-rollout", "rollout", "confirm-traffic-increase", "confirm-promotion", "post-rollout", "event"];
+    let moments = [
+        "confirm-rollout",
+        "pre-rollout",
+        "rollout",
+        "confirm-traffic-increase",
+        "confirm-promotion",
+        "post-rollout",
+        "event",
+    ];
     let hooks: Vec<Value> = moments.iter().map(|moment| hook(&scene, moment)).collect();
     let analysis = json!({"stepWeight": 50, "maxWeight": 50, "webhooks": hooks});
     let mut target = deployment("web:1");
     target["spec"]["template"]["spec"]["containers"][0]["envFrom"] = json!([{"configMapRef": {"name": "settings"}}]);
-    let settings = |value: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"greeting": value}})
-    };
+    let settings = |value: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}, "data": {"greeting": value}});
     let scaler = |most: u32| {
         json!({
             "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web"},
@@ -76,7 +81,13 @@ pub async fn weights() {
 
     scene.told("Promotion completed! Scaling down web").await;
     let events = scene.events("web");
-    for text in ["New revision detected! Scaling up web", "Starting canary analysis for web", "Advance web", "Copying web", "Routing all traffic to primary"] {
+    for text in [
+        "New revision detected! Scaling up web",
+        "Starting canary analysis for web",
+        "Advance web",
+        "Copying web",
+        "Routing all traffic to primary",
+    ] {
         assert!(events.iter().any(|event| event.contains(text)), "{text} is missing in {events:#?}");
     }
     for moment in moments {
@@ -105,7 +116,8 @@ pub async fn ab() {
     scene.phase("Succeeded").await;
     let shapes = scene.history("HTTPRoute", "web", |body| {
         let rules = body["spec"]["rules"].as_array()?;
-        let headers = rules.iter().map(|rule| rule["matches"][0]["headers"][0]["value"].as_str().unwrap_or("").to_owned());
+        let headers =
+            rules.iter().map(|rule| rule["matches"][0]["headers"][0]["value"].as_str().unwrap_or("").to_owned());
         Some((headers.collect::<Vec<_>>(), split(body)?))
     });
     let both = || vec!["insider".to_owned(), String::new()];

@@ -15,7 +15,10 @@ pub async fn failure() {
     let scene = stage.scene("failure").await;
     let repo = Repo::new();
     let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
-    repo.commit("main", &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())]);
+    repo.commit(
+        "main",
+        &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())],
+    );
     let application = format!("app-{}", scene.namespace);
     let manifest =
         harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
@@ -55,10 +58,11 @@ pub async fn failure() {
     // Another commit that leaves the workload as it is does not try it again.
     stage.sink.measures(&scene.namespace, Measured::Percent(100.0));
     repo.commit("main", &[("app/note.yaml", &harness_manifests::config_map("note", "x"))]);
-    scene.until("the note is applied", || {
-        if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) }
-    })
-    .await;
+    scene
+        .until("the note is applied", || {
+            if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) }
+        })
+        .await;
     assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Failed");
     let good = repo.commit("main", &[("app/web.yaml", &deployment("web:3").to_string())]);
     scene.phase("Succeeded").await;
@@ -116,19 +120,21 @@ pub async fn two_on_one_target() {
     let mut newer = older.clone();
     newer["metadata"]["name"] = json!("web-again");
     scene.apply(&newer).await;
-    scene.until("the newer one says that the target is claimed", || {
-        let conditions = scene.seen("Canary", "web-again")["status"]["conditions"].clone();
-        let claimed = conditions.as_array().is_some_and(|all| {
-            all.iter().any(|condition| condition["type"] == "TargetClaimed" && condition["status"] == "False")
-        });
-        if claimed { Ok(()) } else { Err(conditions.to_string()) }
-    })
-    .await;
-    scene.until("it tells who has it", || {
-        let events = scene.events("web-again");
-        if events.iter().any(|event| event.contains("web")) { Ok(()) } else { Err(events.join(", ")) }
-    })
-    .await;
+    scene
+        .until("the newer one says that the target is claimed", || {
+            let conditions = scene.seen("Canary", "web-again")["status"]["conditions"].clone();
+            let claimed = conditions.as_array().is_some_and(|all| {
+                all.iter().any(|condition| condition["type"] == "TargetClaimed" && condition["status"] == "False")
+            });
+            if claimed { Ok(()) } else { Err(conditions.to_string()) }
+        })
+        .await;
+    scene
+        .until("it tells who has it", || {
+            let events = scene.events("web-again");
+            if events.iter().any(|event| event.contains("web")) { Ok(()) } else { Err(events.join(", ")) }
+        })
+        .await;
     assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Initialized");
     scene.image("Deployment", "web:2").await;
     scene.phase("Succeeded").await;
@@ -174,4 +180,64 @@ pub async fn no_data() {
     scene.phase("Failed").await;
     assert_eq!(scene.history("HTTPRoute", "web", split), [(100, 0), (50, 50), (100, 0)]);
     scene.told("no values found for gatewayapi:v1 metric request-success-rate").await;
+}
+
+/// What git says of a Service and of replicas, and what their canary does with them: neither takes anything from the
+/// other, and each gets everything back.
+pub async fn in_git() {
+    let stage = Stage::shared().await;
+    let scene = stage.scene("git").await;
+    let repo = Repo::new();
+    let port = |name: &str, number: u32| json!({"name": name, "port": number, "targetPort": 8080});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"team": "a"}},
+        "spec": {"selector": {"app": "web"}, "ports": [port("http", 80), port("more", 81)]},
+    });
+    let canary = canary(&scene, "kubernetes", json!({"iterations": 1}), json!({}));
+    repo.commit(
+        "main",
+        &[
+            ("app/web.yaml", &deployment("web:1").to_string()),
+            ("app/service.yaml", &service.to_string()),
+            ("app/canary.yaml", &canary.to_string()),
+        ],
+    );
+    let application = format!("app-{}", scene.namespace);
+    let manifest =
+        harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
+    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let synced = async |what: &str| {
+        eventually(what, A_RUN, async || {
+            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
+            let status = &object["status"];
+            let is_so = status["sync"]["status"] == "Synced" && status["health"]["status"] == "Healthy";
+            if is_so { Ok(()) } else { Err(json!({"sync": status["sync"]["status"], "health": status["health"], "resources": status["resources"]}).to_string()) }
+        })
+        .await;
+    };
+    scene.phase("Initialized").await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    synced("what the canary owns is no drift").await;
+    let leads = |scene: &Scene| {
+        scene.history("Service", "web", |body| body["spec"]["selector"]["app"].as_str().map(str::to_owned))
+    };
+    assert_eq!(leads(&scene), ["web", "web-primary"]);
+
+    // What git owns is git's all the same.
+    scene.merge("v1", "Service", "web", &json!({"metadata": {"labels": {"team": "b"}}})).await;
+    scene.field("Service", "web", "/metadata/labels/team", &json!("b")).await;
+    scene.field("Service", "web", "/metadata/labels/team", &json!("a")).await;
+    repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
+    scene.phase("Succeeded").await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    synced("after the promotion").await;
+    assert_eq!(leads(&scene), ["web", "web-primary"]);
+    let ports = scene.seen("Service", "web")["spec"]["ports"].as_array().map(Vec::len);
+    assert_eq!(ports, Some(2), "git's other port is there");
+
+    repo.remove("main", &["app/canary.yaml"]);
+    scene.field("Canary", "web", "", &Value::Null).await;
+    scene.field("Service", "web", "/spec/selector/app", &json!("web")).await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(2)).await;
+    synced("without the canary").await;
 }
