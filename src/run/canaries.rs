@@ -39,11 +39,14 @@ use crate::live::record::KindVersion;
 use crate::live::watch::{Collection, Item, Pulse, Target, pulse, typed};
 use crate::object::{GroupKind, ObjectKey};
 
-pub use claim::{Claim, yielded};
+pub use claim::{Claim, Fields, yielded};
 
 /// After a failed request, and while it fails again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Between a change and the look at it.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// Kinds of which a change may concern a canary, with the version in which they are watched.
 const WATCHED: [(&str, &str, &str); 7] = [
@@ -60,7 +63,7 @@ const WATCHED: [(&str, &str, &str); 7] = [
 #[derive(Default)]
 pub struct Canaries {
     attended: Mutex<BTreeMap<ObjectKey, Attended>>,
-    /// Of each canary that stands between a workload and who watches it.
+    /// Of each object that a canary stands before.
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
@@ -95,11 +98,11 @@ impl Canaries {
         }
     }
 
-    /// Notes what a canary says of a workload. True when it owns the replicas now and did not before.
-    fn note(&self, workload: ObjectKey, claim: Claim) -> bool {
-        let owns = claim.owns_replicas;
-        let before = self.claims.lock().insert(workload, claim);
-        owns && !before.is_some_and(|before| before.owns_replicas)
+    /// Notes what a canary says of an object. True when it owns fields now that it did not own before.
+    fn note(&self, object: ObjectKey, claim: Claim) -> bool {
+        let owns = claim.owns;
+        let before = self.claims.lock().insert(object, claim).map(|before| before.owns);
+        owns != before.unwrap_or(Fields::None)
     }
 
     /// Waits until every canary has been looked at once, for so long at most: who starts has heard no word of them yet.
@@ -113,9 +116,9 @@ impl Canaries {
         }
     }
 
-    /// What a canary says of a workload that git wants, if one stands between.
-    pub fn claim(&self, workload: &ObjectKey) -> Option<Claim> {
-        self.claims.lock().get(workload).cloned()
+    /// What a canary says of an object that git wants, if one stands between.
+    pub fn claim(&self, object: &ObjectKey) -> Option<Claim> {
+        self.claims.lock().get(object).cloned()
     }
 }
 
@@ -170,9 +173,11 @@ fn forget(daemon: &Daemon, key: &ObjectKey) {
         attended.gone.cancel();
     }
     let left = daemon.canaries.claims.lock().extract_if(.., |_, claim| claim.canary == *key).collect::<Vec<_>>();
-    for (workload, _) in left {
-        daemon.destinations.own().store.judge(&workload, None);
-        claim::look_again(daemon, &workload);
+    for (object, claim) in left {
+        if claim.is_target {
+            daemon.destinations.own().store.judge(&object, None);
+        }
+        claim::look_again(daemon, &object);
     }
     // Another one may have waited for the target.
     for other in daemon.canaries.attended.lock().values() {
@@ -238,16 +243,18 @@ impl Attendant {
                 }
             };
             match again {
-                Again::Now => {}
+                Again::Now => continue,
                 Again::WhenItChanges => bell.notified().await,
                 Again::At(time) => {
                     let wait = Duration::try_from(time.duration_since(now())).unwrap_or_default();
                     tokio::select! {
                         () = bell.notified() => {}
-                        () = tokio::time::sleep(wait) => {}
+                        () = tokio::time::sleep(wait) => continue,
                     }
                 }
             }
+            // A roll-out changes many objects at once: one look sees them all.
+            tokio::time::sleep(QUIET).await;
         }
     }
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
 
+use super::canaries::Fields;
 use super::memory::Memory;
 use super::stamped::{self, Content};
 use super::{Daemon, canaries};
@@ -212,17 +213,22 @@ async fn look_at(
 
 /// The content without the fields that canaries own; as it is where none does.
 fn yielded_to_canaries(daemon: &Daemon, cluster: &Cluster, content: Arc<Content>) -> Arc<Content> {
-    let is_yielded = |wanted: &Wanted| {
-        let claim = daemon.canaries.claim(&wanted.object.key);
-        claim.is_some_and(|claim| claim.owns_replicas) && cluster.server() == daemon.cluster.server()
+    if cluster.server() != daemon.cluster.server() {
+        return content;
+    }
+    let owned = |wanted: &Wanted| {
+        let claim = daemon.canaries.claim(&wanted.object.key)?;
+        (claim.owns != Fields::None).then_some(claim.owns)
     };
-    if !content.desired.objects.iter().any(is_yielded) {
+    if !content.desired.objects.iter().any(|wanted| owned(wanted).is_some()) {
         return content;
     }
     let mut content = Content::clone(&content);
-    for wanted in content.desired.objects.iter_mut().filter(|wanted| is_yielded(wanted)) {
-        let object = canaries::yielded(&wanted.object);
-        *wanted = Wanted { hash: object.content_hash(), object: Arc::new(object), ..wanted.clone() };
+    for wanted in &mut content.desired.objects {
+        if let Some(owns) = owned(wanted) {
+            let object = canaries::yielded(&wanted.object, owns);
+            *wanted = Wanted { hash: object.content_hash(), object: Arc::new(object), ..wanted.clone() };
+        }
     }
     Arc::new(content)
 }

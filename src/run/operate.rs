@@ -223,7 +223,8 @@ fn guarded(daemon: &Daemon, look: &Look, plan: &Plan) -> BTreeSet<ObjectKey> {
         return BTreeSet::new();
     }
     let steps = plan.stages.values().flat_map(crate::plan::Stage::steps);
-    let keys = steps.map(|step| &step.key).filter(|key| daemon.canaries.claim(key).is_some());
+    let is_target = |key: &ObjectKey| daemon.canaries.claim(key).is_some_and(|claim| claim.is_target);
+    let keys = steps.map(|step| &step.key).filter(|key| is_target(key));
     keys.cloned().collect()
 }
 

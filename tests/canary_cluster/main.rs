@@ -57,6 +57,7 @@ fn every_scene_ends_as_it_should() {
         ("deletion", || Box::pin(strategies::deletion())),
         ("lifetime", || Box::pin(lifetime::lifetime())),
         ("failure", || Box::pin(trouble::failure())),
+        ("in_git", || Box::pin(trouble::in_git())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),
         ("two_on_one_target", || Box::pin(trouble::two_on_one_target())),

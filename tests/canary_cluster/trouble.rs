@@ -181,3 +181,63 @@ pub async fn no_data() {
     assert_eq!(scene.history("HTTPRoute", "web", split), [(100, 0), (50, 50), (100, 0)]);
     scene.told("no values found for gatewayapi:v1 metric request-success-rate").await;
 }
+
+/// What git says of a Service and of replicas, and what their canary does with them: neither takes anything from the
+/// other, and each gets everything back.
+pub async fn in_git() {
+    let stage = Stage::shared().await;
+    let scene = stage.scene("git").await;
+    let repo = Repo::new();
+    let port = |name: &str, number: u32| json!({"name": name, "port": number, "targetPort": 8080});
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "labels": {"team": "a"}},
+        "spec": {"selector": {"app": "web"}, "ports": [port("http", 80), port("more", 81)]},
+    });
+    let canary = canary(&scene, "kubernetes", json!({"iterations": 1}), json!({}));
+    repo.commit(
+        "main",
+        &[
+            ("app/web.yaml", &deployment("web:1").to_string()),
+            ("app/service.yaml", &service.to_string()),
+            ("app/canary.yaml", &canary.to_string()),
+        ],
+    );
+    let application = format!("app-{}", scene.namespace);
+    let manifest =
+        harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
+    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let synced = async |what: &str| {
+        eventually(what, A_RUN, async || {
+            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
+            let status = &object["status"];
+            let is_so = status["sync"]["status"] == "Synced" && status["health"]["status"] == "Healthy";
+            if is_so { Ok(()) } else { Err(json!({"sync": status["sync"]["status"], "health": status["health"], "resources": status["resources"]}).to_string()) }
+        })
+        .await;
+    };
+    scene.phase("Initialized").await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    synced("what the canary owns is no drift").await;
+    let leads = |scene: &Scene| {
+        scene.history("Service", "web", |body| body["spec"]["selector"]["app"].as_str().map(str::to_owned))
+    };
+    assert_eq!(leads(&scene), ["web", "web-primary"]);
+
+    // What git owns is git's all the same.
+    scene.merge("v1", "Service", "web", &json!({"metadata": {"labels": {"team": "b"}}})).await;
+    scene.field("Service", "web", "/metadata/labels/team", &json!("b")).await;
+    scene.field("Service", "web", "/metadata/labels/team", &json!("a")).await;
+    repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
+    scene.phase("Succeeded").await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    synced("after the promotion").await;
+    assert_eq!(leads(&scene), ["web", "web-primary"]);
+    let ports = scene.seen("Service", "web")["spec"]["ports"].as_array().map(Vec::len);
+    assert_eq!(ports, Some(2), "git's other port is there");
+
+    repo.remove("main", &["app/canary.yaml"]);
+    scene.field("Canary", "web", "", &Value::Null).await;
+    scene.field("Service", "web", "/spec/selector/app", &json!("web")).await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(2)).await;
+    synced("without the canary").await;
+}

@@ -1,10 +1,14 @@
-//! What a canary says of a workload that git wants: who counts its pods, and whether its newest version has proved
-//! itself. The sync engine asks: it must neither fight over replicas nor go on before the canary has ended.
+//! What a canary says of objects that git wants: who counts a workload's pods, where its Service leads, and whether the
+//! newest version has proved itself. The sync engine asks: it must neither fight over these fields nor go on before the
+//! canary has ended.
+
+use serde_json::Value;
 
 use super::super::Daemon;
 use super::super::queue::Priority;
 use super::see::{REPLICAS, Seen};
 use crate::api::flagger::Canary;
+use crate::canary::generated::services::Role;
 use crate::canary::generated::target;
 use crate::canary::record::{Record, State};
 use crate::canary::settings::TargetKind;
@@ -14,27 +18,57 @@ use crate::health::{Health, Verdict};
 use crate::live::watch::Judgement;
 use crate::object::{Object, ObjectKey};
 
-/// A canary's word about its target.
+/// A canary's word about an object that git may want too.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// Whose.
     pub canary: ObjectKey,
-    /// The target's number of pods is the canary's business.
-    pub owns_replicas: bool,
+    /// What of it is the canary's business.
+    pub owns: Fields,
+    /// It is what the canary tries new versions of.
+    pub is_target: bool,
 }
 
-/// An object as it is applied while a canary counts its pods: what git says of them is written beside, for the canary.
-/// A field that nobody applies stays as it is.
-pub fn yielded(object: &Object) -> Object {
+/// The fields that a canary owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fields {
+    /// None yet.
+    None,
+    /// The number of a target's pods.
+    Replicas,
+    /// Where the apex Service leads, and by which port.
+    Lead {
+        /// Its number.
+        port: i32,
+    },
+}
+
+/// An object as it is applied while a canary owns some of its fields: a field that nobody applies stays as it is. What git
+/// says of the replicas is written beside, for the canary.
+pub fn yielded(object: &Object, owns: Fields) -> Object {
     let mut yielded = object.clone();
-    let spec = yielded.body.get_mut("spec").and_then(serde_json::Value::as_object_mut);
-    if let Some(replicas) = spec.and_then(|spec| spec.shift_remove("replicas")) {
-        yielded.set_annotation(REPLICAS, &replicas.to_string());
+    let Some(spec) = yielded.body.get_mut("spec").and_then(Value::as_object_mut) else { return yielded };
+    match owns {
+        Fields::None => {}
+        Fields::Replicas => {
+            if let Some(replicas) = spec.shift_remove("replicas") {
+                yielded.set_annotation(REPLICAS, &replicas.to_string());
+            }
+        }
+        Fields::Lead { port } => {
+            spec.shift_remove("selector");
+            if let Some(ports) = spec.get_mut("ports").and_then(Value::as_array_mut) {
+                ports.retain(|other| other["port"] != port);
+                if ports.is_empty() {
+                    spec.shift_remove("ports");
+                }
+            }
+        }
     }
     yielded
 }
 
-/// Notes what a decision means for the target.
+/// Notes what a decision means for the target, and for the Service that leads to it.
 pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &Seen, decision: &Decision) {
     let (Some(object), Some(revision)) = (&seen.target, &seen.revision) else { return };
     let Ok(kind) = target::kind(canary) else { return };
@@ -52,9 +86,21 @@ pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &See
     };
     let judgement = word(verdict(key, canary.spec.suspend, record, revision));
     daemon.destinations.own().store.judge(&object.key, Some(judgement));
-    if daemon.canaries.note(object.key.clone(), Claim { canary: key.clone(), owns_replicas }) {
-        // Whoever applies the target has to leave the field alone from now on.
-        look_again(daemon, &object.key);
+    let owns = if owns_replicas { Fields::Replicas } else { Fields::None };
+    claim(daemon, object.key.clone(), Claim { canary: key.clone(), owns, is_target: true });
+    let leads = decision.actions.contains(&Action::LeadApexToPrimary);
+    if kind.is_scaled() && (!starts || leads) {
+        let name = Role::Apex.service_name(canary).into();
+        let apex = ObjectKey { group: "".into(), kind: "Service".into(), name, ..object.key.clone() };
+        let owns = Fields::Lead { port: canary.spec.service.port };
+        claim(daemon, apex, Claim { canary: key.clone(), owns, is_target: false });
+    }
+}
+
+/// Who applies the object has to leave the fields alone from now on.
+fn claim(daemon: &Daemon, object: ObjectKey, claim: Claim) {
+    if daemon.canaries.note(object.clone(), claim) {
+        look_again(daemon, &object);
     }
 }
 
@@ -77,4 +123,34 @@ fn verdict(key: &ObjectKey, is_suspended: bool, record: &Record, revision: &Revi
         Progress::Underway { waits_for, .. } => (Health::Progressing, format!("{name} waits for {waits_for}")),
     };
     Verdict { status, message: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_the_canary_owns_is_left_to_it() {
+        let port = |number: u32| json!({"port": number, "targetPort": 8080});
+        let service =
+            |spec: Value| json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec});
+        let cases = [
+            (json!({"replicas": 3, "paused": false}), Fields::Replicas, json!({"paused": false})),
+            (json!({"replicas": 3}), Fields::None, json!({"replicas": 3})),
+            (
+                json!({"selector": {"app": "web"}, "ports": [port(80), port(81)], "type": "NodePort"}),
+                Fields::Lead { port: 80 },
+                json!({"ports": [port(81)], "type": "NodePort"}),
+            ),
+            (json!({"selector": {"app": "web"}, "ports": [port(80)]}), Fields::Lead { port: 80 }, json!({})),
+        ];
+        for (spec, owns, left) in cases {
+            let object = Object::from_value(service(spec), None).unwrap();
+            let yielded = yielded(&object, owns);
+            assert_eq!(yielded.body["spec"], left, "{owns:?}");
+            assert_eq!(yielded.annotation(REPLICAS), (owns == Fields::Replicas).then_some("3"));
+        }
+    }
 }

@@ -225,7 +225,7 @@ async fn standing(
     let stands = |role: Role| {
         let live = seen.service(canary, role);
         let wanted = services::service(canary, target, role, live).ok();
-        live.zip(wanted).is_some_and(|(live, wanted)| covers(&live.body, &wanted.body))
+        live.zip(wanted).is_some_and(|(live, wanted)| serves(&live.body, &wanted.body))
     };
     let is_copied = target.kind == TargetKind::Service;
     let (versions, apex) = (stands(Role::Primary) && stands(Role::Canary), stands(Role::Apex));
@@ -340,6 +340,18 @@ fn without_version(object: &Object) -> Value {
         metadata.shift_remove("resourceVersion");
     }
     body
+}
+
+/// Whether a Service is as it is wanted; a user's own may have more ports than those that lead to the versions.
+fn serves(live: &Value, wanted: &Value) -> bool {
+    let ports = |service: &Value| service["spec"]["ports"].as_array().cloned().unwrap_or_default();
+    let found = ports(live);
+    let mut rest = wanted.clone();
+    if let Some(spec) = rest["spec"].as_object_mut() {
+        spec.shift_remove("ports");
+    }
+    let is_there = |wanted: &Value| found.iter().any(|live| covers(live, wanted));
+    covers(live, &rest) && ports(wanted).iter().all(is_there)
 }
 
 /// Whether an object has all that is wanted of it; what the API server or others have added does not matter.
