@@ -155,6 +155,7 @@ fn forget(daemon: &Daemon, key: &ObjectKey) {
     let left = daemon.canaries.claims.lock().extract_if(.., |_, claim| claim.canary == *key).collect::<Vec<_>>();
     for (workload, _) in left {
         daemon.destinations.own().store.judge(&workload, None);
+        daemon.metrics.canaries().gone(&workload.name, workload.namespace.as_deref().unwrap_or_default());
         claim::look_again(daemon, &workload);
     }
     // Another one may have waited for the target.
