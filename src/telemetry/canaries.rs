@@ -125,6 +125,27 @@ mod tests {
     }
 
     #[test]
+    fn the_dashboard_shows_what_there_is() {
+        let canaries = Canaries::default();
+        canaries.stands("web", "shop", 2, 0);
+        canaries.measured("web", "shop", "mine", 1.0);
+        canaries.ended("web", "shop", true, "canary", "completed");
+        canaries.ended("web", "shop", false, "canary", "completed");
+        let known = text(&canaries);
+        let dashboard = include_str!("../../deploy/components/grafana/canaries.json");
+        let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+        let shown =
+            dashboard["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+        for expression in shown.map(|target| target["expr"].as_str().unwrap()) {
+            for part in expression.split("flagger_").skip(1) {
+                let end = part.find('{').unwrap();
+                let name = format!("flagger_{}{{", &part[..end]);
+                assert!(known.iter().any(|line| line.starts_with(&name)), "{name} of {expression}: {known:?}");
+            }
+        }
+    }
+
+    #[test]
     fn names_are_those_of_flagger_and_go_with_the_canary() {
         let canaries = Canaries::default();
         canaries.stands("web", "shop", 0, 30);
