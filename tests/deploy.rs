@@ -14,7 +14,8 @@ use harness::{Cluster, Daemon, DaemonOptions, Repo, SOON, World, eventually, lee
 #[tokio::test]
 async fn leeboard_renders_this_repository_as_kustomize_does() {
     let cluster = Cluster::shared().await;
-    let mut directories = vec!["deploy".to_owned(), "tests/fixtures/deploy-restricted".to_owned()];
+    let mut directories =
+        ["deploy", "tests/fixtures/deploy-restricted", "tests/fixtures/deploy-grafana"].map(str::to_owned).to_vec();
     for parent in ["clusters", "apps/api/overlays", "apps/database/overlays", "apps/monitoring/overlays"]
         .into_iter()
         .chain(["apps/payments/overlays", "apps/platform/overlays", "apps/web/overlays", "apps/worker/overlays"])

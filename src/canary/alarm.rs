@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
 
-    fn of(annotations: Value) -> Result<Option<String>, String> {
+    fn of(annotations: &Value) -> Result<Option<String>, String> {
         let object = json!({"kind": "Canary", "metadata": {"name": "web", "namespace": "shop", "annotations": annotations},
             "spec": {"targetRef": {"kind": "Deployment", "name": "web"}, "service": {"port": 80}, "analysis": {}}});
         let alarms = Alarms::of(&crate::api::decode(&object).unwrap());
@@ -193,27 +193,27 @@ mod tests {
         ];
         for (matchers, filters) in cases {
             let annotations = json!({ALERTMANAGER: "http://am:9093/", MATCHERS: matchers});
-            assert_eq!(of(annotations), Ok(Some(format!("{ASK}{filters}"))), "{matchers}");
+            assert_eq!(of(&annotations), Ok(Some(format!("{ASK}{filters}"))), "{matchers}");
         }
     }
 
     #[test]
     fn what_names_no_alerts_is_refused() {
-        assert_eq!(of(json!({})), Ok(None));
-        assert_eq!(of(json!({MATCHERS: "app=web"})), Ok(None));
+        assert_eq!(of(&json!({})), Ok(None));
+        assert_eq!(of(&json!({MATCHERS: "app=web"})), Ok(None));
         for matchers in ["", " ", "app", "=web", "app=web severity", "app=\"web", "a-b=c", "app=\"a\"b=c"] {
-            let refused = of(json!({ALERTMANAGER: "http://am:9093", MATCHERS: matchers})).unwrap_err();
+            let refused = of(&json!({ALERTMANAGER: "http://am:9093", MATCHERS: matchers})).unwrap_err();
             assert!(
                 refused.ends_with("labels of alerts as `app=web,severity=page` is needed"),
                 "{matchers}: {refused}"
             );
         }
-        let refused = of(json!({ALERTMANAGER: "am:9093", MATCHERS: "app=web"})).unwrap_err();
+        let refused = of(&json!({ALERTMANAGER: "am:9093", MATCHERS: "app=web"})).unwrap_err();
         assert!(refused.contains("`am:9093`: an address as `http://alertmanager:9093` is needed"), "{refused}");
     }
 
     /// As Alertmanager 0.28 writes an alert.
-    fn alert(name: &str, state: &str, annotations: Value) -> Value {
+    fn alert(name: &str, state: &str, annotations: &Value) -> Value {
         json!({
             "annotations": annotations, "endsAt": "2026-11-21T10:05:00.000Z", "fingerprint": "d83ad4d0f7d0e3a5",
             "receivers": [{"name": "on-call"}], "startsAt": "2026-11-21T10:00:00.000Z",
@@ -225,14 +225,14 @@ mod tests {
 
     #[test]
     fn an_alert_that_fires_is_named() {
-        let slow = || alert("Slow", "active", json!({"summary": "p99 is 2 s"}));
+        let slow = || alert("Slow", "active", &json!({"summary": "p99 is 2 s"}));
         let firing = |text: &str| Reading::Firing(text.into());
         let cases = [
             // alerts, reading
             (json!([]), Reading::Value(0.0)),
             (json!([slow()]), firing("Slow (p99 is 2 s)")),
-            (json!([slow(), alert("Broken", "unprocessed", json!({}))]), firing("Broken and 1 more")),
-            (json!([alert("Slow", "suppressed", json!({}))]), Reading::Value(0.0)),
+            (json!([slow(), alert("Broken", "unprocessed", &json!({}))]), firing("Broken and 1 more")),
+            (json!([alert("Slow", "suppressed", &json!({}))]), Reading::Value(0.0)),
         ];
         for (alerts, expected) in cases {
             assert_eq!(read(200, alerts.to_string().as_bytes()), expected, "{alerts}");

@@ -212,7 +212,7 @@ mod tests {
         }
     }
 
-    fn hook(template: Value) -> Webhook {
+    fn hook(template: &Value) -> Webhook {
         let template = template.as_object().cloned();
         Webhook { moment: HookType::Job, name: "Load test".into(), template, ..Webhook::default() }
     }
@@ -247,10 +247,10 @@ mod tests {
                 "activeDeadlineSeconds": 300, "backoffLimit": 0, "ttlSecondsAfterFinished": 3600,
             },
         });
-        let made = job(&hook(pod.clone()), &asked(&revision, 4)).unwrap();
+        let made = job(&hook(&pod), &asked(&revision, 4)).unwrap();
         assert_eq!(made.body, expected);
         // The same in a Job's own form.
-        let made = job(&hook(json!({"spec": {"template": pod}})), &asked(&revision, 4)).unwrap();
+        let made = job(&hook(&json!({"spec": {"template": pod}})), &asked(&revision, 4)).unwrap();
         assert_eq!(made.body, expected);
     }
 
@@ -261,7 +261,7 @@ mod tests {
             "spec": {"backoffLimit": 3, "ttlSecondsAfterFinished": 5, "activeDeadlineSeconds": 7,
                      "template": {"spec": {"restartPolicy": "OnFailure", "containers": []}}},
         });
-        let body = job(&hook(template), &asked(&revision(), 0)).unwrap().body;
+        let body = job(&hook(&template), &asked(&revision(), 0)).unwrap().body;
         assert_eq!(body["metadata"]["labels"], json!({"team": "a", CANARY_LABEL: "web"}));
         assert!(body["metadata"]["name"].as_str().unwrap().starts_with("web-load-test-"), "{body}");
         let spec = &body["spec"];
@@ -275,14 +275,14 @@ mod tests {
         for template in
             [json!({}), json!({"spec": {}}), json!({"spec": {"template": {"spec": {}}}}), json!({"spec": 1})]
         {
-            assert_eq!(job(&hook(template.clone()), &asked(&revision(), 0)), Err(NoPods), "{template}");
+            assert_eq!(job(&hook(&template), &asked(&revision(), 0)), Err(NoPods), "{template}");
         }
     }
 
     #[test]
     fn each_question_has_a_name_of_its_own_and_keeps_it() {
         let (first, other) = (revision(), Revision { template: "lb1:c".into(), configs: "".into() });
-        let hook = hook(json!({}));
+        let hook = hook(&json!({}));
         let name = job_name(&hook, &asked(&first, 1));
         assert_eq!(name, job_name(&hook, &asked(&first, 1)));
         let later = Asked { began: Timestamp::UNIX_EPOCH, ..asked(&first, 1) };
@@ -320,7 +320,7 @@ mod tests {
             let made = now - SignedDuration::from_secs(seconds);
             let job = json!({"metadata": {"name": "j", "creationTimestamp": made.to_string()},
                              "status": {"conditions": conditions}});
-            assert_eq!(answer(&job, &hook(json!({})), now), expected, "{job}");
+            assert_eq!(answer(&job, &hook(&json!({})), now), expected, "{job}");
         }
     }
 

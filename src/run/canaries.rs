@@ -176,6 +176,7 @@ fn forget(daemon: &Daemon, key: &ObjectKey) {
     for (object, claim) in left {
         if claim.is_target {
             daemon.destinations.own().store.judge(&object, None);
+            daemon.metrics.canaries().gone(&object.name, object.namespace.as_deref().unwrap_or_default());
         }
         claim::look_again(daemon, &object);
     }

@@ -2,6 +2,10 @@
 //!
 //! These are the only metrics with names of objects in their labels. A canary's go when it goes.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicU64;
+
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -14,6 +18,9 @@ pub struct Canaries {
     registry: Registry,
     status: Family<Name, Gauge>,
     weight: Family<Workload, Gauge>,
+    analysis: Family<Measured, Gauge<f64, AtomicU64>>,
+    /// Whose values [`Canaries::analysis`] holds, to take them away.
+    measured: Mutex<BTreeSet<Measured>>,
     successes: Family<Ended, Counter>,
     failures: Family<Ended, Counter>,
 }
@@ -30,6 +37,13 @@ struct Workload {
     namespace: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, EncodeLabelSet)]
+struct Measured {
+    name: String,
+    namespace: String,
+    metric: String,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
     name: String,
@@ -41,13 +55,14 @@ struct Ended {
 impl Default for Canaries {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("flagger_canary");
-        let (status, weight) = (Family::default(), Family::default());
+        let (status, weight, analysis) = (Family::default(), Family::default(), Family::default());
         let (successes, failures) = (Family::default(), Family::default());
         registry.register("status", "0 while it is analysed, 2 when it failed, else 1", status.clone());
         registry.register("weight", "Percent of the traffic", weight.clone());
+        registry.register("metric_analysis", "What the last check measured; durations in seconds", analysis.clone());
         registry.register("successes", "Versions that were promoted", successes.clone());
         registry.register("failures", "Versions that were rolled back", failures.clone());
-        Canaries { registry, status, weight, successes, failures }
+        Canaries { registry, status, weight, analysis, measured: Mutex::default(), successes, failures }
     }
 }
 
@@ -66,6 +81,13 @@ impl Canaries {
             .map(|workload| Workload { workload, namespace: namespace.to_owned() })
     }
 
+    /// What a check has measured.
+    pub fn measured(&self, target: &str, namespace: &str, metric: &str, value: f64) {
+        let measured = Measured { name: target.into(), namespace: namespace.into(), metric: metric.into() };
+        self.analysis.get_or_create(&measured).set(value);
+        self.measured.lock().insert(measured);
+    }
+
     /// A run has ended.
     pub fn ended(&self, target: &str, namespace: &str, succeeded: bool, strategy: &'static str, how: &'static str) {
         let (name, namespace) = (target.to_owned(), namespace.to_owned());
@@ -80,10 +102,71 @@ impl Canaries {
         for workload in self.workloads(target, namespace) {
             self.weight.remove(&workload);
         }
+        let is_its = |measured: &Measured| measured.name == target && measured.namespace == namespace;
+        for measured in self.measured.lock().extract_if(.., is_its) {
+            self.analysis.remove(&measured);
+        }
     }
 
     /// For the text that is served.
     pub(super) fn registry(&self) -> &Registry {
         &self.registry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(canaries: &Canaries) -> Vec<String> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, canaries.registry()).unwrap();
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_dashboard_shows_what_there_is() {
+        let canaries = Canaries::default();
+        canaries.stands("web", "shop", 2, 0);
+        canaries.measured("web", "shop", "mine", 1.0);
+        canaries.ended("web", "shop", true, "canary", "completed");
+        canaries.ended("web", "shop", false, "canary", "completed");
+        let known = text(&canaries);
+        let dashboard = include_str!("../../deploy/components/grafana/canaries.json");
+        let dashboard: serde_json::Value = serde_json::from_str(dashboard).unwrap();
+        let shown =
+            dashboard["panels"].as_array().unwrap().iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+        for expression in shown.map(|target| target["expr"].as_str().unwrap()) {
+            for part in expression.split("flagger_").skip(1) {
+                let end = part.find('{').unwrap();
+                let name = format!("flagger_{}{{", &part[..end]);
+                assert!(known.iter().any(|line| line.starts_with(&name)), "{name} of {expression}: {known:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_flagger_and_go_with_the_canary() {
+        let canaries = Canaries::default();
+        canaries.stands("web", "shop", 0, 30);
+        canaries.measured("web", "shop", "request-success-rate", 99.5);
+        canaries.measured("api", "shop", "mine", 1.0);
+        let mut found = text(&canaries);
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                r#"flagger_canary_metric_analysis{name="api",namespace="shop",metric="mine"} 1.0"#,
+                r#"flagger_canary_metric_analysis{name="web",namespace="shop",metric="request-success-rate"} 99.5"#,
+                r#"flagger_canary_status{name="web",namespace="shop"} 0"#,
+                r#"flagger_canary_weight{workload="web",namespace="shop"} 30"#,
+                r#"flagger_canary_weight{workload="web-primary",namespace="shop"} 70"#,
+            ]
+        );
+        canaries.gone("web", "shop");
+        assert_eq!(
+            text(&canaries),
+            [r#"flagger_canary_metric_analysis{name="api",namespace="shop",metric="mine"} 1.0"#]
+        );
     }
 }

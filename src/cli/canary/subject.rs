@@ -175,7 +175,8 @@ impl Followed {
     pub(super) async fn next(&self) -> Result<Canary, Failure> {
         loop {
             let is_new = self.collection.changed().await.contains(&self.key);
-            if !is_new && !(self.collection.is_complete() && self.collection.get(&self.key).is_none()) {
+            let has_gone = self.collection.is_complete() && self.collection.get(&self.key).is_none();
+            if !is_new && !has_gone {
                 continue;
             }
             return match self.collection.get(&self.key) {

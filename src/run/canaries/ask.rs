@@ -89,10 +89,22 @@ impl Asker<'_> {
                 });
                 let readings = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                 debug!(canary = %self.settings.subject.name, ?readings, "Measured");
+                self.count(&readings);
                 answers.metrics.insert(question.clone(), readings);
             }
         }
         Ok(())
+    }
+
+    /// Dashboards that were made for Flagger have durations in seconds.
+    fn count(&self, readings: &[world::Reading]) {
+        let subject = &self.settings.subject;
+        for (check, reading) in self.settings.metrics.iter().zip(readings) {
+            let world::Reading::Value(value) = reading else { continue };
+            let is_duration = check.source == MetricSource::BuiltIn && check.name == builtin::DURATION;
+            let value = if is_duration { value / 1000.0 } else { *value };
+            self.daemon.metrics.canaries().measured(&subject.name, &subject.namespace, &check.name, value);
+        }
     }
 
     fn hook(&self, moment: HookType, name: &str) -> Option<Webhook> {
