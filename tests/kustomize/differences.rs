@@ -870,6 +870,38 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web-web\nsecrets:\n- name: web-web\n",
         ),
+        (
+            "a comment behind an anchor is that of the value",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {}\n"),
+                ("l.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: &a # why\n"),
+            ],
+            "apiVersion: v1\nkind: LimitRange\nmetadata:\n  name: l\nspec: {}\n",
+        ),
+        (
+            "a comment behind nothing is that of the key, and hides the braces that come behind it",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {}\n"),
+                ("l.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: # why\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a patch that takes the annotations away takes the former names with them, which the next one looks for",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: one.yaml\n- path: two.yaml\n"),
+                (
+                    "one.yaml",
+                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n  annotations:\n",
+                ),
+                ("two.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n"),
+                ("base/kustomization.yaml", "resources: [p.yaml]\nnamePrefix: x-\n"),
+                ("base/p.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n"),
+            ],
+            "refused",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()
