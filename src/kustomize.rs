@@ -194,9 +194,11 @@ fn resources(
     if !nameless.is_empty() {
         return Err(nameless);
     }
-    drop_local(&mut resources);
-    refuse_twins(&resources)?;
     let sort_options = target.kustomization.sort_options.as_ref();
+    let keeps_local = drop_local(&mut resources)?;
+    if keeps_local && order::is_by_kind(sort_options, options.reorder.unwrap_or_default()) {
+        refuse_twins(resources.iter())?;
+    }
     if let (Some(sort_options), Some(_)) = (sort_options, options.reorder) {
         build.warn([Error::at(&sort_options.at, Problem::OrderTwice).diagnostic()]);
     }
@@ -323,22 +325,33 @@ fn all_or_errors<T>(results: impl Iterator<Item = Result<T, Error>>) -> Result<V
     if errors.is_empty() { Ok(all) } else { Err(errors) }
 }
 
-/// Takes out what says that it is for tools only; kustomize finds it by its name, and keeps what shares that.
-fn drop_local(resources: &mut Vec<Arc<Resource>>) {
+/// Takes out what says that it is for tools only. kustomize finds it by its name, and keeps what shares that with an
+/// object that stays: true when there is such a one.
+///
+/// # Errors
+/// When two objects that stay are called the same, or two that don't.
+fn drop_local(resources: &mut Vec<Arc<Resource>>) -> Result<bool, Vec<Error>> {
     let is_local = |resource: &Resource| {
         resource.annotation("config.kubernetes.io/local-config").is_some_and(|value| value != "false")
     };
-    if resources.iter().any(|resource| is_local(resource)) {
-        let others: HashSet<Id> =
-            resources.iter().filter(|resource| !is_local(resource)).map(|resource| resource.id()).collect();
-        resources.retain(|resource| !is_local(resource) || others.contains(&resource.id()));
+    if !resources.iter().any(|resource| is_local(resource)) {
+        return refuse_twins(resources.iter()).map(|()| false);
     }
+    refuse_twins(resources.iter().filter(|resource| !is_local(resource)))?;
+    // Here no namespace is not `default`.
+    let called = |resource: &Resource| (resource.namespace(), resource.id());
+    let others: HashSet<(SmolStr, Id)> =
+        resources.iter().filter(|resource| !is_local(resource)).map(|resource| called(resource)).collect();
+    let goes = |resource: &Resource| is_local(resource) && !others.contains(&called(resource));
+    refuse_twins(resources.iter().filter(|resource| goes(resource)))?;
+    resources.retain(|resource| !goes(resource));
+    Ok(resources.iter().any(|resource| is_local(resource)))
 }
 
 /// # Errors
 /// When two objects are called the same in the end, as replacements can bring about.
-fn refuse_twins(resources: &[Arc<Resource>]) -> Result<(), Vec<Error>> {
-    let mut known = HashMap::with_capacity(resources.len());
+fn refuse_twins<'a>(resources: impl Iterator<Item = &'a Arc<Resource>>) -> Result<(), Vec<Error>> {
+    let mut known = HashMap::with_capacity(resources.size_hint().0);
     for resource in resources {
         let id = resource.id();
         if let Some(first) = known.insert(id, resource) {

@@ -46,6 +46,14 @@ const FIRST: [&str; 22] = [
 
 const LAST: [&str; 2] = ["MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"];
 
+/// True when the objects are sorted, and not left as they were written.
+pub(super) fn is_by_kind(options: Option<&SortOptions>, reorder: Reorder) -> bool {
+    match options {
+        Some(options) => options.order.as_ref().is_none_or(|order| order.as_str() != "fifo"),
+        None => reorder == Reorder::Legacy,
+    }
+}
+
 /// Sorts as the root kustomization says, or else as the caller wants.
 ///
 /// # Errors

@@ -360,14 +360,19 @@ impl Prepared {
         if patch.values.saturating_mul(selected.len()) > MAX_VALUES {
             return Err(Error::at(&self.at, Problem::TooManyValues { limit: MAX_VALUES }));
         }
-        let mut deleted = Vec::new();
+        let (mut deleted, mut forgets) = (Vec::new(), false);
         let renames = self.allow_name_change || self.allow_kind_change;
         for at in selected {
             let target = if renames { set.one_mut(*at) } else { set.body_mut(*at) };
             let Some(resource) = target else { continue };
+            let formers = resource.formers.len();
             if !self.merge_one(resource, schemas, patch)? {
                 deleted.push(*at);
             }
+            forgets |= resource.formers.len() < formers;
+        }
+        if forgets {
+            set.forget_places();
         }
         if !deleted.is_empty() {
             set.remove(&deleted);

@@ -48,7 +48,8 @@ impl Set {
         self.renamed = true;
     }
 
-    fn forget_places(&mut self) {
+    /// Objects have forgotten what they were called.
+    pub(super) fn forget_places(&mut self) {
         (self.current, self.any) = (None, None);
     }
 

@@ -334,10 +334,21 @@ impl<'a> Builder<'a> {
     fn comment(&mut self, placement: Placement, span: Span) {
         let comment = self.text.slice(span);
         if placement == Placement::Right
-            && let Some(node) = self.open.last_mut().and_then(Open::latest)
+            && let Some(open) = self.open.last_mut()
         {
-            node.set_line_comment(comment);
-            return;
+            // Where nothing but the colon stands between them a comment is the key's.
+            let follows = |key: &Node| {
+                let between = Span { start: key.span().end.min(span.start), end: span.start };
+                self.text.slice(between).trim() == ":"
+            };
+            let is_before_value = open.key.is_some();
+            if let Some(node) = open.latest(follows) {
+                node.set_line_comment(comment);
+                return;
+            }
+            if is_before_value {
+                return;
+            }
         }
         if !self.comments.is_empty() {
             self.comments.push('\n');
@@ -429,14 +440,18 @@ impl plain_blocks::Receiver for Builder<'_> {
 }
 
 impl Open {
-    /// The node that a comment to the right belongs to.
-    fn latest(&mut self) -> Option<&mut Node> {
+    /// The node that a comment to the right belongs to; `follows`: whether it follows a key without a value.
+    fn latest(&mut self, follows: impl Fn(&Node) -> bool) -> Option<&mut Node> {
         if self.key.is_some() {
-            return self.key.as_mut();
+            // Behind an anchor or a type it is that of a value that is still to come.
+            return self.key.as_mut().filter(|key| follows(key));
         }
         match &mut self.node.content {
             Content::Sequence(sequence) => sequence.items.last_mut(),
-            Content::Mapping(mapping) => mapping.entries.last_mut().map(|entry| &mut entry.value),
+            Content::Mapping(mapping) => mapping.entries.last_mut().map(|entry| match entry.value.is_null() {
+                true if follows(&entry.key) => &mut entry.key,
+                _ => &mut entry.value,
+            }),
             Content::Scalar(_) => None,
         }
     }

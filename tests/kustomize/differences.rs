@@ -870,6 +870,115 @@ fn what_once_differed_is_printed_alike() {
             ],
             "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web-web\nsecrets:\n- name: web-web\n",
         ),
+        (
+            "a comment behind an anchor is that of the value",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {}\n"),
+                ("l.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: &a # why\n"),
+            ],
+            "apiVersion: v1\nkind: LimitRange\nmetadata:\n  name: l\nspec: {}\n",
+        ),
+        (
+            "a comment behind nothing is that of the key, and hides the braces that come behind it",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {}\n"),
+                ("l.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: # why\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a patch that takes the annotations away takes the former names with them, which the next one looks for",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: one.yaml\n- path: two.yaml\n"),
+                (
+                    "one.yaml",
+                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n  annotations:\n",
+                ),
+                ("two.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n"),
+                ("base/kustomization.yaml", "resources: [p.yaml]\nnamePrefix: x-\n"),
+                ("base/p.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n"),
+            ],
+            "refused",
+        ),
+        (
+            "subjects that are no list are refused where a namespace is set",
+            &[
+                ("kustomization.yaml", "resources: [r.yaml]\nnamespace: shop\n"),
+                (
+                    "r.yaml",
+                    "apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: r}\nsubjects: false\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "an element whose merge key is empty takes the place of all others, once each",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\n"),
+                (
+                    "s.yaml",
+                    "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {template: {spec: {containers: [{name: a, volumeMounts: [{name: a, mountPath: /a}, {name: b, mountPath: \"\"}, {name: c, mountPath: /c}]}]}}}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        volumeMounts:\n        - mountPath: \"\"\n          name: b\n        - mountPath: \"\"\n          name: b\n        - mountPath: \"\"\n          name: b\n        - mountPath: /c\n          name: c\n",
+        ),
+        (
+            "an element whose merge key is null sweeps away what comes before it",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\n"),
+                (
+                    "s.yaml",
+                    "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        volumeMounts:\n        - name: a\n          mountPath: /a\n        - name: b\n          mountPath:\n        - name: c\n          mountPath: /c\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        volumeMounts:\n        - name: b\n        - mountPath: /c\n          name: c\n",
+        ),
+        (
+            "what is for tools only stays when it shares the name of what is not",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\nsortOptions: {order: fifo}\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {config.kubernetes.io/local-config: \"true\"}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, annotations: {}}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    config.kubernetes.io/local-config: \"true\"\n  name: same\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: same\n",
+        ),
+        (
+            "but can't be sorted then",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\nsortOptions: {order: legacy}\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {config.kubernetes.io/local-config: \"true\"}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, annotations: {}}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "and is not found when it shares the name of another one for tools",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- sourceValue: same\n  targets:\n  - select: {kind: ConfigMap}\nsortOptions: {order: fifo}\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {config.kubernetes.io/local-config: \"true\"}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, annotations: {config.kubernetes.io/local-config: \"true\"}}\n",
+                ),
+            ],
+            "refused",
+        ),
     ];
     let wrong: Vec<String> = cases
         .iter()

@@ -286,6 +286,7 @@ enum ElementsOf {
 }
 
 /// An element of a list that is being merged.
+#[derive(Clone)]
 enum Item {
     /// The element of the object with this number.
     Of(usize),
@@ -400,11 +401,22 @@ fn merge_elements(
         return Ok(());
     }
     append_rest(&mut items, elements, &valid_keys);
+    let mut left = vec![0_usize; elements.len()];
+    let number = |item: &Item| if let Item::Of(at) | Item::Kept(at) = item { Some(*at) } else { None };
+    for at in items.iter().filter_map(number) {
+        if let Some(left) = left.get_mut(at) {
+            *left += 1;
+        }
+    }
     let mut taken: Vec<Option<Node>> = std::mem::take(elements).into_iter().map(Some).collect();
     *elements = items
         .into_iter()
         .filter_map(|item| match item {
-            Item::Of(at) | Item::Kept(at) => taken.get_mut(at)?.take(),
+            Item::Of(at) | Item::Kept(at) => {
+                let left = left.get_mut(at)?;
+                *left -= 1;
+                if *left == 0 { taken.get_mut(at)?.take() } else { taken.get(at)?.clone() }
+            }
             Item::New(node) => Some(node),
         })
         .collect();
@@ -468,7 +480,8 @@ fn united(one: &[SmolStr], other: &[SmolStr]) -> Option<Vec<SmolStr>> {
 fn find(elements: &[Node], keys: &[&SmolStr], values: &[&SmolStr]) -> Option<usize> {
     let none_given = values.iter().all(|value| value.is_empty());
     let holds = |element: &Node, key: &str, value: &str| {
-        element.get(key).is_some_and(|node| !node.is_null() && node.as_str() == Some(value))
+        // What nothing is written for, and what is no scalar, is empty text here.
+        element.get(key).is_some_and(|node| written_text(node) == value)
     };
     elements.iter().position(|element| {
         let mut pairs = keys.iter().zip(values).filter(|(_, value)| none_given || !value.is_empty());
@@ -525,23 +538,21 @@ fn node_of<'a>(item: &'a Item, elements: &'a [Node]) -> Option<&'a Node> {
     }
 }
 
-/// Puts a merged element in the place of those with its keys, or at the end.
+/// Puts a merged element in the place of each of those with its keys, or at the end.
 fn put(items: &mut Vec<Item>, item: Item, elements: &[Node], keys: &[&SmolStr], values: &[&SmolStr]) {
     let same = |known: &Item| {
         node_of(known, elements)
             .is_some_and(|node| keys.iter().zip(values).all(|(key, value)| matches(node, key, value)))
     };
     let places: Vec<usize> = items.iter().enumerate().filter(|(_, known)| same(known)).map(|(at, _)| at).collect();
-    match places.split_first() {
-        None => items.push(item),
-        Some((first, others)) => {
-            for at in others.iter().rev() {
-                items.remove(*at);
-            }
-            if let Some(place) = items.get_mut(*first) {
-                *place = item;
-            }
+    let Some((last, others)) = places.split_last() else { return items.push(item) };
+    for at in others {
+        if let Some(place) = items.get_mut(*at) {
+            place.clone_from(&item);
         }
+    }
+    if let Some(place) = items.get_mut(*last) {
+        *place = item;
     }
 }
 

@@ -108,12 +108,20 @@ impl Namespace {
     }
 
     fn apply_to_subjects(&self, node: &mut Node) -> Result<(), Error> {
-        let subjects = node.get_mut("subjects").and_then(Node::as_sequence_mut);
-        for subject in subjects.into_iter().flatten().filter(|_| self.subjects != Subjects::None) {
+        let subjects = match node.get_mut("subjects") {
+            Some(subjects) if self.subjects != Subjects::None && !subjects.is_null() => subjects,
+            _ => return Ok(()),
+        };
+        let wrong = |node: &Node, expected| {
+            let (field, found) = ("subjects".into(), node.describe());
+            Error::at(node, Problem::FieldKind { field, of: "the object".into(), found, expected })
+        };
+        if !subjects.is_sequence() {
+            return Err(wrong(subjects, "a list"));
+        }
+        for subject in subjects.as_sequence_mut().into_iter().flatten() {
             if !(subject.is_mapping() || subject.is_null()) {
-                let (field, found) = ("subjects".into(), subject.describe());
-                let problem = Problem::FieldKind { field, of: "the object".into(), found, expected: "mappings" };
-                return Err(Error::at(subject, problem));
+                return Err(wrong(subject, "mappings"));
             }
             let text = |field| subject.get(field).and_then(Node::as_str);
             let moved = match self.subjects {

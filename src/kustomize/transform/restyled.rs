@@ -92,7 +92,7 @@ impl Writer<'_> {
             let below = is_block(&entry.value);
             let is_text = |node: &Node| node.as_scalar().is_some_and(is_of_lines);
             match entry.key.line_comment() {
-                Some(_) if !below => return None,
+                Some(_) if !below && !is_unwritten(&entry.value) => return None,
                 comment => self.line_comment(comment),
             }
             if is_text(&entry.value) && entry.value.line_comment().is_some() {
