@@ -106,7 +106,10 @@ fn matchers(text: &str) -> Option<Vec<Matcher>> {
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(',').unwrap_or(text.len());
-        return Some((text[..end].trim().to_owned(), &text[end..]));
+        let plain = text[..end].trim();
+        // A comma was forgotten.
+        let is_one = !plain.contains(|letter: char| letter.is_whitespace() || letter == '=' || letter == '"');
+        return is_one.then(|| (plain.to_owned(), &text[end..]));
     };
     let mut value = String::new();
     let mut letters = quoted.char_indices();

@@ -229,7 +229,7 @@ mod tests {
         let expected = json!({
             "apiVersion": "batch/v1", "kind": "Job",
             "metadata": {
-                "name": "web-load-test-cb6ee6ac3c", "namespace": "shop",
+                "name": "web-load-test-a5dc6f0c40", "namespace": "shop",
                 "labels": {CANARY_LABEL: "web"}, "annotations": {HOOK_ANNOTATION: "rollout Load test"},
                 "ownerReferences": [{"apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": "0-1"}],
             },
