@@ -86,20 +86,20 @@ pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &See
     let judgement = word(verdict(key, canary.spec.suspend, record, decision.waits_for.as_deref()));
     daemon.destinations.own().store.judge(&object.key, Some(judgement));
     let owns = if owns_replicas { Fields::Replicas } else { Fields::None };
-    claim(daemon, object.key.clone(), Claim { canary: key.clone(), owns, is_target: true });
+    claim(daemon, &object.key, Claim { canary: key.clone(), owns, is_target: true });
     let leads = decision.actions.contains(&Action::LeadApexToPrimary);
     if kind.is_scaled() && (!starts || leads) {
         let name = Role::Apex.service_name(canary).into();
         let apex = ObjectKey { group: "".into(), kind: "Service".into(), name, ..object.key.clone() };
         let owns = Fields::Lead { port: canary.spec.service.port };
-        claim(daemon, apex, Claim { canary: key.clone(), owns, is_target: false });
+        claim(daemon, &apex, Claim { canary: key.clone(), owns, is_target: false });
     }
 }
 
 /// Who applies the object has to leave the fields alone from now on.
-fn claim(daemon: &Daemon, object: ObjectKey, claim: Claim) {
+fn claim(daemon: &Daemon, object: &ObjectKey, claim: Claim) {
     if daemon.canaries.note(object.clone(), claim) {
-        look_again(daemon, &object);
+        look_again(daemon, object);
     }
 }
 
