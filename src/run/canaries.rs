@@ -291,7 +291,10 @@ impl Attendant {
         }
         let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;
         self.answers = Answers::default();
-        claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+        // Of a target that an older canary has only that one speaks.
+        if world.claimed_by.is_none() {
+            claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+        }
         // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
         let acted = self.act(&canary, &seen, &flags, &decision).await;
         for event in &decision.events {

@@ -5,6 +5,7 @@
 //! state of their objects is recorded as the API server tells it; what is asserted is the sequence.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(clippy::needless_pass_by_value, reason = "a scene says what it gives, and gives it once")]
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
 #[path = "../harness/mod.rs"]

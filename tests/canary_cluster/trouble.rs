@@ -194,6 +194,8 @@ pub async fn in_git() {
         "spec": {"selector": {"app": "web"}, "ports": [port("http", 80), port("more", 81)]},
     });
     let canary = canary(&scene, "kubernetes", json!({"iterations": 1}), json!({}));
+    let mut newer = canary.clone();
+    newer["metadata"]["name"] = json!("web-again");
     repo.commit(
         "main",
         &[
@@ -223,6 +225,14 @@ pub async fn in_git() {
     };
     assert_eq!(leads(&scene), ["web", "web-primary"]);
 
+    // A second canary of the same target has no say.
+    scene.apply(&newer).await;
+    scene
+        .until("the newer one says that the target is claimed", || {
+            let conditions = scene.seen("Canary", "web-again")["status"]["conditions"].to_string();
+            if conditions.contains("TargetClaimed") { Ok(()) } else { Err(conditions) }
+        })
+        .await;
     // What git owns is git's all the same.
     scene.merge("v1", "Service", "web", &json!({"metadata": {"labels": {"team": "b"}}})).await;
     scene.field("Service", "web", "/metadata/labels/team", &json!("b")).await;
@@ -231,6 +241,9 @@ pub async fn in_git() {
     scene.phase("Succeeded").await;
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
     synced("after the promotion").await;
+    scene.delete("flagger.app/v1beta1", "Canary", "web-again").await;
+    let replicas = scene.history("Deployment", "web", |body| body["spec"]["replicas"].as_u64());
+    assert_eq!(replicas, [2, 0, 2, 0]);
     assert_eq!(leads(&scene), ["web", "web-primary"]);
     let ports = scene.seen("Service", "web")["spec"]["ports"].as_array().map(Vec::len);
     assert_eq!(ports, Some(2), "git's other port is there");
