@@ -10,7 +10,7 @@
 //! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
 
 mod credentials;
-mod egress;
+pub(crate) mod egress;
 mod error;
 mod follow;
 mod http;

@@ -10,12 +10,12 @@ use super::url::RepoUrl;
 
 /// Looks names up, and gives no link-local address.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Resolver;
+pub(crate) struct Resolver;
 
 /// All addresses of a name are link-local.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the address is link-local")]
-pub(super) struct LinkLocal;
+pub(crate) struct LinkLocal;
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
@@ -47,7 +47,8 @@ pub(super) fn permit(url: &RepoUrl) -> Result<(), Error> {
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+/// True of addresses that reach no further than the machine's own link.
+pub(crate) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use futures::future::join_all;
+use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::Notify;
 use tracing::debug;
 
-use super::super::Daemon;
 use super::super::look::now;
+use super::super::{Daemon, web};
 use super::aws;
 use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
 use crate::api::{FLAGGER_GROUP, duration};
@@ -240,10 +241,8 @@ fn phase_told(record: &Record, moment: HookType) -> Phase {
 
 async fn post(daemon: &Daemon, hook: &Webhook, payload: &Value) -> Result<(u16, String), String> {
     let call = async {
-        let request = daemon.web.client(hook.disable_tls).post(&hook.url).json(payload);
-        let answer = request.send().await.map_err(|error| cause(&error))?;
-        let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(|error| cause(&error))?;
+        let request = daemon.web.request(Method::POST, &hook.url, hook.disable_tls)?.json(payload);
+        let (status, body) = web::answer(request).await?;
         let body = String::from_utf8_lossy(&body[..body.len().min(LONGEST_ANSWER)]).trim().to_owned();
         Ok((status, body))
     };
@@ -253,23 +252,10 @@ async fn post(daemon: &Daemon, hook: &Webhook, payload: &Value) -> Result<(u16, 
         .unwrap_or_else(|_| Err(format!("timeout: no answer from {} within {timeout:?}", hook.url)))
 }
 
-/// The innermost reason, which is the one that helps: `Connection refused`, not `error sending request`.
-pub(super) fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let url = error.url().map(|url| format!("{}: ", url.origin().ascii_serialization())).unwrap_or_default();
-    format!("{url}{cause}")
-}
-
 /// Whether an alert fires.
 async fn look_for_alarms(daemon: &Daemon, alarms: &Alarms) -> world::Reading {
     let asked = tokio::time::timeout(ALARM_PATIENCE, async {
-        let answer = daemon.web.client(false).get(alarms.url()).send().await.map_err(|error| cause(&error))?;
-        let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(|error| cause(&error))?;
-        Ok::<_, String>((status, body))
+        web::answer(daemon.web.request(Method::GET, &alarms.url(), false)?).await
     });
     match asked.await {
         Ok(Ok((status, body))) => alarm::read(status, &body),
@@ -447,17 +433,14 @@ async fn send(
     };
     let shown = url.split('?').next().unwrap_or_default().to_owned();
     let unreachable = |cause: String| Reading::Error(Problem::Unreachable { url: shown.clone(), cause });
-    let mut call = daemon.web.client(skips_tls_check).request(request.method.clone(), &url);
+    let mut call = match daemon.web.request(request.method.clone(), &url, skips_tls_check) {
+        Ok(call) => call,
+        Err(why) => return refused(&why),
+    };
     for (name, value) in &request.headers {
         call = call.header(name, value.expose());
     }
-    let answered = tokio::time::timeout(request.timeout, async {
-        let answer = call.body(request.body.clone()).send().await.map_err(|error| cause(&error))?;
-        let status = answer.status().as_u16();
-        let body = answer.bytes().await.map_err(|error| cause(&error))?;
-        Ok::<_, String>((status, body))
-    });
-    match answered.await {
+    match tokio::time::timeout(request.timeout, web::answer(call.body(request.body.clone()))).await {
         Ok(Ok((status, body))) => metric::read(provider, status, &body),
         Ok(Err(cause)) => unreachable(cause),
         Err(_) => unreachable(format!("no answer within {:?}", request.timeout)),

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::env;
 use std::time::Duration;
 
+use http::Method;
 use serde::Deserialize;
 
-use super::super::Daemon;
-use super::ask;
+use super::super::{Daemon, web};
 use crate::canary::metric::aws::AccessKey;
 use crate::object::secret::Masked;
 
@@ -51,11 +51,11 @@ pub(super) async fn access_key(daemon: &Daemon, secret: &BTreeMap<String, Masked
             "no AWS credentials: neither the secret nor the environment has {ID}, and no pod identity is set"
         ));
     };
-    let mut call = daemon.web.client(false).get(&url).timeout(PATIENCE);
+    let mut call = daemon.web.trusted(Method::GET, &url).timeout(PATIENCE);
     if let Some(token) = authorization(environment)? {
         call = call.header("Authorization", token);
     }
-    let failed = |error: &reqwest::Error| format!("no AWS credentials from the pod's identity: {}", ask::cause(error));
+    let failed = |error: &reqwest::Error| format!("no AWS credentials from the pod's identity: {}", web::cause(error));
     let answer = call.send().await.and_then(reqwest::Response::error_for_status).map_err(|error| failed(&error))?;
     let given: Given = answer.json().await.map_err(|error| failed(&error))?;
     let Given { access_key_id: id, secret_access_key, token } = given;

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::Method;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
-use super::super::Daemon;
 use super::super::look::now;
+use super::super::{Daemon, web};
 use super::{ask, aws};
 use crate::api::FLAGGER_GROUP;
 use crate::api::flagger::{self, AlertProvider, AlertProviderType, Canary, HookType, Phase, VERSION};
@@ -87,13 +88,14 @@ async fn send(
     }
     let body = alert::body(&provider.spec, alert, settings, &details)
         .ok_or("this daemon sends no e-mail: use the type `webhook` and something that does")?;
-    let mut call = daemon.web.client(false).post(alert::url(&provider.spec, address)).json(&body);
+    let url = alert::url(&provider.spec, address);
+    let mut call = daemon.web.request(Method::POST, &url, false)?.json(&body);
     if let Some(token) = text("token") {
         call = call.bearer_auth(token);
     }
     // The address may hold a token: no error names it.
     let answer = tokio::time::timeout(PATIENCE, call.send()).await.map_err(|_| "no answer within 5s".to_owned())?;
-    let answer = answer.map_err(|error| ask::cause(&error.without_url()))?;
+    let answer = answer.map_err(|error| web::cause(&error.without_url()))?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("the answer was {}", answer.status())) }
 }
 
@@ -102,11 +104,11 @@ async fn publish(daemon: &Daemon, request: Request, secret: &BTreeMap<String, Ma
     let key = aws::access_key(daemon, secret).await?;
     let request = aws_signature::signed(request, &key, now());
     let To::Url(url) = &request.to else { return Ok(()) };
-    let mut call = daemon.web.client(false).request(request.method.clone(), url).timeout(request.timeout);
+    let mut call = daemon.web.request(request.method.clone(), url, false)?.timeout(request.timeout);
     for (name, value) in &request.headers {
         call = call.header(name, value.expose());
     }
-    let answer = call.body(request.body.clone()).send().await.map_err(|error| ask::cause(&error))?;
+    let answer = call.body(request.body.clone()).send().await.map_err(|error| web::cause(&error))?;
     if answer.status().is_success() { Ok(()) } else { Err(format!("the answer was {}", answer.status())) }
 }
 
