@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::Method;
-use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::super::look::now;
@@ -19,11 +17,9 @@ use crate::canary::record::Record;
 use crate::canary::settings::{Settings, Strategy};
 use crate::canary::world::HookAnswer;
 use crate::canary::{alert, status, webhook};
+use crate::object::event::{About, Severity};
 use crate::object::secret::Masked;
-use crate::object::{Object, ObjectKey};
-
-/// The longest message that the API server takes in an Event.
-const MAX_MESSAGE: usize = 1024;
+use crate::object::{self, ObjectKey};
 
 /// Tells one thing: in the log, as an Event, to the canary's `event` hooks.
 pub(super) async fn event(daemon: &Daemon, canary: &Canary, settings: &Settings, record: &Record, event: &Event) {
@@ -34,8 +30,8 @@ pub(super) async fn event(daemon: &Daemon, canary: &Canary, settings: &Settings,
     } else {
         info!(canary = name, namespace = %settings.subject.namespace, "{message}");
     }
-    let severity = if event.is_warning() { "Warning" } else { "Normal" };
-    write(daemon, &kubernetes_event(canary, event.reason(), severity, &message, now())).await;
+    let severity = if event.is_warning() { Severity::Warning } else { Severity::Normal };
+    write(daemon, canary, event.reason(), severity, &message).await;
     let analysis = canary.spec.analysis();
     for hook in analysis.webhooks.iter().filter(|hook| hook.moment == HookType::Event) {
         let payload = webhook::event_payload(ask::about(canary, record), hook, event, &settings.subject, now());
@@ -137,43 +133,20 @@ pub(super) fn count(daemon: &Daemon, settings: &Settings, record: &Record, befor
 /// Tells why a Canary is not acted on.
 pub(super) async fn refusal(daemon: &Daemon, canary: &Canary, why: &str) {
     warn!(canary = canary.metadata.name, why, "Canary refused");
-    write(daemon, &kubernetes_event(canary, "InvalidSpec", "Warning", why, now())).await;
+    write(daemon, canary, "InvalidSpec", Severity::Warning, why).await;
 }
 
-async fn write(daemon: &Daemon, event: &Value) {
-    let Ok(object) = Object::from_value(event.clone(), None) else { return };
-    if let Err(error) = daemon.cluster.create(&object).await {
+/// Writes an Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
+async fn write(daemon: &Daemon, canary: &Canary, word: &str, severity: Severity, message: &str) {
+    let about = About {
+        api_version: &canary.api_version,
+        kind: &canary.kind,
+        name: canary.metadata.name.as_deref().unwrap_or_default(),
+        namespace: canary.metadata.namespace.as_deref().unwrap_or_default(),
+        uid: canary.metadata.uid.as_deref().unwrap_or_default(),
+    };
+    let event = object::event::Event { about, reason: "Synced", action: Some(word), severity, message };
+    if let Err(error) = daemon.cluster.create(&event.at(now())).await {
         warn!(%error, "Event not written");
     }
-}
-
-/// An Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
-fn kubernetes_event(canary: &Canary, word: &str, severity: &str, message: &str, now: Timestamp) -> Value {
-    let name = canary.metadata.name.as_deref().unwrap_or_default();
-    let namespace = canary.metadata.namespace.as_deref().unwrap_or_default();
-    let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let message = if message.len() <= MAX_MESSAGE {
-        message.to_owned()
-    } else {
-        format!("{}…", &message[..message.floor_char_boundary(MAX_MESSAGE - "…".len())])
-    };
-    json!({
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": format!("{name}.{:x}", now.as_nanosecond()), "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": canary.api_version, "kind": canary.kind,
-            "name": name, "namespace": namespace, "uid": canary.metadata.uid,
-        },
-        "reason": "Synced",
-        "action": word,
-        "message": message,
-        "type": severity,
-        "source": {"component": "leeboard"},
-        "reportingComponent": "leeboard",
-        "reportingInstance": "leeboard",
-        "firstTimestamp": time,
-        "lastTimestamp": time,
-        "count": 1,
-    })
 }
