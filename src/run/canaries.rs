@@ -41,6 +41,7 @@ use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Pulse, Target, pulse, typed};
 use crate::object::{GroupKind, ObjectKey};
 use attending::{Attending, Brief, Signals};
+use tell::Teller;
 
 pub use claim::{Claim, Fields, yielded};
 
@@ -142,7 +143,7 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
 }
 
 fn attend(daemon: &Arc<Daemon>, key: ObjectKey, Signals { bell, gone }: Signals) {
-    let attendant = Attendant { daemon: daemon.clone(), key, answers: Answers::default() };
+    let attendant = Attendant { daemon: daemon.clone(), key, answers: Answers::default(), teller: Teller::default() };
     daemon.tasks.spawn(async move {
         tokio::select! {
             () = gone.cancelled() => {}
@@ -190,6 +191,7 @@ struct Attendant {
     key: ObjectKey,
     /// To the questions of the record that is in force.
     answers: Answers,
+    teller: Teller,
 }
 
 /// When a canary is looked at again although nothing has changed.
@@ -239,7 +241,7 @@ impl Attendant {
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
         let settings = match Settings::new(&canary, flags.provider) {
-            Ok(settings) => settings,
+            Ok(settings) => Arc::new(settings),
             Err(refusal) => {
                 self.refuse(&canary, &refusal).await?;
                 return Ok(Again::WhenItChanges);
@@ -278,10 +280,10 @@ impl Attendant {
         // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
         let acted = self.act(&canary, &seen, &flags, &decision).await;
         for event in &decision.events {
-            tell::event(&self.daemon, &canary, &settings, &decision.record, event).await;
+            self.teller.event(&self.daemon, &canary, &settings, &decision.record, event).await;
         }
         for alert in &decision.alerts {
-            tell::alert(&self.daemon, &canary, &settings, alert).await;
+            self.teller.alert(&self.daemon, &canary, &settings, alert);
         }
         tell::count(&self.daemon, &settings, &decision.record, &record);
         acted?;
@@ -308,10 +310,10 @@ impl Attendant {
     }
 
     /// The canary as the API server has it: the watch may lag behind what was written last.
-    async fn canary(&self) -> Result<Option<Canary>, client::Error> {
+    async fn canary(&self) -> Result<Option<Arc<Canary>>, client::Error> {
         let Some(body) = self.daemon.cluster.find(&self.key, VERSION).await? else { return Ok(None) };
         match crate::api::decode::<Canary>(&body) {
-            Ok(canary) => Ok(Some(canary)),
+            Ok(canary) => Ok(Some(Arc::new(canary))),
             Err(error) => {
                 warn!(canary = %self.key.name, %error, "Canary cannot be read");
                 Ok(None)
