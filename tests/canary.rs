@@ -3,6 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "harness/corpus.rs"]
+mod corpus;
+#[path = "harness/recordings.rs"]
+mod recordings;
+
 use std::path::{Path, PathBuf};
 
 use leeboard::api::flagger::Provider;
@@ -56,17 +61,9 @@ fn the_documentation_lists_every_command_and_its_example_can_be_played() {
 /// tells the same Events, but for what docs/canary.md lists.
 #[test]
 fn it_goes_the_way_that_flagger_was_seen_to_go() {
-    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS").map(PathBuf::from) else {
-        println!("skipped: set LEEBOARD_CORPUS to the folder of the corpora");
-        return;
-    };
     let mut wrong = Vec::new();
     let mut compared = 0;
-    for entry in std::fs::read_dir(corpus.join("canary")).unwrap() {
-        let folder = entry.unwrap().path();
-        if !folder.join("timeline.yaml").exists() {
-            continue;
-        }
+    for folder in recordings::recordings() {
         let case = folder.file_name().unwrap().to_string_lossy().into_owned();
         compared += 1;
         let mut recorded = recorded(&folder);

@@ -5,6 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "harness/corpus.rs"]
+mod corpus;
+#[path = "harness/recordings.rs"]
+mod recordings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -97,15 +102,7 @@ impl Step {
 }
 
 fn cases() -> Vec<Case> {
-    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS").map(PathBuf::from) else {
-        println!("skipped: set LEEBOARD_CORPUS to the folder of the corpora");
-        return Vec::new();
-    };
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(corpus.join("canary")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.retain(|folder| folder.join("timeline.yaml").exists());
-    folders.sort();
-    folders.iter().map(|folder| case(folder)).collect()
+    recordings::recordings().iter().map(|folder| case(folder)).collect()
 }
 
 fn case(folder: &Path) -> Case {

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::PathBuf;
+#[path = "harness/corpus.rs"]
+mod corpus;
 
 use leeboard::health;
 use serde_json::Value;
@@ -16,11 +17,7 @@ struct Case {
 
 /// The cases, or a printed line and none when the corpus is not here.
 fn cases() -> Vec<Case> {
-    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS").map(PathBuf::from) else {
-        println!("skipped: set LEEBOARD_CORPUS to the folder of the corpora");
-        return Vec::new();
-    };
-    let folder = corpus.join("health/cases");
+    let Some(folder) = corpus::corpus("health/cases") else { return Vec::new() };
     let mut cases: Vec<Case> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| {

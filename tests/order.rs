@@ -4,8 +4,10 @@
 
 #![allow(clippy::expect_used, reason = "a test fails by a panic")]
 
+#[path = "harness/corpus.rs"]
+mod corpus;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -25,11 +27,8 @@ const NAMESPACE: &str = "demo";
 
 /// One file of the corpus, case by case; nothing when there is no corpus.
 fn corpus(file: &str) -> Vec<Value> {
-    let Some(folder) = std::env::var_os("LEEBOARD_CORPUS") else {
-        println!("skipped: LEEBOARD_CORPUS is not set");
-        return Vec::new();
-    };
-    let path = PathBuf::from(folder).join("order").join(file);
+    let Some(folder) = corpus::corpus("order") else { return Vec::new() };
+    let path = folder.join(file);
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_yaml::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -2,10 +2,11 @@
 //! are applied, the same image is changed, and the same states follow one another.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::harness::recordings::recordings;
 use crate::sink::Measured;
 use crate::stage::{Scene, Stage};
 
@@ -59,15 +60,7 @@ const DEVIATIONS: [Deviation; 3] = [
 
 /// All cases; none, with a printed line, where there is no corpus.
 pub fn cases() -> Vec<Case> {
-    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS").map(PathBuf::from) else {
-        println!("skipped: set LEEBOARD_CORPUS to the folder of the corpora");
-        return Vec::new();
-    };
-    let mut folders: Vec<PathBuf> =
-        std::fs::read_dir(corpus.join("canary")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    folders.retain(|folder| folder.join("timeline.yaml").exists());
-    folders.sort();
-    folders.iter().map(|folder| case(folder)).collect()
+    recordings().iter().map(|folder| case(folder)).collect()
 }
 
 fn case(folder: &Path) -> Case {

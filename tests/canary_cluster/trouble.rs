@@ -75,39 +75,38 @@ pub async fn failure() {
     assert_eq!(images, ["web:1", "web:3"]);
 }
 
-/// A version amid the analysis of another: traffic goes back first, and what was not tried to its end is never promoted.
-pub async fn newer_version() {
-    let scene = Stage::shared().await.scene("newer").await;
+/// A scene in which version 2 has half of the traffic.
+async fn in_the_middle(name: &str) -> Scene {
+    let scene = Stage::shared().await.scene(name).await;
     scene.apply(&deployment("web:1")).await;
     scene.apply(&canary(&scene, "gatewayapi:v1", in_one_step(), json!({}))).await;
     scene.phase("Initialized").await;
     scene.image("Deployment", "web:2").await;
-    let splits = || scene.history("HTTPRoute", "web", split);
-    scene.until("the middle", || if splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    scene.until("the middle", || if scene.splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    scene
+}
+
+/// A version amid the analysis of another: traffic goes back first, and what was not tried to its end is never promoted.
+pub async fn newer_version() {
+    let scene = in_the_middle("newer").await;
     scene.image("Deployment", "web:3").await;
     scene.told("New revision detected! Restarting analysis for web").await;
     scene.phase("Succeeded").await;
-    assert_eq!(splits(), [(100, 0), (50, 50), (100, 0), (50, 50), (100, 0)]);
+    assert_eq!(scene.splits(), [(100, 0), (50, 50), (100, 0), (50, 50), (100, 0)]);
     let images = scene.history("Deployment", "web-primary", |body| body.pointer(IMAGE).cloned());
     assert_eq!(images, ["web:1", "web:3"]);
 }
 
 /// Somebody changes the weights by hand: they are the run's again at once, and it is told.
 pub async fn edited_route() {
-    let scene = Stage::shared().await.scene("edited").await;
-    scene.apply(&deployment("web:1")).await;
-    scene.apply(&canary(&scene, "gatewayapi:v1", in_one_step(), json!({}))).await;
-    scene.phase("Initialized").await;
-    scene.image("Deployment", "web:2").await;
-    let splits = || scene.history("HTTPRoute", "web", split);
-    scene.until("the middle", || if splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    let scene = in_the_middle("edited").await;
     let mut rules = scene.seen("HTTPRoute", "web")["spec"]["rules"].clone();
     for backend in rules[0]["backendRefs"].as_array_mut().unwrap() {
         backend["weight"] = json!(if backend["name"] == "web-primary" { 10 } else { 90 });
     }
     scene.merge("gateway.networking.k8s.io/v1", "HTTPRoute", "web", &json!({"spec": {"rules": rules}})).await;
     scene.phase("Succeeded").await;
-    assert_eq!(splits(), [(100, 0), (50, 50), (10, 90), (50, 50), (100, 0)]);
+    assert_eq!(scene.splits(), [(100, 0), (50, 50), (10, 90), (50, 50), (100, 0)]);
 }
 
 /// Of two canaries on one target the older one works.

@@ -5,18 +5,16 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::harness::corpus::corpus;
+
 #[test]
 fn two_files_are_compared_as_the_corpus_says() {
-    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS").map(PathBuf::from) else {
-        println!("skipped: LEEBOARD_CORPUS is not set");
-        return;
-    };
+    let Some(corpus) = corpus("diff/cases") else { return };
     /// Whose an object is that git does not have: the case's Application has another name than the object's, or none.
     const UNDECIDABLE: [&str; 2] = ["extra-live-ignore-extraneous", "extra-live-tracking-of-another-application"];
     let folder = tempfile::tempdir().unwrap();
     let mut wrong = Vec::new();
-    let mut cases: Vec<PathBuf> =
-        fs::read_dir(corpus.join("diff/cases")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut cases: Vec<PathBuf> = fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     for path in cases {
         let case: Value = serde_yaml::from_str(&fs::read_to_string(&path).unwrap()).unwrap();

@@ -11,9 +11,11 @@
 
 mod authority;
 mod cluster;
+pub mod corpus;
 mod daemon;
 pub mod manifests;
 mod proxy;
+pub mod recordings;
 mod repo;
 mod webhook;
 mod world;
