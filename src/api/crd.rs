@@ -399,13 +399,18 @@ fn validate(schema: &mut Value, path: &str, rule: &str, message: &str) {
 /// The schema of a field: `sync.resources[]` is that of the list's items.
 #[expect(clippy::expect_used, reason = "the paths are constants; any wrong one fails the test that makes the files")]
 fn at<'a>(schema: &'a mut Value, path: &str) -> &'a mut Map<String, Value> {
+    // The paths are constants: any wrong one fails the test that makes the files.
+    find(schema, path).expect("a field of the schema")
+}
+
+fn find<'a>(schema: &'a mut Value, path: &str) -> Option<&'a mut Map<String, Value>> {
     let mut found = schema;
     for part in path.split('.').filter(|part| !part.is_empty()) {
         let (name, is_list) = part.strip_suffix("[]").map_or((part, false), |name| (name, true));
-        found = found.get_mut("properties").and_then(|properties| properties.get_mut(name)).expect("a field's name");
+        found = found.get_mut("properties")?.get_mut(name)?;
         if is_list {
-            found = found.get_mut("items").expect("a list");
+            found = found.get_mut("items")?;
         }
     }
-    found.as_object_mut().expect("an object")
+    found.as_object_mut()
 }
