@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -140,6 +142,16 @@ impl<'a> Ask<'a> {
         self.secret.get(key).and_then(Masked::expose_text).map(str::trim_end)
     }
 
+    /// The request with the name and password of the secret, when it has them.
+    fn logged_in(&self, request: Request) -> Result<Request, Error> {
+        match (self.optional_secret("username"), self.optional_secret("password")) {
+            (Some(name), Some(password)) => Ok(request.with_header("Authorization", basic(name, password))),
+            (None, None) => Ok(request),
+            (None, _) => Err(Error::NoSecretKey { key: "username" }),
+            (_, None) => Err(Error::NoSecretKey { key: "password" }),
+        }
+    }
+
     /// Start and end of the window, in seconds.
     fn window(&self) -> (i64, i64) {
         let end = self.now.as_second();
@@ -152,6 +164,11 @@ impl<'a> Ask<'a> {
         let pairs = self.headers.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)));
         pairs.map(|(name, value)| (name.clone(), Masked::new(value))).collect()
     }
+}
+
+/// The value of an `Authorization` header.
+fn basic(name: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
 }
 
 /// Where a request goes.

@@ -4,7 +4,6 @@
 //! template's query is the query string itself (`target=…&from=-1min`). The value is the last point that is not null
 //! of the last target.
 
-use super::prometheus::basic;
 use super::{Ask, Error, Provider, Reading, Request, json, shape};
 
 const EXPECTED: &str = "an answer of Graphite's render API";
@@ -17,12 +16,7 @@ impl Provider for Graphite {
         let address = ask.address_or("")?;
         let query: String = ask.query.split_whitespace().collect();
         let request = Request::get(format!("{address}/render?{}&format=json", query.trim_start_matches('?')));
-        Ok(match (ask.optional_secret("username"), ask.optional_secret("password")) {
-            (Some(name), Some(password)) => request.with_header("Authorization", basic(name, password)),
-            (None, None) => request,
-            (None, _) => return Err(Error::NoSecretKey { key: "username" }),
-            (_, None) => return Err(Error::NoSecretKey { key: "password" }),
-        })
+        ask.logged_in(request)
     }
 
     fn read(&self, body: &[u8]) -> Reading {

@@ -3,8 +3,6 @@
 //! Documentation: <https://prometheus.io/docs/prometheus/latest/querying/api/>. Secret: `token`, or `username` and
 //! `password`. Cannot: take a range (a matrix is refused).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::{Ask, Encoded, Error, Problem, Provider, Reading, Request, excerpt, json, number, shape, squeezed};
@@ -23,12 +21,7 @@ impl Provider for Prometheus {
         if let Some(token) = ask.optional_secret("token") {
             return Ok(request.with_header("Authorization", format!("Bearer {token}")));
         }
-        Ok(match (ask.optional_secret("username"), ask.optional_secret("password")) {
-            (None, None) => request,
-            (Some(name), Some(password)) => request.with_header("Authorization", basic(name, password)),
-            (None, _) => return Err(Error::NoSecretKey { key: "username" }),
-            (_, None) => return Err(Error::NoSecretKey { key: "password" }),
-        })
+        ask.logged_in(request)
     }
 
     fn read(&self, body: &[u8]) -> Reading {
@@ -75,9 +68,4 @@ fn own_words(answer: &Value, body: &[u8]) -> String {
         (None, Some(error)) => error.to_owned(),
         _ => excerpt(body),
     }
-}
-
-/// The value of an `Authorization` header.
-pub(super) fn basic(name: &str, password: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{name}:{password}")))
 }
