@@ -154,22 +154,14 @@ pub(super) struct Metadata {
     pub(super) annotations: BTreeMap<String, String>,
 }
 
-/// A new object that belongs to the Canary: it goes when the Canary goes.
-pub(super) fn owned(
-    canary: &Canary,
-    api_version: &str,
-    kind: &str,
-    name: &str,
-    own: Metadata,
-    content: Map<String, Value>,
-) -> Object {
-    let mut object = shared(canary, api_version, kind, name, own, content);
+/// The object belongs to the Canary: it goes when the Canary goes.
+pub(super) fn owned(canary: &Canary, mut object: Object) -> Object {
     object.metadata_mut().insert("ownerReferences".into(), json!([owner_reference(canary)]));
     object
 }
 
-/// The same for an object that has owners of its own.
-pub(super) fn shared(
+/// An object in the canary's namespace.
+pub(super) fn new_object(
     canary: &Canary,
     api_version: &str,
     kind: &str,

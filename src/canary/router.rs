@@ -221,13 +221,14 @@ impl Subject<'_> {
     /// An object of the canary's own.
     fn owned(&self, kind: Kind, name: &str, metadata: Metadata, spec: Map<String, Value>) -> Object {
         let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-        generated::owned(self.canary, &kind.api_version(), kind.kind, name, metadata, content)
+        let object = generated::new_object(self.canary, &kind.api_version(), kind.kind, name, metadata, content);
+        generated::owned(self.canary, object)
     }
 
     /// What the canary has to say in an object that is not its own: no labels, no owner.
     fn within(&self, kind: Kind, name: &str, spec: Map<String, Value>) -> Object {
         let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-        generated::shared(self.canary, &kind.api_version(), kind.kind, name, Metadata::default(), content)
+        generated::new_object(self.canary, &kind.api_version(), kind.kind, name, Metadata::default(), content)
     }
 
     fn is_owned(&self, object: &Object) -> bool {

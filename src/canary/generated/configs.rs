@@ -9,7 +9,9 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Error, Flags, Metadata, PRIMARY_SUFFIX, included, namespace_of, owner_reference, shared, target, texts};
+use super::{
+    Error, Flags, Metadata, PRIMARY_SUFFIX, included, namespace_of, new_object, owner_reference, target, texts,
+};
 use crate::api::flagger::Canary;
 use crate::object::Object;
 
@@ -151,7 +153,7 @@ impl Tracked {
                 ConfigKind::Secret => "Secret",
             };
             let own = Metadata { labels: included(texts(&object.body, "labels"), flags), ..Metadata::default() };
-            let mut copy = shared(canary, "v1", kind, &name, own, content);
+            let mut copy = new_object(canary, "v1", kind, &name, own, content);
             let there = live(&ConfigKey { kind: key.kind, name });
             copy.metadata_mut().insert("ownerReferences".into(), owners(canary, there.as_ref()));
             copy

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Flags, Metadata, PRIMARY_SUFFIX, Target, included, is_owned, owned, texts};
+use super::{Flags, Metadata, PRIMARY_SUFFIX, Target, included, is_owned, new_object, owned, texts};
 use crate::api::flagger::Canary;
 use crate::object::Object;
 
@@ -28,7 +28,7 @@ pub fn copies<'a>(
         let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
         let own = Metadata { labels: included(texts(&budget.body, "labels"), flags), ..Metadata::default() };
         let name = format!("{}{PRIMARY_SUFFIX}", budget.key.name);
-        owned(canary, "policy/v1", "PodDisruptionBudget", &name, own, content)
+        owned(canary, new_object(canary, "policy/v1", "PodDisruptionBudget", &name, own, content))
     };
     of_target.map(copy).collect()
 }

@@ -6,7 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::configs::{Tracked, redirect, restore};
 use super::{
-    Flags, Metadata, PRIMARY_SUFFIX, Patch, Target, TargetKind, copied, included, owned, scale, target, texts,
+    Flags, Metadata, PRIMARY_SUFFIX, Patch, Target, TargetKind, copied, included, new_object, owned, scale, target,
+    texts,
 };
 use crate::api::flagger::Canary;
 use crate::object::Object;
@@ -108,7 +109,10 @@ fn object(
     labels.insert(target.label.clone(), target.primary_value());
     let kind = if target.kind == TargetKind::DaemonSet { "DaemonSet" } else { "Deployment" };
     let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-    owned(canary, "apps/v1", kind, &target.primary_name(), Metadata { labels, annotations }, content)
+    owned(
+        canary,
+        new_object(canary, "apps/v1", kind, &target.primary_name(), Metadata { labels, annotations }, content),
+    )
 }
 
 fn base(canary: &Canary, target: &Target<'_>, tracked: &Tracked, flags: &Flags, id: &str) -> Map<String, Value> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{CANARY_SUFFIX, Error, Flags, Metadata, PRIMARY_SUFFIX, Target, included, owned, texts};
+use super::{CANARY_SUFFIX, Error, Flags, Metadata, PRIMARY_SUFFIX, Target, included, new_object, owned, texts};
 use crate::api::flagger::{AutoscalerReference, Canary};
 use crate::object::Object;
 
@@ -43,7 +43,7 @@ pub fn primary(
         ("autoscaling/v2", BTreeMap::new(), hpa(reference, target, &scaler.body["spec"]))
     };
     let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-    Ok(Some(owned(canary, api_version, kind, &name, Metadata { labels, annotations }, content)))
+    Ok(Some(owned(canary, new_object(canary, api_version, kind, &name, Metadata { labels, annotations }, content))))
 }
 
 fn hpa(reference: &AutoscalerReference, target: &Target<'_>, of: &Value) -> Map<String, Value> {

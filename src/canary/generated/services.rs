@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Map, Value, json};
 
 use super::{
-    CANARY_SUFFIX, Error, HANDS_OFF, Metadata, PRIMARY_SUFFIX, Patch, Target, TargetKind, copied, is_owned, owned,
-    shared, texts,
+    CANARY_SUFFIX, Error, HANDS_OFF, Metadata, PRIMARY_SUFFIX, Patch, Target, TargetKind, copied, is_owned, new_object,
+    owned, texts,
 };
 use crate::api::flagger::{Canary, CustomMetadata};
 use crate::object::Object;
@@ -54,7 +54,7 @@ pub fn service(canary: &Canary, target: &Target<'_>, role: Role, live: Option<&O
     spec.insert("ports".into(), ports(canary, target));
     if let Some(live) = live.filter(|live| !is_owned(live, canary)) {
         let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-        return Ok(shared(canary, "v1", "Service", &live.key.name, Metadata::default(), content));
+        return Ok(new_object(canary, "v1", "Service", &live.key.name, Metadata::default(), content));
     }
     spec.insert("type".into(), "ClusterIP".into());
     if service.headless {
@@ -75,7 +75,7 @@ pub fn service(canary: &Canary, target: &Target<'_>, role: Role, live: Option<&O
         own.annotations.retain(|key, _| !unmanaged.annotations.contains(key));
     }
     let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-    Ok(owned(canary, "v1", "Service", &name, own, content))
+    Ok(owned(canary, new_object(canary, "v1", "Service", &name, own, content)))
 }
 
 /// Leads an apex of the user's back to the target's pods when the Canary goes: by what `kubectl apply` wrote last, else by
@@ -147,5 +147,5 @@ pub fn copy(canary: &Canary, target: &Target<'_>, role: Role) -> Object {
         annotations: copied(texts(&target.object.body, "annotations")),
     };
     let content = [("spec".to_owned(), Value::Object(spec))].into_iter().collect();
-    owned(canary, "v1", "Service", &name, own, content)
+    owned(canary, new_object(canary, "v1", "Service", &name, own, content))
 }
