@@ -1,7 +1,7 @@
 //! Mirrors of repositories, and snapshots of their commits.
 //!
-//! **In:** a repository's address, revisions, credentials. **Out:** [`Commit`]s and [`Snapshot`]s, or an [`Error`] in
-//! one sentence. **May not:** check anything out, spawn a process, run a hook, follow a link or a redirect to another
+//! **In:** a repository's address, revisions, credentials. **Out:** [`Commit`]s and [`Snapshot`]s, a commit taken back
+//! ([`Reverted`]), or an [`Error`] in one sentence. **May not:** check anything out, spawn a process, run a hook, follow a link or a redirect to another
 //! server, or lose what it had because of an answer that is odd, partial or missing.
 //!
 //! [`Mirrors`] holds one [`Mirror`] per repository. `Mirror::refresh` asks the server where revisions stand
@@ -21,7 +21,9 @@ mod mirrors;
 mod oid;
 mod packet;
 mod protocol;
+mod push;
 mod remote;
+mod revert;
 mod revision;
 mod secret;
 mod settings;
@@ -37,6 +39,7 @@ pub use follow::{Change, Followed};
 pub use mirror::{Mirror, Refreshed};
 pub use mirrors::Mirrors;
 pub use oid::{Commit, NotAnOid, Oid};
+pub use revert::Reverted;
 pub use revision::check_revision;
 pub use secret::Secret;
 pub use settings::LocalRepositories;

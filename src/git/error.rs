@@ -27,6 +27,26 @@ pub enum Error {
         /// What the check said.
         reason: Distrust,
     },
+    /// The server does not move a branch.
+    #[error("{url} refuses a push to {branch}: {reason}")]
+    PushRefused {
+        /// The repository.
+        url: RepoUrl,
+        /// The branch.
+        branch: String,
+        /// In the server's words.
+        reason: String,
+    },
+    /// What came after a commit changes the same lines.
+    #[error("commit {commit} of {url} cannot be taken back: {path} was changed since")]
+    Conflicting {
+        /// The repository.
+        url: RepoUrl,
+        /// The commit.
+        commit: Oid,
+        /// The first file in the way.
+        path: String,
+    },
     /// The ssh server shows a key that the known hosts do not have.
     #[error("the host key of {url} is not among the known hosts ({key})")]
     UnknownHostKey {
@@ -321,6 +341,8 @@ impl Error {
             | Error::LocalRefused { .. }
             | Error::AddressRefused { .. }
             | Error::Malformed { .. }
+            | Error::PushRefused { .. }
+            | Error::Conflicting { .. }
             | Error::Unsupported { .. } => false,
         }
     }
@@ -349,6 +371,8 @@ impl Error {
             }
             Error::Redirected { .. } => "Write the address that it redirects to as repoURL.".into(),
             Error::Empty { .. } => "Push a first commit.".into(),
+            Error::PushRefused { .. } => "Let the credentials of the repository's Secret push to this branch.".into(),
+            Error::Conflicting { .. } => "Revert it by hand, or fix it with another commit.".into(),
             Error::NotGit { .. } => "Check the address: this looks like a login page or a proxy.".into(),
             _ => return None,
         })

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use parking_lot::Mutex;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 use sha2::Digest as _;
 use tokio::sync::mpsc;
@@ -17,13 +17,10 @@ use super::credentials::Access;
 use super::egress;
 use super::error::{Distrust, Error};
 use super::oid::Oid;
-use super::protocol::{self, Fault, Greeting, MAX_REFS_BYTES, PackAnswer, Ref, SILENCE};
+use super::protocol::{self, Fault, Greeting, MAX_REFS_BYTES, PackAnswer, Ref, SILENCE, Service};
+use super::push::{self, Update};
 use super::store::Piece;
 use super::url::RepoUrl;
-
-const ADVERTISEMENT: &str = "application/x-git-upload-pack-advertisement";
-const REQUEST: &str = "application/x-git-upload-pack-request";
-const RESULT: &str = "application/x-git-upload-pack-result";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -105,6 +102,7 @@ pub(super) struct Session {
     url: RepoUrl,
     client: Client,
     authorization: Option<HeaderValue>,
+    service: Service,
     known: Known,
 }
 
@@ -117,22 +115,8 @@ pub(super) async fn list(
     known: Option<Known>,
     prefixes: &[String],
 ) -> Result<(Vec<Ref>, Session), Error> {
-    let client = clients.client(url, access)?;
-    let authorization = match access.authorization().map(HeaderValue::try_from) {
-        None => None,
-        Some(Ok(mut value)) => {
-            value.set_sensitive(true);
-            Some(value)
-        }
-        Some(Err(_)) => {
-            return Err(Error::BadCredentials { url: url.clone(), reason: "they do not fit into a header".into() });
-        }
-    };
-    let malformed = || Error::Protocol { url: url.clone(), reason: "the address is malformed".into() };
-    let base = Url::parse(&url.http()).map_err(|_| malformed())?;
     let is_new = known.is_none();
-    let known = known.unwrap_or(Known { base, greeting: Greeting::V0(protocol::Capabilities::default(), vec![]) });
-    let mut session = Session { url: url.clone(), client, authorization, known };
+    let mut session = Session::new(url, access, clients, Service::UploadPack, known)?;
     if is_new || matches!(session.known.greeting, Greeting::V0(..)) {
         session.greet().await?;
     }
@@ -153,7 +137,48 @@ pub(super) async fn list(
     }
 }
 
+/// Moves a branch to a commit that `pack` brings along.
+pub(super) async fn push(
+    url: &RepoUrl,
+    access: &Access,
+    clients: &Clients,
+    update: &Update,
+    pack: Vec<u8>,
+) -> Result<(), Error> {
+    let mut session = Session::new(url, access, clients, Service::ReceivePack, None)?;
+    session.greet().await?;
+    let greeting = &session.known.greeting;
+    let response = session.post([push::request(greeting, update), pack].concat()).await?;
+    let mut bytes = session.body(response).await?;
+    let report = push::take_report(greeting, &mut bytes).map_err(|fault| session.fault(fault))?;
+    report.ok_or_else(|| session.fault(Fault::Cut))?.outcome(url, update)
+}
+
 impl Session {
+    fn new(
+        url: &RepoUrl,
+        access: &Access,
+        clients: &Clients,
+        service: Service,
+        known: Option<Known>,
+    ) -> Result<Self, Error> {
+        let client = clients.client(url, access)?;
+        let authorization = match access.authorization().map(HeaderValue::try_from) {
+            None => None,
+            Some(Ok(mut value)) => {
+                value.set_sensitive(true);
+                Some(value)
+            }
+            Some(Err(_)) => {
+                return Err(Error::BadCredentials { url: url.clone(), reason: "they do not fit into a header".into() });
+            }
+        };
+        let malformed = || Error::Protocol { url: url.clone(), reason: "the address is malformed".into() };
+        let base = Url::parse(&url.http()).map_err(|_| malformed())?;
+        let known = known.unwrap_or(Known { base, greeting: Greeting::V0(protocol::Capabilities::default(), vec![]) });
+        Ok(Session { url: url.clone(), client, authorization, service, known })
+    }
+
     /// What a later [`list`] can start from.
     pub(super) fn known(&self) -> &Known {
         &self.known
@@ -180,13 +205,13 @@ impl Session {
     }
 
     async fn greet(&mut self) -> Result<(), Error> {
-        let address = below(&self.known.base, "info/refs?service=git-upload-pack");
-        let (response, address) = self.send(Method::GET, address, None).await?;
-        self.expect_type(&response, ADVERTISEMENT)?;
+        let question = format!("info/refs?service={}", self.service);
+        let (response, address) = self.send(Method::GET, below(&self.known.base, &question), None).await?;
+        self.expect_type(&response, &self.service.content_type("advertisement"))?;
         let bytes = self.body(response).await?;
         let greeting = protocol::greeting(bytes).map_err(|fault| self.fault(fault))?;
         greeting.refuse_sha256(&self.url)?;
-        let base = address.as_str().strip_suffix("/info/refs?service=git-upload-pack").map(Url::parse);
+        let base = address.as_str().strip_suffix(&format!("/{question}")).map(Url::parse);
         if let Some(Ok(base)) = base {
             self.known.base = base;
         }
@@ -206,9 +231,9 @@ impl Session {
     }
 
     async fn post(&self, body: Vec<u8>) -> Result<Response, Error> {
-        let address = below(&self.known.base, "git-upload-pack");
+        let address = below(&self.known.base, self.service.name());
         let (response, _) = self.send(Method::POST, address, Some(body)).await?;
-        self.expect_type(&response, RESULT)?;
+        self.expect_type(&response, &self.service.content_type("result"))?;
         Ok(response)
     }
 
@@ -219,11 +244,15 @@ impl Session {
             if let Some(authorization) = &self.authorization {
                 request = request.header(AUTHORIZATION, authorization);
             }
-            if !matches!((&self.known.greeting, &body), (Greeting::V0(..), Some(_))) {
+            let speaks_v2 = !matches!((&self.known.greeting, &body), (Greeting::V0(..), Some(_)));
+            if self.service == Service::UploadPack && speaks_v2 {
                 request = request.header("git-protocol", "version=2");
             }
             if let Some(body) = &body {
-                request = request.header(CONTENT_TYPE, REQUEST).header("accept", RESULT).body(body.clone());
+                request = request
+                    .header(CONTENT_TYPE, self.service.content_type("request"))
+                    .header(ACCEPT, self.service.content_type("result"))
+                    .body(body.clone());
             }
             let response = request.send().await.map_err(|error| self.broken(error))?;
             let status = response.status();

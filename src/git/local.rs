@@ -1,5 +1,7 @@
-//! Repositories on the same machine: read with libgit2, without a process and without `git`'s local transport.
+//! Repositories on the same machine: read and written with libgit2, without a process and without `git`'s local
+//! transport.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bytes::BytesMut;
@@ -8,6 +10,7 @@ use git2::{ConfigLevel, ErrorCode, Repository, RepositoryOpenFlags};
 use super::error::Error;
 use super::oid::Oid;
 use super::protocol::Ref;
+use super::push::Update;
 use super::store::Piece;
 use super::url::RepoUrl;
 
@@ -69,6 +72,35 @@ fn read(reference: &git2::Reference<'_>) -> Result<Option<Ref>, git2::Error> {
     let peeled = resolved.peel(git2::ObjectType::Any)?.id();
     let peeled = (peeled != id).then(|| peeled.into());
     Ok(Some(Ref { name: name.into(), id: id.into(), peeled, target: None }))
+}
+
+/// Moves a branch to a commit that `pack` brings along.
+pub(super) fn push(url: &RepoUrl, path: &Path, update: &Update, pack: &[u8]) -> Result<(), Error> {
+    let session = Session { url: url.clone(), path: path.to_owned() };
+    let target = session.open()?;
+    let refused = |reason: &str| Error::PushRefused {
+        url: url.clone(),
+        branch: update.name.trim_start_matches("refs/heads/").to_owned(),
+        reason: reason.to_owned(),
+    };
+    // As git does by default: files under somebody's hands would seem to undo the push.
+    let checked_out = target.head().ok().and_then(|head| head.name().map(str::to_owned).ok());
+    if !target.is_bare() && checked_out.as_ref() == Some(&update.name) {
+        return Err(refused("the branch is checked out there"));
+    }
+    let take = || -> Result<(), git2::Error> {
+        let objects = target.odb()?;
+        let mut writer = objects.packwriter()?;
+        writer.write_all(pack).map_err(|error| git2::Error::from_str(&error.to_string()))?;
+        writer.commit()?;
+        let words = "push by leeboard";
+        let (new, old) = (update.new.libgit2(), update.old.libgit2());
+        target.reference_matching(&update.name, new, true, old, words).map(drop)
+    };
+    take().map_err(|error| match error.code() {
+        ErrorCode::Modified | ErrorCode::NotFound => refused("it has moved"),
+        _ => session.fault(&error),
+    })
 }
 
 impl Session {

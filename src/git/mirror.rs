@@ -128,7 +128,17 @@ impl Mirror {
         Ok(Snapshot::new(store, self.url.clone(), commit, root))
     }
 
-    fn store(&self) -> Result<Arc<Store>, Error> {
+    /// How its server lets us in.
+    pub(super) fn access(&self) -> Access {
+        self.settings.access(&self.url)
+    }
+
+    pub(super) fn clients(&self) -> &http::Clients {
+        &self.settings.clients
+    }
+
+    /// Its repository on disk.
+    pub(super) fn store(&self) -> Result<Arc<Store>, Error> {
         let mut store = self.store.lock();
         if let Some(store) = &*store {
             return Ok(store.clone());

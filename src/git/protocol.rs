@@ -5,6 +5,7 @@
 //! Version 2 is what is asked for: the server then sends only the refs that were asked for, and any commit can be
 //! fetched by its id. Version 0 is understood because some forges know nothing else.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,35 @@ pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// A list of refs above this size is nobody's repository.
 pub(super) const MAX_REFS_BYTES: usize = 32 << 20;
+
+/// What a conversation is for, by the name of the program on the far side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Service {
+    /// Fetching.
+    UploadPack,
+    /// Pushing.
+    ReceivePack,
+}
+
+impl Service {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Service::UploadPack => "git-upload-pack",
+            Service::ReceivePack => "git-receive-pack",
+        }
+    }
+
+    /// Of a request, its result or the advertisement before it, over HTTP.
+    pub(super) fn content_type(self, message: &str) -> String {
+        format!("application/x-{self}-{message}")
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// A ref that the server has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +124,7 @@ impl From<BadFrame> for Fault {
     }
 }
 
-const AGENT: &str = concat!("agent=leeboard/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("agent=leeboard/", env!("CARGO_PKG_VERSION"));
 
 /// Reads the greeting, which must be all of `buffer`.
 ///

@@ -1,4 +1,4 @@
-//! The three ways to a repository behind one: list its refs, then maybe fetch a pack.
+//! The three ways to a repository behind one: list its refs, then maybe fetch a pack; or push one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::http::{self, Clients};
 use super::local;
 use super::oid::Oid;
 use super::protocol::Ref;
+use super::push::Update;
 use super::ssh;
 use super::store::Piece;
 use super::url::{RepoUrl, Scheme};
@@ -50,6 +51,28 @@ pub(super) async fn list(
                 let path = url.local_path().map(std::path::Path::to_owned).unwrap_or_default();
                 let (refs, session) = local::list(&url, &path, &prefixes)?;
                 Ok((refs, Session::Local(session)))
+            })
+            .await
+        }
+    }
+}
+
+/// Moves a branch to a commit that `pack` brings along.
+pub(super) async fn push(
+    url: &RepoUrl,
+    access: &Access,
+    clients: &Clients,
+    update: Update,
+    pack: Vec<u8>,
+) -> Result<(), Error> {
+    match url.scheme() {
+        Scheme::Https | Scheme::Http => in_time(url, http::push(url, access, clients, &update, pack)).await,
+        Scheme::Ssh => in_time(url, ssh::push(url, access, &update, pack)).await,
+        Scheme::File => {
+            let repository = url.clone();
+            blocking(url, move || {
+                let path = repository.local_path().map(std::path::Path::to_owned).unwrap_or_default();
+                local::push(&repository, &path, &update, &pack)
             })
             .await
         }

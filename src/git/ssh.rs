@@ -1,4 +1,4 @@
-//! git over ssh: `git-upload-pack` on the far side, by russh, which needs no `ssh` binary and no C beside the TLS
+//! git over ssh: git's own programs on the far side, by russh, which needs no `ssh` binary and no C beside the TLS
 //! stack's.
 //!
 //! A host key that the known hosts don't have is refused, unless the repository's Secret says otherwise.
@@ -17,7 +17,8 @@ use super::egress;
 use super::error::Error;
 use super::known_hosts::{HostKeys, Verdict};
 use super::oid::Oid;
-use super::protocol::{self, Fault, Greeting, MAX_REFS_BYTES, PackAnswer, Ref, SILENCE};
+use super::protocol::{self, Fault, Greeting, MAX_REFS_BYTES, PackAnswer, Ref, SILENCE, Service};
+use super::push::{self, Update};
 use super::store::Piece;
 use super::url::RepoUrl;
 
@@ -26,7 +27,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// What is kept of what the far side writes to its standard error.
 const MAX_WORDS_BYTES: usize = 4096;
 
-/// A conversation with `git-upload-pack`.
+/// A conversation with `git-upload-pack` or `git-receive-pack`.
 pub(super) struct Session {
     url: RepoUrl,
     /// Keeps the connection up.
@@ -41,26 +42,7 @@ pub(super) struct Session {
 
 /// Connects, and asks for the refs that begin with one of `prefixes` (all, when there is none).
 pub(super) async fn list(url: &RepoUrl, access: &Access, prefixes: &[String]) -> Result<(Vec<Ref>, Session), Error> {
-    let late = || Error::Unreachable { url: url.clone(), reason: "no answer in time".into() };
-    let connect = tokio::time::timeout(CONNECT_TIMEOUT, connect(url, access));
-    let connection = connect.await.map_err(|_| late())??;
-    let open = async {
-        let channel = connection.channel_open_session().await?;
-        // A server that doesn't take it answers in version 0, which will do.
-        channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
-        channel.exec(true, command(url)).await?;
-        Ok(channel)
-    };
-    let channel = open.await.map_err(|error: russh::Error| broken(url, &error))?;
-    let mut session = Session {
-        url: url.clone(),
-        _connection: connection,
-        channel,
-        buffer: BytesMut::new(),
-        words: Vec::new(),
-        greeting: Greeting::V0(protocol::Capabilities::default(), vec![]),
-    };
-    session.greeting = session.read(protocol::take_greeting).await?;
+    let mut session = Session::open(url, access, Service::UploadPack).await?;
     let refs = match &session.greeting {
         Greeting::V0(_, refs) => refs.clone(),
         Greeting::V2(capabilities) => {
@@ -69,16 +51,25 @@ pub(super) async fn list(url: &RepoUrl, access: &Access, prefixes: &[String]) ->
             session.read(protocol::take_refs).await?
         }
     };
-    session.greeting.refuse_sha256(url)?;
     Ok((refs, session))
 }
 
+/// Moves a branch to a commit that `pack` brings along.
+pub(super) async fn push(url: &RepoUrl, access: &Access, update: &Update, pack: Vec<u8>) -> Result<(), Error> {
+    let mut session = Session::open(url, access, Service::ReceivePack).await?;
+    let greeting = session.greeting.clone();
+    session.write([push::request(&greeting, update), pack].concat()).await?;
+    let report = session.read(|buffer| push::take_report(&greeting, buffer)).await?;
+    let _ = session.channel.eof().await;
+    report.outcome(url, update)
+}
+
 /// The far side hands this to a shell.
-fn command(url: &RepoUrl) -> String {
+fn command(service: Service, url: &RepoUrl) -> String {
     let path = url.path();
     // `ssh://host/~user/x` is how URLs write a home directory.
     let path = path.strip_prefix('/').filter(|path| path.starts_with('~')).unwrap_or(path);
-    format!("git-upload-pack '{}'", path.replace('\'', r"'\''"))
+    format!("{service} '{}'", path.replace('\'', r"'\''"))
 }
 
 async fn connect(url: &RepoUrl, access: &Access) -> Result<Handle<HostCheck>, Error> {
@@ -164,6 +155,34 @@ fn kinds(keys: &[PublicKey]) -> Vec<Algorithm> {
 }
 
 impl Session {
+    /// Connects, and reads what the far side says first.
+    async fn open(url: &RepoUrl, access: &Access, service: Service) -> Result<Self, Error> {
+        let late = || Error::Unreachable { url: url.clone(), reason: "no answer in time".into() };
+        let connect = tokio::time::timeout(CONNECT_TIMEOUT, connect(url, access));
+        let connection = connect.await.map_err(|_| late())??;
+        let open = async {
+            let channel = connection.channel_open_session().await?;
+            if service == Service::UploadPack {
+                // A server that doesn't take it answers in version 0, which will do.
+                channel.set_env(false, "GIT_PROTOCOL", "version=2").await?;
+            }
+            channel.exec(true, command(service, url)).await?;
+            Ok(channel)
+        };
+        let channel = open.await.map_err(|error: russh::Error| broken(url, &error))?;
+        let mut session = Session {
+            url: url.clone(),
+            _connection: connection,
+            channel,
+            buffer: BytesMut::new(),
+            words: Vec::new(),
+            greeting: Greeting::V0(protocol::Capabilities::default(), vec![]),
+        };
+        session.greeting = session.read(protocol::take_greeting).await?;
+        session.greeting.refuse_sha256(url)?;
+        Ok(session)
+    }
+
     /// Asks for a pack; its pieces go to `pack`, the last one only when everything came.
     pub(super) async fn fetch(mut self, wants: &[Oid], haves: &[Oid], pack: &mpsc::Sender<Piece>) -> Result<(), Error> {
         self.write(protocol::fetch(&self.greeting, wants, haves)).await?;
@@ -308,7 +327,7 @@ mod tests {
             ("h:a';touch${IFS}x;'", r"git-upload-pack 'a'\'';touch${IFS}x;'\'''"),
         ];
         for (url, expected) in cases {
-            assert_eq!(command(&RepoUrl::parse(url).unwrap()), expected, "{url}");
+            assert_eq!(command(Service::UploadPack, &RepoUrl::parse(url).unwrap()), expected, "{url}");
         }
     }
 }

@@ -104,7 +104,16 @@ impl Store {
         !self.is_suspect.load(Ordering::Relaxed)
     }
 
-    fn fault(&self, error: &git2::Error) -> Error {
+    /// A handle of its own on everything.
+    pub(super) fn repository(&self) -> Result<Repository, Error> {
+        Repository::open_bare(&self.path).map_err(|error| self.fault(&error))
+    }
+
+    pub(super) fn url(&self) -> &RepoUrl {
+        &self.url
+    }
+
+    pub(super) fn fault(&self, error: &git2::Error) -> Error {
         let error = fault(&self.url, error);
         if matches!(error, Error::Corrupt { .. }) {
             self.is_suspect.store(true, Ordering::Relaxed);

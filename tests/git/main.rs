@@ -9,6 +9,7 @@ mod figures;
 mod mirror;
 mod misbehaving;
 mod repository;
+mod revert;
 mod revision;
 mod server;
 mod snapshot;

@@ -45,6 +45,24 @@ impl Repository {
         run(&self.work(), arguments)
     }
 
+    /// Asks the bare repository.
+    pub(crate) fn in_bare(&self, arguments: &[&str]) -> String {
+        run(&self.bare(), arguments)
+    }
+
+    /// Sets one of the bare repository's settings.
+    pub(crate) fn configure(&self, name: &str, value: &str) {
+        self.in_bare(&["config", name, value]);
+    }
+
+    /// Gives the bare repository a hook.
+    pub(crate) fn hook(&self, name: &str, script: &str) {
+        let path = self.bare().join("hooks").join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&path, executable).unwrap();
+    }
+
     /// Commits a file; gives the commit's id.
     pub(crate) fn commit(&self, path: &str, content: &str) -> String {
         let file = self.work().join(path);
