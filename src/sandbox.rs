@@ -13,8 +13,10 @@ mod control_plane;
 mod error;
 mod ports;
 mod process;
+mod workshop;
 
-pub use binaries::{Binaries, Progress};
+pub use binaries::{Binaries, Program};
 pub use control_plane::{ControlPlane, Controllers, Directory, Options, Pods};
 pub use error::Error;
 pub use process::{Process, Signal};
+pub use workshop::Progress;

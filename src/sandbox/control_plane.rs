@@ -15,11 +15,12 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
 
-use super::binaries::{Binaries, cache_directory};
+use super::binaries::Binaries;
 use super::certificates::Certificates;
 use super::error::Error;
 use super::ports::Ports;
 use super::process::{Process, Sweeper};
+use super::workshop::cache_directory;
 
 const STAGES: &str = include_str!("../../tests/cluster/kwok-stages.yaml");
 
