@@ -5,18 +5,27 @@
 //! **May not:** read or change a kubeconfig of the person's own, listen on anything but loopback, or leave a process or
 //! a directory behind, however its own process ends ([`Process`]).
 //!
-//! Nothing here is used by the daemon. Read [`control_plane`], then [`process`].
+//! Beside it, for tests of traffic: a real [`Router`], a real [`Prometheus`], and the [`PodHost`] that answers for the pods.
+//!
+//! Nothing here is used by the daemon. Read [`control_plane`], then [`process`], [`pod_host`] and [`router`].
 
 mod binaries;
 mod certificates;
 mod control_plane;
 mod error;
+mod pod_host;
 mod ports;
+mod probe;
 mod process;
+mod prometheus;
+mod router;
 mod workshop;
 
 pub use binaries::{Binaries, Program};
 pub use control_plane::{ControlPlane, Controllers, Directory, Options, Pods};
 pub use error::Error;
+pub use pod_host::{PodHost, Tally};
 pub use process::{Process, Signal};
+pub use prometheus::Prometheus;
+pub use router::Router;
 pub use workshop::Progress;
