@@ -15,6 +15,8 @@ use crate::api::flagger::{Alert, Analysis, Canary, HookType, Provider, SessionAf
 
 /// Annotation: seconds that the target stays up after the last route to it is gone.
 pub const SCALE_DOWN_DELAY: &str = "canary.leeboard.dev/scale-down-delay";
+/// Annotation: between checks, where ten seconds are too long.
+pub const INTERVAL: &str = "canary.leeboard.dev/interval";
 /// Annotation: what a check without data counts as; `fail` or `hold`.
 pub const NO_DATA: &str = "canary.leeboard.dev/no-data";
 /// Annotation: why it is suspended.
@@ -340,7 +342,7 @@ impl Settings {
         };
         Ok(Settings {
             strategy,
-            interval: analysis.interval(),
+            interval: interval(canary)?,
             threshold: u32::try_from(analysis.threshold).unwrap_or(1).max(1),
             deadline: spec.progress_deadline(),
             scale_down_delay: scale_down_delay(canary, provider)?,
@@ -558,6 +560,14 @@ fn annotation<'a>(canary: &'a Canary, name: &str) -> Option<&'a str> {
     canary.metadata.annotations.as_ref()?.get(name).map(String::as_str)
 }
 
+/// Flagger makes `analysis.interval` ten seconds at least; whoever says it here means it.
+fn interval(canary: &Canary) -> Result<Duration, Refusal> {
+    const LEAST: Duration = Duration::from_secs(1);
+    let Some(text) = annotation(canary, INTERVAL) else { return Ok(canary.spec.analysis().interval()) };
+    let read = duration::parse(text).filter(|interval| *interval >= LEAST);
+    read.ok_or_else(|| Refusal::Annotation { name: INTERVAL, value: text.into(), expected: "a duration from 1s" })
+}
+
 /// The default is what a router and its data plane need at most to hear of a change.
 fn scale_down_delay(canary: &Canary, provider: Provider) -> Result<Duration, Refusal> {
     const DEFAULT: Duration = Duration::from_secs(30);
@@ -726,6 +736,20 @@ mod tests {
         let settings = Settings::new(&canary(&json!({}), "kubernetes"), Provider::Istio).unwrap();
         assert_eq!(settings.strategy, Strategy::BlueGreen { iterations: 10, mirrors: false });
         assert_eq!((settings.threshold, settings.interval.as_secs(), settings.deadline.as_secs()), (1, 60, 600));
+    }
+
+    #[test]
+    fn an_annotation_may_ask_for_a_shorter_interval() {
+        let with = |text: &str| {
+            let mut canary = canary(&json!({"interval": "5s", "iterations": 1}), "kubernetes");
+            canary.metadata.annotations = Some([(INTERVAL.to_owned(), text.to_owned())].into());
+            Settings::new(&canary, Provider::Istio).map(|settings| settings.interval).map_err(|error| error.to_string())
+        };
+        assert_eq!(with("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(
+            with("0s"),
+            Err("annotation `canary.leeboard.dev/interval` is `0s`: a duration from 1s is needed".into())
+        );
     }
 
     #[test]
