@@ -44,7 +44,7 @@ use super::error::Error;
 const ERROR_RATE: &str = "leeboard.test/error-rate";
 const LATENCY: &str = "leeboard.test/latency";
 /// In an answer: the tag of the pod's image.
-const VERSION: &str = "x-version";
+pub(super) const VERSION: &str = "x-version";
 
 /// A router may hear of a new pod before we do.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -109,7 +109,7 @@ impl Cluster {
 }
 
 /// Says how far a first build is, past the capture of a test's output: it takes minutes.
-fn report(progress: Progress) {
+pub fn report(progress: Progress) {
     let worth_a_line = match progress {
         Progress::Waiting { .. } => true,
         Progress::Downloading { modules, .. } => modules % 50 == 1,
