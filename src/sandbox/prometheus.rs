@@ -1,4 +1,4 @@
-//! [`Prometheus`]: the real one, which scrapes routers every second.
+//! [`Prometheus`]: the real one, which scrapes routers twice a second.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +29,7 @@ impl Prometheus {
         fs::create_dir_all(&directory).map_err(Error::io("create", &directory))?;
         let file = directory.join("prometheus.yml");
         let text = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 900ms}}
+            "global: {{scrape_interval: 500ms, scrape_timeout: 450ms}}
 scrape_configs: [{{job_name: routers, static_configs: [{{targets: ['{}']}}]}}]
 ",
             targets.join("', '")

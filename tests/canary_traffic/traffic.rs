@@ -28,8 +28,10 @@ impl Traffic {
     }
 
     async fn start() -> Traffic {
-        let (stage, skipper, traefik, prometheus) =
-            tokio::join!(Stage::shared(), built(Program::Skipper), built(Program::Traefik), built(Program::Prometheus));
+        // Before the control plane runs: a first build takes all there is of the machine.
+        let (skipper, traefik, prometheus) =
+            tokio::join!(built(Program::Skipper), built(Program::Traefik), built(Program::Prometheus));
+        let stage = Stage::shared().await;
         let control_plane = stage.cluster.control_plane();
         install_gateway_api(stage).await;
         let pods = PodHost::start(control_plane).await.unwrap();

@@ -431,7 +431,7 @@ subjects:
         ensure!(phase == Phase::Succeeded, "the canary is {phase:?}");
         let weights = trial.borrow().weights();
         ensure!(weights == [10, 30, 60], "the weights were {weights:?}");
-        ensure!(trial.borrow().had_traffic(), "a weight brought no requests");
+        ensure!(trial.borrow().answered() > 0, "the new version got no requests");
         let samples = customers.since(began);
         if let Some(failed) = samples.iter().find(|sample| sample.result != Ok(200)) {
             bail!("a customer got {}", failed.text());
@@ -456,6 +456,13 @@ subjects:
         let blame = format!("sync of {} by Robin", short(&commit));
         let words = self.complaint("dev-web", |message| message.contains(&blame)).await?;
         ensure!(words.contains("canary web failed: success rate "), "another reason is told: {words}");
+        self.until("the Environment says whose commit it was", SOON, |world| {
+            let status = world.environments.get("dev").and_then(|environment| environment.status.as_ref());
+            let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
+            let messages: Vec<&str> = conditions.iter().map(|condition| condition.message.as_str()).collect();
+            if messages.iter().any(|message| message.contains(&blame)) { Ok(()) } else { Err(messages.join(", ")) }
+        })
+        .await?;
         let samples = customers.since(began);
         let (own, lost): (Vec<&Sample>, Vec<&Sample>) = samples
             .iter()

@@ -124,9 +124,9 @@ impl Trial {
         self.rungs.iter().map(|rung| rung.weight).collect()
     }
 
-    /// True when the version had a part of the traffic at each weight.
-    pub(super) fn had_traffic(&self) -> bool {
-        !self.rungs.is_empty() && self.rungs.iter().all(|rung| rung.new > 0)
+    /// How many requests the version has answered.
+    pub(super) fn answered(&self) -> usize {
+        self.rungs.iter().map(|rung| rung.new).sum()
     }
 
     /// A bar for each weight.
