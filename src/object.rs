@@ -6,6 +6,7 @@
 //! Read [`tracking`] for whose an object is, [`fields`] for which of its fields are ours: the drift decision.
 
 pub mod annotation;
+pub mod event;
 pub mod fields;
 pub mod quantity;
 pub mod secret;

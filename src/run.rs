@@ -57,10 +57,11 @@ use crate::git::{LocalRepositories, Mirrors};
 use crate::health::Health;
 use crate::kustomize::Bases;
 use crate::live::client::{self, Cluster, Part};
+use crate::object::event::{About, Event};
 use crate::object::tracking::{self, Tracking};
-use crate::object::{Object, ObjectKey, annotation};
+use crate::object::{ObjectKey, annotation};
 use crate::server::{self, Readiness};
-use crate::sync::event::{self, About, Reason};
+use crate::sync::event::Reason;
 use crate::telemetry::Metrics;
 
 /// How the daemon is started.
@@ -449,13 +450,14 @@ impl Daemon {
     /// Tells the users of an application something, as a Kubernetes Event; in the background.
     async fn event(&self, application: &Application, reason: Reason, message: &str) {
         let about = About {
+            api_version: &application.api_version,
+            kind: &application.kind,
             name: application.name(),
             namespace: application.namespace(),
             uid: application.metadata.uid.as_deref().unwrap_or_default(),
         };
-        let Ok(event) = Object::from_value(event::event(about, reason, message, Timestamp::now()), None) else {
-            return;
-        };
+        let event = Event { about, reason: reason.as_str(), action: None, severity: reason.severity(), message };
+        let event = event.at(Timestamp::now());
         let cluster = self.cluster.clone();
         self.tasks.spawn(async move {
             if let Err(error) = cluster.create(&event).await {

@@ -30,6 +30,7 @@ pub use self::count::{RequestCounts, Verb};
 pub use self::error::{Answer, Cause, Error};
 pub(super) use self::path::{api_version, list_path, with_query};
 pub use self::read::ListOptions;
+pub(super) use self::read::Shape;
 pub(super) use self::request::Call;
 pub use self::write::{Applied, ApplyOptions, DeleteOptions, Deleted, Part, Propagation};
 

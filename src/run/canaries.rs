@@ -4,11 +4,12 @@
 //! **In:** watches on Canaries and on the kinds they are made of. **Out:** what [`canary::decide`] decides, done. **May
 //! not:** decide; or ask anything of the API server while nothing changes.
 //!
-//! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`], then [`see`] (what is there),
+//! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`] and [`attending`], then [`see`] (what is there),
 //! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys) and [`tell`] (Events, alerts).
 
 mod act;
 mod ask;
+mod attending;
 mod aws;
 mod claim;
 mod see;
@@ -22,22 +23,25 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Daemon;
 use super::look::now;
 use crate::api::FLAGGER_GROUP;
 use crate::api::flagger::{Canary, CanaryStatus, VERSION};
-use crate::canary::generated::{Flags, target};
+use crate::canary::generated::Flags;
 use crate::canary::record::{self, Record};
 use crate::canary::world::Answers;
 use crate::canary::{Decision, Refusal, Settings, decide, status};
 use crate::live::client::{self, ListOptions, Part};
 use crate::live::record::KindVersion;
-use crate::live::watch::{Collection, Item, Pulse, Target, pulse, typed};
+use crate::live::watch::{Item, Pulse, Target, pulse, typed};
 use crate::object::{GroupKind, ObjectKey};
+use attending::{Attending, Brief, Signals};
+use tell::Teller;
 
 pub use claim::{Claim, Fields, yielded};
 
@@ -59,10 +63,13 @@ const WATCHED: [(&str, &str, &str); 7] = [
     ("discovery.k8s.io", "v1", "EndpointSlice"),
 ];
 
+/// How old what was seen may be when the next question about it is decided.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// What is known of all canaries.
 #[derive(Default)]
 pub struct Canaries {
-    attended: Mutex<BTreeMap<ObjectKey, Attended>>,
+    attending: Mutex<Attending>,
     /// Of each object that a canary stands before.
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
@@ -71,33 +78,7 @@ pub struct Canaries {
     are_listed: AtomicBool,
 }
 
-/// A canary with a task.
-struct Attended {
-    bell: Arc<Notify>,
-    gone: CancellationToken,
-    /// The objects it is made of.
-    concerns: BTreeSet<ObjectKey>,
-    /// It has been looked at once.
-    is_known: bool,
-}
-
 impl Canaries {
-    /// Rings for every canary that an object concerns. EndpointSlices are known by the name of their Service.
-    fn ring(&self, changed: &ObjectKey) {
-        let concerns = |concern: &ObjectKey| {
-            concern == changed
-                || (changed.kind == "EndpointSlice"
-                    && concern.kind == "Service"
-                    && concern.namespace == changed.namespace
-                    && changed.name.starts_with(concern.name.as_str()))
-        };
-        for attended in self.attended.lock().values() {
-            if attended.concerns.iter().any(concerns) {
-                attended.bell.notify_one();
-            }
-        }
-    }
-
     /// Notes what a canary says of an object. True when it owns fields now that it did not own before.
     fn note(&self, object: ObjectKey, claim: Claim) -> bool {
         let owns = claim.owns;
@@ -108,9 +89,7 @@ impl Canaries {
     /// Waits until every canary has been looked at once, for so long at most: who starts has heard no word of them yet.
     pub async fn settled(&self, within: Duration) {
         let begun = tokio::time::Instant::now();
-        let is_settled = || {
-            self.are_listed.load(Ordering::Relaxed) && self.attended.lock().values().all(|attended| attended.is_known)
-        };
+        let is_settled = || self.are_listed.load(Ordering::Relaxed) && self.attending.lock().knows_all();
         while !is_settled() && begun.elapsed() < within {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -126,7 +105,7 @@ impl Canaries {
 pub(super) async fn work(daemon: Arc<Daemon>) {
     let kind = GroupKind::new(FLAGGER_GROUP, "Canary");
     let target = Target { kind: KindVersion::new(kind, VERSION), options: ListOptions::default() };
-    let (canaries, watch) = typed::<Value>(daemon.cluster.clone(), target, daemon.shutdown.clone());
+    let (canaries, watch) = typed::<Brief>(daemon.cluster.clone(), target, daemon.shutdown.clone());
     daemon.tasks.spawn(watch);
     let mut watches_workloads = false;
     loop {
@@ -139,26 +118,32 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
                 heed(&daemon, KindVersion::new(GroupKind::new(group, kind), version));
             }
         }
-        for key in changed {
-            match canaries.get(&key) {
-                Some(_) => see_canary(&daemon, &canaries, key),
-                None => forget(&daemon, &key),
-            }
+        let (there, gone): (Vec<_>, Vec<_>) =
+            changed.into_iter().map(|key| (canaries.get(&key), key)).partition(|(item, _)| item.is_some());
+        for (_, key) in gone {
+            forget(&daemon, &key);
+        }
+        // All are known before the first is looked at: the oldest of a target has it.
+        let new: Vec<_> = {
+            let mut attending = daemon.canaries.attending.lock();
+            let saw = |(item, key)| {
+                let brief = match item {
+                    Some(Item::Decoded(brief)) => brief,
+                    Some(Item::Undecodable { .. }) | None => Brief::default(),
+                };
+                attending.saw(&key, brief, &daemon.shutdown).map(|signals| (key, signals))
+            };
+            there.into_iter().filter_map(saw).collect()
+        };
+        for (key, signals) in new {
+            attend(&daemon, key, signals);
         }
         daemon.canaries.are_listed.store(canaries.is_complete() || canaries.trouble().is_some(), Ordering::Relaxed);
     }
 }
 
-fn see_canary(daemon: &Arc<Daemon>, canaries: &Collection<Value>, key: ObjectKey) {
-    let mut attended = daemon.canaries.attended.lock();
-    if let Some(attended) = attended.get(&key) {
-        attended.bell.notify_one();
-        return;
-    }
-    let (bell, gone) = (Arc::new(Notify::new()), daemon.shutdown.child_token());
-    let entry = Attended { bell: bell.clone(), gone: gone.clone(), concerns: BTreeSet::new(), is_known: false };
-    attended.insert(key.clone(), entry);
-    let attendant = Attendant { daemon: daemon.clone(), canaries: canaries.clone(), key, answers: Answers::default() };
+fn attend(daemon: &Arc<Daemon>, key: ObjectKey, Signals { bell, gone }: Signals) {
+    let attendant = Attendant { daemon: daemon.clone(), key, answers: Answers::default(), teller: Teller::default() };
     daemon.tasks.spawn(async move {
         tokio::select! {
             () = gone.cancelled() => {}
@@ -168,10 +153,7 @@ fn see_canary(daemon: &Arc<Daemon>, canaries: &Collection<Value>, key: ObjectKey
 }
 
 fn forget(daemon: &Daemon, key: &ObjectKey) {
-    let removed = daemon.canaries.attended.lock().remove(key);
-    if let Some(attended) = removed {
-        attended.gone.cancel();
-    }
+    daemon.canaries.attending.lock().forget(key);
     let left = daemon.canaries.claims.lock().extract_if(.., |_, claim| claim.canary == *key).collect::<Vec<_>>();
     for (object, claim) in left {
         if claim.is_target {
@@ -179,10 +161,6 @@ fn forget(daemon: &Daemon, key: &ObjectKey) {
             daemon.metrics.canaries().gone(&object.name, object.namespace.as_deref().unwrap_or_default());
         }
         claim::look_again(daemon, &object);
-    }
-    // Another one may have waited for the target.
-    for other in daemon.canaries.attended.lock().values() {
-        other.bell.notify_one();
     }
     info!(canary = %key.name, namespace = key.namespace.as_deref().unwrap_or_default(), "Canary gone");
 }
@@ -199,8 +177,9 @@ fn heed(daemon: &Arc<Daemon>, kind: KindVersion) {
                 () = this.shutdown.cancelled() => return,
                 changed = changes.changed() => changed,
             };
+            let attending = this.canaries.attending.lock();
             for key in changed {
-                this.canaries.ring(&key);
+                attending.ring(&key);
             }
         }
     });
@@ -209,10 +188,10 @@ fn heed(daemon: &Arc<Daemon>, kind: KindVersion) {
 /// Who looks after one canary.
 struct Attendant {
     daemon: Arc<Daemon>,
-    canaries: Collection<Value>,
     key: ObjectKey,
     /// To the questions of the record that is in force.
     answers: Answers,
+    teller: Teller,
 }
 
 /// When a canary is looked at again although nothing has changed.
@@ -227,9 +206,7 @@ impl Attendant {
         let mut pause = FIRST_PAUSE;
         loop {
             let looked = self.look(bell).await;
-            if let Some(attended) = self.daemon.canaries.attended.lock().get_mut(&self.key) {
-                attended.is_known = true;
-            }
+            self.daemon.canaries.attending.lock().know(&self.key);
             let again = match looked {
                 Ok(again) => {
                     pause = FIRST_PAUSE;
@@ -264,7 +241,7 @@ impl Attendant {
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
         let settings = match Settings::new(&canary, flags.provider) {
-            Ok(settings) => settings,
+            Ok(settings) => Arc::new(settings),
             Err(refusal) => {
                 self.refuse(&canary, &refusal).await?;
                 return Ok(Again::WhenItChanges);
@@ -273,11 +250,13 @@ impl Attendant {
         let record = self.record(&canary, &settings, &flags).await?;
         let seen = see::see(&self.daemon, &canary, &settings, &flags, &record, &self.answers).await?;
         self.concern(&seen);
+        let seen_at = Instant::now();
         let mut world = seen.world.clone();
-        world.claimed_by = self.claimant(&canary);
-        let decision = decide(&settings, &record, &world, now());
-        debug!(canary = %self.key.name, ?decision, "Decided");
-        if let Some(question) = act::question(&decision) {
+        world.claimed_by = self.daemon.canaries.attending.lock().claimant(&self.key).map(SmolStr::new);
+        let decision = loop {
+            let decision = decide(&settings, &record, &world, now());
+            debug!(canary = %self.key.name, ?decision, "Decided");
+            let Some(question) = act::question(&decision) else { break decision };
             let asker = ask::Asker {
                 daemon: &self.daemon,
                 canary: &canary,
@@ -286,9 +265,12 @@ impl Attendant {
                 revision: seen.revision.as_ref(),
                 bell,
             };
-            asker.answer(question, &mut self.answers).await?;
-            return Ok(Again::Now);
-        }
+            let is_answered = asker.answer(question, &mut self.answers).await?;
+            if !is_answered || seen_at.elapsed() > FRESH {
+                return Ok(Again::Now);
+            }
+            world.answers.clone_from(&self.answers);
+        };
         let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;
         self.answers = Answers::default();
         // Of a target that an older canary has only that one speaks.
@@ -298,10 +280,10 @@ impl Attendant {
         // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
         let acted = self.act(&canary, &seen, &flags, &decision).await;
         for event in &decision.events {
-            tell::event(&self.daemon, &canary, &settings, &decision.record, event).await;
+            self.teller.event(&self.daemon, &canary, &settings, &decision.record, event).await;
         }
         for alert in &decision.alerts {
-            tell::alert(&self.daemon, &canary, &settings, alert).await;
+            self.teller.alert(&self.daemon, &canary, &settings, alert);
         }
         tell::count(&self.daemon, &settings, &decision.record, &record);
         acted?;
@@ -328,10 +310,10 @@ impl Attendant {
     }
 
     /// The canary as the API server has it: the watch may lag behind what was written last.
-    async fn canary(&self) -> Result<Option<Canary>, client::Error> {
+    async fn canary(&self) -> Result<Option<Arc<Canary>>, client::Error> {
         let Some(body) = self.daemon.cluster.find(&self.key, VERSION).await? else { return Ok(None) };
         match crate::api::decode::<Canary>(&body) {
-            Ok(canary) => Ok(Some(canary)),
+            Ok(canary) => Ok(Some(Arc::new(canary))),
             Err(error) => {
                 warn!(canary = %self.key.name, %error, "Canary cannot be read");
                 Ok(None)
@@ -355,28 +337,9 @@ impl Attendant {
         }
     }
 
-    /// The older canary that has the target, if there is one.
-    fn claimant(&self, canary: &Canary) -> Option<smol_str::SmolStr> {
-        let all: Vec<Canary> = self
-            .canaries
-            .all()
-            .into_iter()
-            .filter(|(key, _)| key.namespace == self.key.namespace)
-            .filter_map(|(_, item)| match item {
-                Item::Decoded(body) => crate::api::decode(&body).ok(),
-                Item::Undecodable { .. } => None,
-            })
-            .filter(|other: &Canary| other.spec.target_ref == canary.spec.target_ref)
-            .collect();
-        let name = target::claimant(&all)?.metadata.name.clone()?;
-        (Some(&name) != canary.metadata.name.as_ref()).then(|| name.into())
-    }
-
     /// From now on these objects ring for it.
     fn concern(&self, seen: &see::Seen) {
-        if let Some(attended) = self.daemon.canaries.attended.lock().get_mut(&self.key) {
-            attended.concerns.clone_from(&seen.concerns);
-        }
+        self.daemon.canaries.attending.lock().concern(&self.key, &seen.concerns);
         for kind in &seen.route_kinds {
             if self.daemon.canaries.routes.lock().insert(kind.clone()) {
                 heed(&self.daemon, kind.clone());

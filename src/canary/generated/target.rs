@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::Value;
 
-use super::{Error, Flags, PRIMARY_SUFFIX, name_of, namespace_of, scale};
+use super::{Error, Flags, PRIMARY_SUFFIX, namespace_of, scale};
 use crate::api::flagger::Canary;
 use crate::canary::settings::TargetKind;
 use crate::object::Object;
@@ -128,14 +128,6 @@ fn discovered(canary: &Canary, object: &Object) -> Vec<Port> {
         }
     }
     found
-}
-
-/// Of several Canaries on one target the oldest works; by name when they are of one second.
-pub fn claimant<'a>(canaries: impl IntoIterator<Item = &'a Canary>) -> Option<&'a Canary> {
-    canaries.into_iter().min_by_key(|canary| {
-        let created = canary.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        (created.is_none(), created, name_of(canary))
-    })
 }
 
 /// The pod template.

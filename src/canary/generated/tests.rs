@@ -305,19 +305,6 @@ fn a_target_that_is_a_service_has_copies_without_what_the_cluster_gave_it() {
 }
 
 #[test]
-fn the_older_of_two_canaries_has_the_target() {
-    let made = |name: &str, at: &str| {
-        let mut canary = canary(simple());
-        canary.metadata.name = Some(name.into());
-        canary.metadata.creation_timestamp = serde_json::from_value(at.into()).unwrap();
-        canary
-    };
-    let canaries =
-        [made("a", "2026-01-02T00:00:00Z"), made("b", "2026-01-01T00:00:00Z"), made("c", "2026-01-01T00:00:00Z")];
-    assert_eq!(name_of(target::claimant(&canaries).unwrap()), "b");
-}
-
-#[test]
 fn the_targets_disruption_budget_has_a_copy_for_the_primary() {
     let (canary, object, flags) = (canary(simple()), full_target(), Flags::default());
     let target = Target::of(&canary, Some(&object), &flags).unwrap();

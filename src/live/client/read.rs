@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use smol_str::SmolStr;
 
 use super::path::{api_version, list_path, object_path, with_query};
-use super::request::{Call, decode};
+use super::request::{Call, JSON, decode};
 use super::{Cluster, Error, Part, Verb};
 use crate::object::{GroupKind, ObjectKey};
 
@@ -76,7 +76,7 @@ impl Cluster {
         let api_version = api_version(&kind.group, version);
         let mut items = Vec::new();
         let mut failure = None;
-        self.list_pages(kind, version, options, |page| {
+        self.list_pages(kind, version, options, Shape::Whole, |page| {
             for text in page {
                 match serde_json::from_str::<Value>(text) {
                     Ok(mut item) => {
@@ -101,6 +101,7 @@ impl Cluster {
         kind: &GroupKind,
         version: &str,
         options: &ListOptions,
+        shape: Shape,
         mut each: impl FnMut(&[&str]),
     ) -> Result<String, Error> {
         let resource = self.resource(kind, version).await?;
@@ -114,7 +115,7 @@ impl Cluster {
                 query.push(("continue", &next));
             }
             let call = Call::new(Verb::List, Method::GET, &resource.plural, with_query(&path, &query));
-            let answer = self.call(&call).await?;
+            let answer = self.call(&call.accepting(shape.of_lists())).await?;
             let list: List<'_> = serde_json::from_slice(&answer.body).map_err(Error::Decode)?;
             let items: Vec<&str> = list.items.unwrap_or_default().into_iter().map(RawValue::get).collect();
             each(&items);
@@ -141,6 +142,31 @@ impl Cluster {
     pub async fn server_version(&self) -> Result<String, Error> {
         let answer = self.call(&Call::new(Verb::Get, Method::GET, "", "/version".into())).await?;
         decode::<Version>(&answer.body).map(|version| version.git_version)
+    }
+}
+
+/// How much of each object the API server sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::live) enum Shape {
+    /// All of it.
+    Whole,
+    /// What kind, its metadata.
+    Metadata,
+}
+
+impl Shape {
+    fn of_lists(self) -> &'static str {
+        match self {
+            Shape::Whole => JSON,
+            Shape::Metadata => "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+        }
+    }
+
+    pub(in crate::live) fn of_watches(self) -> &'static str {
+        match self {
+            Shape::Whole => JSON,
+            Shape::Metadata => "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+        }
     }
 }
 

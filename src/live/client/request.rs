@@ -127,7 +127,7 @@ impl<'a> Call<'a> {
     }
 
     /// The answer is wanted in another form than plain JSON.
-    pub(super) fn accepting(self, accept: &'static str) -> Self {
+    pub(in crate::live) fn accepting(self, accept: &'static str) -> Self {
         Call { accept, ..self }
     }
 

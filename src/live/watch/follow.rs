@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::live::client::{Call, Cluster, Error, ListOptions, Verb, list_path, with_query};
+use crate::live::client::{Call, Cluster, Error, ListOptions, Shape, Verb, list_path, with_query};
 use crate::live::pace::jittered;
 use crate::live::record::KindVersion;
 use crate::object::{GroupKind, ObjectKey};
@@ -52,6 +52,8 @@ pub struct Target {
 
 /// What is done with what is seen.
 pub(super) trait Sink: Send {
+    /// How much it needs of each object.
+    const SHAPE: Shape = Shape::Whole;
     /// A list begins; what it will not hold is gone.
     fn begin(&mut self);
     /// An object is there, or has changed.
@@ -187,10 +189,10 @@ async fn advance(cluster: &Cluster, target: &Target, sink: &mut impl Sink, state
     }
 }
 
-async fn list(cluster: &Cluster, target: &Target, sink: &mut impl Sink, state: &mut State) -> Result<(), Error> {
+async fn list<S: Sink>(cluster: &Cluster, target: &Target, sink: &mut S, state: &mut State) -> Result<(), Error> {
     sink.begin();
     let version = cluster
-        .list_pages(&target.kind.kind, &target.kind.version, &target.options, |page| {
+        .list_pages(&target.kind.kind, &target.kind.version, &target.options, S::SHAPE, |page| {
             for item in page {
                 match Shown::read(item) {
                     Ok(object) => sink.seen(&object),
@@ -204,10 +206,10 @@ async fn list(cluster: &Cluster, target: &Target, sink: &mut impl Sink, state: &
     Ok(())
 }
 
-async fn watch(
+async fn watch<S: Sink>(
     cluster: &Cluster,
     target: &Target,
-    sink: &mut impl Sink,
+    sink: &mut S,
     state: &mut State,
     start: &[(&str, &str)],
 ) -> Result<(), Error> {
@@ -221,6 +223,7 @@ async fn watch(
     query.extend_from_slice(start);
     query.extend(target.options.selectors());
     let call = Call::new(Verb::Watch, Method::GET, &resource.plural, with_query(&path, &query));
+    let call = call.accepting(S::SHAPE.of_watches());
 
     let (response, _share) = match timeout(BEGIN, cluster.begin_watch(&call)).await {
         Ok(begun) => begun?,

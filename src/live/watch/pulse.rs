@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::follow::{Shown, Sink, Target, follow};
-use crate::live::client::{Cluster, Error};
+use crate::live::client::{Cluster, Error, Shape};
 use crate::object::{GroupKind, ObjectKey};
 
 /// The keys of objects that have changed. For one reader.
@@ -65,6 +65,9 @@ impl Keys {
 }
 
 impl Sink for Keys {
+    /// No Secret's content is sent for a name.
+    const SHAPE: Shape = Shape::Metadata;
+
     fn begin(&mut self) {}
 
     fn seen(&mut self, object: &Shown<'_>) {

@@ -51,18 +51,18 @@ pub(super) struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Asks, and notes what was answered. Nothing is noted when the canary has changed meanwhile: it is asked again, and
-    /// who can be asked again without harm is asked only then.
+    /// Asks, and notes what was answered. Nothing is noted, and the result is false, when the canary has changed
+    /// meanwhile: it is asked again, and who can be asked again without harm is asked only then.
     ///
     /// # Errors
     /// When the API server does not answer; whatever hooks and providers do is an answer.
-    pub(super) async fn answer(&self, question: &Question, answers: &mut Answers) -> Result<(), client::Error> {
+    pub(super) async fn answer(&self, question: &Question, answers: &mut Answers) -> Result<bool, client::Error> {
         match question {
             Question::Hook { moment, name, check } => {
                 let answered = match self.hook(*moment, name) {
                     Some(hook) if job::is_run(&hook) => match self.run(&hook, *moment, *check).await? {
                         Some(answered) => answered,
-                        None => return Ok(()),
+                        None => return Ok(false),
                     },
                     Some(hook) => {
                         let about = webhook::About {
@@ -94,7 +94,7 @@ impl Asker<'_> {
                 answers.metrics.insert(question.clone(), readings);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Dashboards that were made for Flagger have durations in seconds.

@@ -1,55 +1,132 @@
 //! What a run tells: Events on the Canary, its `event` hooks, its alerts, and what is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
-use k8s_openapi::jiff::Timestamp;
-use serde_json::{Value, json};
+use parking_lot::Mutex;
+use serde_json::Value;
 use tracing::{info, warn};
 
 use super::super::look::now;
 use super::super::{Daemon, web};
 use super::{ask, aws};
 use crate::api::FLAGGER_GROUP;
-use crate::api::flagger::{self, AlertProvider, AlertProviderType, Canary, HookType, Phase, VERSION};
+use crate::api::flagger::{self, AlertProvider, AlertProviderType, Canary, HookType, Phase, VERSION, Webhook};
 use crate::canary::event::{Alert, Event};
 use crate::canary::metric::{Request, To, aws as aws_signature};
 use crate::canary::record::Record;
 use crate::canary::settings::{Settings, Strategy};
 use crate::canary::world::HookAnswer;
 use crate::canary::{alert, status, webhook};
+use crate::object::event::{About, Severity};
 use crate::object::secret::Masked;
-use crate::object::{Object, ObjectKey};
+use crate::object::{self, ObjectKey};
 
-/// The longest message that the API server takes in an Event.
-const MAX_MESSAGE: usize = 1024;
+/// How much one canary may have to tell while nobody listens.
+const BACKLOG: usize = 64;
 
-/// Tells one thing: in the log, as an Event, to the canary's `event` hooks.
-pub(super) async fn event(daemon: &Daemon, canary: &Canary, settings: &Settings, record: &Record, event: &Event) {
-    let message = event.message(&settings.subject);
-    let name = canary.metadata.name.as_deref().unwrap_or_default();
-    if event.is_warning() {
-        warn!(canary = name, namespace = %settings.subject.namespace, "{message}");
-    } else {
-        info!(canary = name, namespace = %settings.subject.namespace, "{message}");
+/// Tells a canary's hooks and recipients of alerts, in the background and in order: who does not answer holds up no run.
+/// While there is nothing to tell it costs nothing.
+#[derive(Default)]
+pub(super) struct Teller {
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    words: VecDeque<Word>,
+    is_being_told: bool,
+}
+
+/// What is to be told, to whom.
+enum Word {
+    /// To an `event` hook.
+    Hook { hook: Webhook, payload: Value },
+    /// To who wants to hear of an alert.
+    Alert { canary: Arc<Canary>, settings: Arc<Settings>, alert: Alert, recipient: flagger::Alert },
+}
+
+impl Teller {
+    fn say(&self, daemon: &Arc<Daemon>, word: Word) {
+        let mut queue = self.queue.lock();
+        if queue.words.len() >= BACKLOG {
+            warn!("Not told: too much waits to be told already");
+            return;
+        }
+        queue.words.push_back(word);
+        if std::mem::replace(&mut queue.is_being_told, true) {
+            return;
+        }
+        let (daemon, queue) = (daemon.clone(), self.queue.clone());
+        daemon.tasks.clone().spawn(async move {
+            let telling = async {
+                while let Some(word) = next(&queue) {
+                    tell(&daemon, word).await;
+                }
+            };
+            tokio::select! {
+                () = daemon.shutdown.cancelled() => {}
+                () = telling => {}
+            }
+        });
     }
-    let severity = if event.is_warning() { "Warning" } else { "Normal" };
-    write(daemon, &kubernetes_event(canary, event.reason(), severity, &message, now())).await;
-    let analysis = canary.spec.analysis();
-    for hook in analysis.webhooks.iter().filter(|hook| hook.moment == HookType::Event) {
-        let payload = webhook::event_payload(ask::about(canary, record), hook, event, &settings.subject, now());
-        if let HookAnswer::Refused(why) = ask::call(daemon, hook, &payload).await {
-            warn!(canary = name, hook = hook.name, why, "Event hook not reached");
+
+    /// Tells one thing: in the log, as an Event, to the canary's `event` hooks.
+    pub(super) async fn event(
+        &self,
+        daemon: &Arc<Daemon>,
+        canary: &Canary,
+        settings: &Settings,
+        record: &Record,
+        event: &Event,
+    ) {
+        let message = event.message(&settings.subject);
+        let name = canary.metadata.name.as_deref().unwrap_or_default();
+        if event.is_warning() {
+            warn!(canary = name, namespace = %settings.subject.namespace, "{message}");
+        } else {
+            info!(canary = name, namespace = %settings.subject.namespace, "{message}");
+        }
+        let severity = if event.is_warning() { Severity::Warning } else { Severity::Normal };
+        write(daemon, canary, event.reason(), severity, &message).await;
+        let analysis = canary.spec.analysis();
+        for hook in analysis.webhooks.iter().filter(|hook| hook.moment == HookType::Event) {
+            let payload = webhook::event_payload(ask::about(canary, record), hook, event, &settings.subject, now());
+            self.say(daemon, Word::Hook { hook: hook.clone(), payload });
+        }
+    }
+
+    /// Sends an alert to everyone who wants to hear of it.
+    pub(super) fn alert(&self, daemon: &Arc<Daemon>, canary: &Arc<Canary>, settings: &Arc<Settings>, alert: &Alert) {
+        for recipient in alert::recipients(settings, alert) {
+            let (canary, settings) = (canary.clone(), settings.clone());
+            self.say(daemon, Word::Alert { canary, settings, alert: alert.clone(), recipient: recipient.clone() });
         }
     }
 }
 
-/// Sends an alert to everyone who wants to hear of it. Who cannot be reached is not tried again: the Event says the same.
-pub(super) async fn alert(daemon: &Daemon, canary: &Canary, settings: &Settings, alert: &Alert) {
-    for recipient in alert::recipients(settings, alert) {
-        if let Err(why) = send(daemon, canary, settings, alert, recipient).await {
-            warn!(canary = canary.metadata.name, alert = recipient.name, why, "Alert not sent");
+/// The next word; without one nobody tells any more.
+fn next(queue: &Mutex<Queue>) -> Option<Word> {
+    let mut queue = queue.lock();
+    let word = queue.words.pop_front();
+    queue.is_being_told = word.is_some();
+    word
+}
+
+/// Who cannot be reached is not tried again, unless the hook says so: the Event says the same.
+async fn tell(daemon: &Daemon, word: Word) {
+    match word {
+        Word::Hook { hook, payload } => {
+            if let HookAnswer::Refused(why) = ask::call(daemon, &hook, &payload).await {
+                warn!(canary = %payload["name"], hook = hook.name, why, "Event hook not reached");
+            }
+        }
+        Word::Alert { canary, settings, alert, recipient } => {
+            if let Err(why) = send(daemon, &canary, &settings, &alert, &recipient).await {
+                warn!(canary = canary.metadata.name, alert = recipient.name, why, "Alert not sent");
+            }
         }
     }
 }
@@ -137,43 +214,20 @@ pub(super) fn count(daemon: &Daemon, settings: &Settings, record: &Record, befor
 /// Tells why a Canary is not acted on.
 pub(super) async fn refusal(daemon: &Daemon, canary: &Canary, why: &str) {
     warn!(canary = canary.metadata.name, why, "Canary refused");
-    write(daemon, &kubernetes_event(canary, "InvalidSpec", "Warning", why, now())).await;
+    write(daemon, canary, "InvalidSpec", Severity::Warning, why).await;
 }
 
-async fn write(daemon: &Daemon, event: &Value) {
-    let Ok(object) = Object::from_value(event.clone(), None) else { return };
-    if let Err(error) = daemon.cluster.create(&object).await {
+/// Writes an Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
+async fn write(daemon: &Daemon, canary: &Canary, word: &str, severity: Severity, message: &str) {
+    let about = About {
+        api_version: &canary.api_version,
+        kind: &canary.kind,
+        name: canary.metadata.name.as_deref().unwrap_or_default(),
+        namespace: canary.metadata.namespace.as_deref().unwrap_or_default(),
+        uid: canary.metadata.uid.as_deref().unwrap_or_default(),
+    };
+    let event = object::event::Event { about, reason: "Synced", action: Some(word), severity, message };
+    if let Err(error) = daemon.cluster.create(&event.at(now())).await {
         warn!(%error, "Event not written");
     }
-}
-
-/// An Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
-fn kubernetes_event(canary: &Canary, word: &str, severity: &str, message: &str, now: Timestamp) -> Value {
-    let name = canary.metadata.name.as_deref().unwrap_or_default();
-    let namespace = canary.metadata.namespace.as_deref().unwrap_or_default();
-    let time = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let message = if message.len() <= MAX_MESSAGE {
-        message.to_owned()
-    } else {
-        format!("{}…", &message[..message.floor_char_boundary(MAX_MESSAGE - "…".len())])
-    };
-    json!({
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": format!("{name}.{:x}", now.as_nanosecond()), "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": canary.api_version, "kind": canary.kind,
-            "name": name, "namespace": namespace, "uid": canary.metadata.uid,
-        },
-        "reason": "Synced",
-        "action": word,
-        "message": message,
-        "type": severity,
-        "source": {"component": "leeboard"},
-        "reportingComponent": "leeboard",
-        "reportingInstance": "leeboard",
-        "firstTimestamp": time,
-        "lastTimestamp": time,
-        "count": 1,
-    })
 }

@@ -1,0 +1,182 @@
+//! How a new version is tried, and which of it a provider can do.
+
+use std::time::Duration;
+
+use super::Refusal;
+use crate::api::duration;
+use crate::api::flagger::{Analysis, Provider};
+use crate::canary::Weight;
+
+/// How a new version is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Strategy {
+    /// More and more of the traffic.
+    Weights(Weights),
+    /// The requests that match, for a number of checks.
+    AbTest {
+        /// How many.
+        iterations: u32,
+    },
+    /// No traffic for a number of checks, then all of it.
+    BlueGreen {
+        /// How many.
+        iterations: u32,
+        /// Copies of requests meanwhile.
+        mirrors: bool,
+    },
+    /// Weights and pauses in their order.
+    Steps(Vec<Step>),
+}
+
+/// How the canary's weight grows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// By which steps.
+    pub steps: WeightSteps,
+    /// Where the promotion begins.
+    pub max: Weight,
+    /// A check with copies of requests comes first.
+    pub mirrors: bool,
+}
+
+/// The steps of [`Weights`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeightSteps {
+    /// Always by as much.
+    By(Weight),
+    /// One after the other.
+    List(Vec<Weight>),
+}
+
+impl Weights {
+    /// The weight after this one. One that is not in the list, or its last, is followed by all.
+    pub fn after(&self, weight: Weight) -> Weight {
+        match &self.steps {
+            WeightSteps::By(step) => weight.raised_by(*step),
+            WeightSteps::List(list) if weight == Weight::NONE => list.first().copied().unwrap_or(Weight::ALL),
+            WeightSteps::List(list) => {
+                let at = list.iter().position(|known| *known == weight);
+                at.and_then(|at| list.get(at + 1)).copied().unwrap_or(Weight::ALL)
+            }
+        }
+    }
+}
+
+/// One of Leeboard's steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Give the canary this weight.
+    Weight(Weight),
+    /// Hold the weight for that long; until a person says so when there is no time.
+    Pause(Option<Duration>),
+}
+
+pub(super) fn strategy(analysis: &Analysis, provider: Provider) -> Result<Strategy, Refusal> {
+    let given = [
+        ("steps", !analysis.steps.is_empty()),
+        ("iterations", analysis.iterations > 0),
+        ("stepWeight", analysis.step_weight > 0 || !analysis.step_weights.is_empty()),
+    ];
+    let mut given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name);
+    let strategy = match (given.next(), given.next()) {
+        (Some(one), Some(other)) => return Err(Refusal::TwoStrategies(one, other)),
+        (Some("iterations"), None) => iterations(analysis, provider, analysis.iterations.unsigned_abs())?,
+        // Flagger tries ten times where nothing splits traffic.
+        (None, None) if provider == Provider::Kubernetes => iterations(analysis, provider, 10)?,
+        (None, None) if analysis.step_weight < 0 => {
+            return Err(Refusal::NotPercent { field: "stepWeight", value: analysis.step_weight.into(), least: 1 });
+        }
+        (None, None) => return Err(Refusal::NoStrategy),
+        (Some("steps"), None) => Strategy::Steps(steps(analysis)?),
+        (Some(_), None) => Strategy::Weights(weights(analysis)?),
+        (None, Some(_)) => unreachable!("an iterator that has ended"),
+    };
+    match &strategy {
+        Strategy::Weights(_) | Strategy::Steps(_) if provider == Provider::Kubernetes => {
+            Err(Refusal::WeightsUnsupported(provider))
+        }
+        Strategy::Weights(weights) if weights.mirrors && provider != Provider::Istio => {
+            Err(Refusal::MirrorUnsupported(provider))
+        }
+        Strategy::BlueGreen { mirrors: true, .. } if !mirrors(provider) => Err(Refusal::MirrorUnsupported(provider)),
+        _ => Ok(strategy),
+    }
+}
+
+fn iterations(analysis: &Analysis, provider: Provider, iterations: u32) -> Result<Strategy, Refusal> {
+    if analysis.matches.is_empty() {
+        return Ok(Strategy::BlueGreen { iterations, mirrors: analysis.mirror });
+    }
+    if tells_requests_apart(provider) {
+        Ok(Strategy::AbTest { iterations })
+    } else {
+        Err(Refusal::MatchUnsupported(provider))
+    }
+}
+
+fn tells_requests_apart(provider: Provider) -> bool {
+    use Provider as P;
+    matches!(
+        provider,
+        P::Istio
+            | P::GatewayApiV1
+            | P::GatewayApiV1Beta1
+            | P::Nginx
+            | P::Contour
+            | P::Gloo
+            | P::AppMesh
+            | P::AppMeshV1Beta2
+    )
+}
+
+pub(super) fn mirrors(provider: Provider) -> bool {
+    matches!(provider, Provider::Istio | Provider::GatewayApiV1 | Provider::GatewayApiV1Beta1)
+}
+
+fn weights(analysis: &Analysis) -> Result<Weights, Refusal> {
+    let max = match analysis.max_weight {
+        0 => Weight::ALL,
+        max => share("maxWeight", max.into(), 1)?,
+    };
+    if analysis.step_weight > 0 {
+        let step = share("stepWeight", analysis.step_weight.into(), 1)?;
+        return Ok(Weights { steps: WeightSteps::By(step), max, mirrors: analysis.mirror });
+    }
+    let list = analysis.step_weights.iter().map(|weight| share("stepWeights", (*weight).into(), 1));
+    let list = list.collect::<Result<Vec<_>, _>>()?;
+    rising("stepWeights", &list)?;
+    let max = list.last().copied().unwrap_or(Weight::ALL);
+    Ok(Weights { steps: WeightSteps::List(list), max, mirrors: analysis.mirror })
+}
+
+fn rising(field: &'static str, weights: &[Weight]) -> Result<(), Refusal> {
+    match weights.windows(2).find(|pair| pair[0] >= pair[1]) {
+        Some(pair) => Err(Refusal::NotRising { field, before: pair[0], after: pair[1] }),
+        None => Ok(()),
+    }
+}
+
+fn steps(analysis: &Analysis) -> Result<Vec<Step>, Refusal> {
+    let read = analysis.steps.iter().enumerate().map(|(at, step)| match (step.weight, &step.pause) {
+        (Some(weight), None) => Ok(Step::Weight(share("steps[].weight", weight.into(), 1)?)),
+        (None, Some(pause)) => match &pause.duration {
+            None => Ok(Step::Pause(None)),
+            Some(text) => {
+                let field = format!("spec.analysis.steps[{at}].pause.duration");
+                let read = duration::parse(text).ok_or(Refusal::NoDuration { field, text: text.clone() })?;
+                Ok(Step::Pause(Some(read)))
+            }
+        },
+        _ => Err(Refusal::EmptyStep(at)),
+    });
+    let steps = read.collect::<Result<Vec<_>, _>>()?;
+    let weights: Vec<Weight> =
+        steps.iter().filter_map(|step| if let Step::Weight(weight) = step { Some(*weight) } else { None }).collect();
+    rising("steps", &weights)?;
+    if weights.is_empty() { Err(Refusal::NoStrategy) } else { Ok(steps) }
+}
+
+/// A number that stands below `spec.analysis`, as a share of traffic.
+pub(super) fn share(field: &'static str, value: i64, least: u8) -> Result<Weight, Refusal> {
+    Weight::new(value).filter(|weight| weight.percent() >= least).ok_or(Refusal::NotPercent { field, value, least })
+}
