@@ -178,7 +178,9 @@ impl Order<'_> {
             state.message = format!("{} (retried {} times).", state.message, start.retry);
         }
         if let End::Failed(failed) = &end
-            && failed.iter().any(|failed| daemon.canaries.claim(&failed.key).is_some())
+            && failed
+                .iter()
+                .any(|failed| daemon.canaries.claim(&failed.key).is_some() || daemon.canaries.guards(&failed.key))
             && let Some(commit) = look.commits.first()
         {
             // A version was tried on users and taken back: whoever reads of it wants to know whose it was.
@@ -223,8 +225,7 @@ fn guarded(daemon: &Daemon, look: &Look, plan: &Plan) -> BTreeSet<ObjectKey> {
         return BTreeSet::new();
     }
     let steps = plan.stages.values().flat_map(crate::plan::Stage::steps);
-    let is_target = |key: &ObjectKey| daemon.canaries.claim(key).is_some_and(|claim| claim.is_target);
-    let keys = steps.map(|step| &step.key).filter(|key| is_target(key));
+    let keys = steps.map(|step| &step.key).filter(|key| daemon.canaries.guards(key));
     keys.cloned().collect()
 }
 
