@@ -95,13 +95,6 @@ impl Canaries {
         }
     }
 
-    /// Whether a sync that applies an object ends as a canary says: its target, or itself.
-    pub fn guards(&self, object: &ObjectKey) -> bool {
-        let claims = self.claims.lock();
-        let is_canary = || object.kind == "Canary" && claims.values().any(|claim| claim.canary == *object);
-        claims.get(object).is_some_and(|claim| claim.is_target) || is_canary()
-    }
-
     /// What a canary says of an object that git wants, if one stands between.
     pub fn claim(&self, object: &ObjectKey) -> Option<Claim> {
         self.claims.lock().get(object).cloned()
@@ -169,7 +162,6 @@ fn forget(daemon: &Daemon, key: &ObjectKey) {
         }
         claim::look_again(daemon, &object);
     }
-    daemon.destinations.own().store.judge(key, None);
     info!(canary = %key.name, namespace = key.namespace.as_deref().unwrap_or_default(), "Canary gone");
 }
 
@@ -358,8 +350,6 @@ impl Attendant {
     async fn refuse(&self, canary: &Canary, refusal: &Refusal) -> Result<(), client::Error> {
         let before = canary.status.clone().unwrap_or_default();
         let status = status::refused(&before, refusal, now());
-        // It answers for itself again.
-        self.daemon.destinations.own().store.judge(&self.key, None);
         if status != before {
             self.write_status(&before, &status).await?;
             tell::refusal(&self.daemon, canary, &refusal.to_string()).await;

@@ -124,7 +124,8 @@ impl Order<'_> {
         }
         let guarded = if manner.dry_run { BTreeSet::new() } else { guarded(daemon, look, &plan) };
         let is_repeatable = guarded.is_empty() && is_repeatable(&plan);
-        let machine = machine.guarded(guarded);
+        let guards = guarded.iter().filter_map(|key| Some(daemon.canaries.claim(key)?.canary)).collect();
+        let machine = machine.guarded(guarded, guards);
         announce_start(daemon, application, start, &plan, look).await;
         let is_repeatable = is_repeatable && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
         let mut sync = Sync {
@@ -178,9 +179,7 @@ impl Order<'_> {
             state.message = format!("{} (retried {} times).", state.message, start.retry);
         }
         if let End::Failed(failed) = &end
-            && failed
-                .iter()
-                .any(|failed| daemon.canaries.claim(&failed.key).is_some() || daemon.canaries.guards(&failed.key))
+            && failed.iter().any(|failed| daemon.canaries.claim(&failed.key).is_some())
             && let Some(commit) = look.commits.first()
         {
             // A version was tried on users and taken back: whoever reads of it wants to know whose it was.
@@ -225,7 +224,8 @@ fn guarded(daemon: &Daemon, look: &Look, plan: &Plan) -> BTreeSet<ObjectKey> {
         return BTreeSet::new();
     }
     let steps = plan.stages.values().flat_map(crate::plan::Stage::steps);
-    let keys = steps.map(|step| &step.key).filter(|key| daemon.canaries.guards(key));
+    let is_target = |key: &ObjectKey| daemon.canaries.claim(key).is_some_and(|claim| claim.is_target);
+    let keys = steps.map(|step| &step.key).filter(|key| is_target(key));
     keys.cloned().collect()
 }
 

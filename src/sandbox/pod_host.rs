@@ -387,7 +387,7 @@ mod tests {
         });
         for (pointer, value) in changes.as_object().unwrap() {
             let (parent, field) = pointer.rsplit_once('/').unwrap();
-            object.pointer_mut(parent).unwrap()[field] = value.clone();
+            object.pointer_mut(parent).unwrap()[field.replace("~1", "/")] = value.clone();
         }
         serde_json::from_value(object).unwrap()
     }

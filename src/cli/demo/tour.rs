@@ -456,13 +456,13 @@ subjects:
         let blame = format!("sync of {} by Robin", short(&commit));
         let words = self.complaint("dev-web", |message| message.contains(&blame)).await?;
         ensure!(words.contains("canary web failed: success rate "), "another reason is told: {words}");
-        self.until("the Environment says whose commit it was", SOON, |world| {
+        let environment = self.until("the Environment says whose commit it was", SOON, |world| {
             let status = world.environments.get("dev").and_then(|environment| environment.status.as_ref());
             let conditions = status.map(|status| status.conditions.as_slice()).unwrap_or_default();
-            let messages: Vec<&str> = conditions.iter().map(|condition| condition.message.as_str()).collect();
-            if messages.iter().any(|message| message.contains(&blame)) { Ok(()) } else { Err(messages.join(", ")) }
-        })
-        .await?;
+            let message = conditions.iter().map(|condition| condition.message.as_str()).collect::<Vec<_>>().join(", ");
+            if message.contains(&blame) { Ok(message) } else { Err(message) }
+        });
+        let words = environment.await?;
         let samples = customers.since(began);
         let (own, lost): (Vec<&Sample>, Vec<&Sample>) = samples
             .iter()

@@ -85,10 +85,7 @@ pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &See
         },
     };
     let judgement = word(verdict(key, canary.spec.suspend, record, revision));
-    let store = &daemon.destinations.own().store;
-    store.judge(&object.key, Some(judgement.clone()));
-    // Its status is written first, and says less: whoever waits for the target must not hear of a failure from there.
-    store.judge(key, Some(Judgement { generation: canary.metadata.generation.unwrap_or(0), ..judgement }));
+    daemon.destinations.own().store.judge(&object.key, Some(judgement));
     let owns = if owns_replicas { Fields::Replicas } else { Fields::None };
     claim(daemon, &object.key, Claim { canary: key.clone(), owns, is_target: true });
     let leads = decision.actions.contains(&Action::LeadApexToPrimary);

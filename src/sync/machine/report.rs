@@ -77,10 +77,8 @@ pub(super) fn refused(refusals: &[Refusal]) -> String {
 
 pub(super) fn failed(failed: &[Failed]) -> String {
     let reasons = |by: FailedBy| -> Option<String> {
-        let mut reasons: Vec<_> =
+        let reasons: Vec<_> =
             failed.iter().filter(|failed| failed.by == by).map(|failed| &*failed.failure.message).collect();
-        // A canary and its target fail for one reason, which is said once.
-        reasons.dedup();
         (!reasons.is_empty()).then(|| reasons.join(","))
     };
     let sentence = if let Some(reasons) = reasons(FailedBy::Namespace) {
