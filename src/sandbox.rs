@@ -5,16 +5,30 @@
 //! **May not:** read or change a kubeconfig of the person's own, listen on anything but loopback, or leave a process or
 //! a directory behind, however its own process ends ([`Process`]).
 //!
-//! Nothing here is used by the daemon. Read [`control_plane`], then [`process`].
+//! Beside it, for tests of traffic: a real [`Router`], a real [`Prometheus`], the [`PodHost`] that answers for the
+//! pods, and the [`Load`] of clients.
+//!
+//! Nothing here is used by the daemon. Read [`control_plane`], then [`process`], [`pod_host`] and [`router`].
 
 mod binaries;
 mod certificates;
 mod control_plane;
 mod error;
+mod load;
+mod pod_host;
 mod ports;
+mod probe;
 mod process;
+mod prometheus;
+mod router;
+mod workshop;
 
-pub use binaries::{Binaries, Progress};
+pub use binaries::{Binaries, Program};
 pub use control_plane::{ControlPlane, Controllers, Directory, Options, Pods};
 pub use error::Error;
+pub use load::{Load, Sample, Wire, by_version};
+pub use pod_host::{PodHost, Tally};
 pub use process::{Process, Signal};
+pub use prometheus::Prometheus;
+pub use router::Router;
+pub use workshop::Progress;

@@ -22,6 +22,8 @@ pub use strategy::{Step, Strategy, WeightSteps, Weights};
 
 /// Annotation: seconds that the target stays up after the last route to it is gone.
 pub const SCALE_DOWN_DELAY: &str = "canary.leeboard.dev/scale-down-delay";
+/// Annotation: between checks, where ten seconds are too long.
+pub const INTERVAL: &str = "canary.leeboard.dev/interval";
 /// Annotation: what a check without data counts as; `fail` or `hold`.
 pub const NO_DATA: &str = "canary.leeboard.dev/no-data";
 /// Annotation: why it is suspended.
@@ -195,7 +197,7 @@ impl Settings {
         };
         Ok(Settings {
             strategy,
-            interval: analysis.interval(),
+            interval: interval(canary)?,
             threshold: u32::try_from(analysis.threshold).unwrap_or(1).max(1),
             deadline: spec.progress_deadline(),
             scale_down_delay: scale_down_delay(canary, provider)?,
@@ -302,6 +304,14 @@ fn affinity(analysis: &Analysis, provider: Provider) -> Result<Option<SessionAff
 
 fn annotation<'a>(canary: &'a Canary, name: &str) -> Option<&'a str> {
     canary.metadata.annotations.as_ref()?.get(name).map(String::as_str)
+}
+
+/// Flagger makes `analysis.interval` ten seconds at least; whoever says it here means it.
+fn interval(canary: &Canary) -> Result<Duration, Refusal> {
+    const LEAST: Duration = Duration::from_secs(1);
+    let Some(text) = annotation(canary, INTERVAL) else { return Ok(canary.spec.analysis().interval()) };
+    let read = duration::parse(text).filter(|interval| *interval >= LEAST);
+    read.ok_or_else(|| Refusal::Annotation { name: INTERVAL, value: text.into(), expected: "a duration from 1s" })
 }
 
 /// The default is what a router and its data plane need at most to hear of a change.

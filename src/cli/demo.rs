@@ -9,6 +9,7 @@ mod shop;
 mod show;
 mod stage;
 mod tour;
+mod traffic;
 mod world;
 
 use std::path::PathBuf;
@@ -27,11 +28,12 @@ use self::follow::Follower;
 use self::screen::Screen;
 use self::show::Events;
 use self::stage::{Afterwards, NAMESPACE, Stage, eventually};
+use self::traffic::Programs;
 use super::report::{Paths, Problems};
 use super::terminal::Terminal;
 use super::{Exit, Failure};
 use crate::error::Diagnostic;
-use crate::sandbox::{self, Binaries};
+use crate::sandbox::{self, Binaries, Progress};
 
 /// Try Leeboard on a Kubernetes cluster of its own
 ///
@@ -108,7 +110,11 @@ impl Demo {
     /// All that has to run before there is something to see.
     async fn set_up(&self, screen: &mut Screen<'_>) -> anyhow::Result<(Stage, Follower, Instant)> {
         let afterwards = self.afterwards()?;
-        let binaries = find_or_build(screen).await?;
+        let binaries = find_or_build(screen, "control plane", |report| Binaries::find_or_build(report)).await?;
+        let programs = match self.tour {
+            true => Some(find_or_build(screen, "router", |report| Programs::find_or_build(report)).await?),
+            false => None,
+        };
 
         let nothing = || vec!["starting".to_owned()];
         let done = screen.during("control plane", nothing, Stage::set_up(&binaries, &self.dir, afterwards)).await?;
@@ -134,6 +140,14 @@ impl Demo {
         let took = screen.during("leeboard", doing, work).await?.took;
         let address = stage.address().map(|address| address.to_string()).unwrap_or_default();
         screen.good("leeboard", &format!("listening on {address}"), Some(took))?;
+
+        if let Some(programs) = programs {
+            let doing = || vec!["Skipper, and Prometheus to measure it".to_owned()];
+            let took = screen.during("router", doing, stage.start_traffic(programs)).await?.took;
+            let traffic = stage.traffic()?;
+            let detail = format!("Skipper on {}, Prometheus on {}", traffic.url(), traffic.metrics_server());
+            screen.good("router", &detail.replace("http://", ""), Some(took))?;
+        }
 
         let follower = Follower::start(stage.client(), NAMESPACE, path, &stage.repository_url()?)?;
         let began = Instant::now();
@@ -200,15 +214,19 @@ fn with_advice(error: anyhow::Error) -> Failure {
     }
 }
 
-/// The control plane's programs; a first build takes minutes.
-async fn find_or_build(screen: &mut Screen<'_>) -> anyhow::Result<Binaries> {
+/// Programs; a first build takes minutes.
+async fn find_or_build<T: Send + 'static>(
+    screen: &mut Screen<'_>,
+    title: &str,
+    find: impl FnOnce(&mut dyn FnMut(Progress)) -> Result<T, sandbox::Error> + Send + 'static,
+) -> anyhow::Result<T> {
     let latest = Arc::new(Mutex::new(None));
     let told = latest.clone();
-    let work = tokio::task::spawn_blocking(move || Binaries::find_or_build(|progress| *told.lock() = Some(progress)));
+    let work = tokio::task::spawn_blocking(move || find(&mut |progress| *told.lock() = Some(progress)));
     let doing = || latest.lock().iter().map(ToString::to_string).collect();
-    let done = screen.during("control plane", doing, async { anyhow::Ok(work.await??) }).await?;
+    let done = screen.during(title, doing, async { anyhow::Ok(work.await??) }).await?;
     if latest.lock().is_some() {
-        screen.good("servers", "built, once for all", Some(done.took))?;
+        screen.good(title, "built, once for all", Some(done.took))?;
     }
     Ok(done.value)
 }

@@ -347,7 +347,12 @@ fn definition(object: Fields) -> Verdict {
 /// writes health and operation at different times.
 fn child_application(object: Fields) -> Verdict {
     let message = object.text("status.health.message");
+    let has_failed = matches!(object.text("status.operationState.phase"), "Failed" | "Error");
     match object.text("status.health.status").parse() {
+        // What its last sync says names a cause; its health only names objects.
+        Ok(Health::Degraded) if has_failed => {
+            Verdict::new(Health::Degraded, object.text("status.operationState.message"))
+        }
         Ok(Health::Healthy) if is_syncing(object) => progressing("Waiting for its sync to end"),
         Ok(health) => Verdict::new(health, message),
         Err(_) => progressing("Waiting for its first comparison"),
@@ -480,6 +485,14 @@ mod tests {
             (json!(null), Progressing, "Waiting for its first comparison"),
             (json!({"health": {"status": "Healthy"}}), Healthy, ""),
             (json!({"health": {"status": "Degraded", "message": "m"}}), Degraded, "m"),
+            (
+                json!({
+                    "health": {"status": "Degraded", "message": "m"},
+                    "operationState": {"phase": "Failed", "message": "sync of 1234567 by Robin failed"},
+                }),
+                Degraded,
+                "sync of 1234567 by Robin failed",
+            ),
             (
                 json!({"health": {"status": "Healthy"}, "operationState": {"phase": "Running"}}),
                 Progressing,

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::Daemon;
 use super::queue::Priority;
-use crate::api::argo::{Application, OperationPhase, SyncStatus};
+use crate::api::argo::{Application, ApplicationStatus, OperationPhase, SyncStatus};
 use crate::api::leeboard::{Environment, EnvironmentStatus};
 use crate::git::RepoUrl;
 use crate::live::client::{ApplyOptions, Error, Part};
@@ -135,10 +135,19 @@ fn readiness(environment: &Environment, application: Option<&Application>) -> (&
     }
     match (status.sync.status, status.health.status.as_deref()) {
         (SyncStatus::Synced, Some("Healthy")) => ("True", "Synced", format!("at {}", short(&status.sync.revision))),
-        (SyncStatus::Synced, Some(health)) => ("False", "NotHealthy", format!("{health}: {}", status.health.message)),
+        (SyncStatus::Synced, Some(health)) => ("False", "NotHealthy", format!("{health}: {}", why(status, health))),
         (SyncStatus::OutOfSync, _) => ("False", "OutOfSync", "the cluster differs from git".into()),
         _ => ("Unknown", "Unknown", "git or the cluster could not be read".into()),
     }
+}
+
+/// The first of its objects that has this health and says why; else what the Application says of itself.
+fn why(status: &ApplicationStatus, health: &str) -> String {
+    let words = status.resources.iter().find_map(|resource| {
+        let own = resource.health.as_ref().filter(|own| own.status.as_deref() == Some(health))?;
+        (!own.message.is_empty()).then(|| format!("{}/{}: {}", resource.kind, resource.name, own.message))
+    });
+    words.unwrap_or_else(|| status.health.message.clone())
 }
 
 fn short(commit: &str) -> &str {

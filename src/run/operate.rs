@@ -124,7 +124,8 @@ impl Order<'_> {
         }
         let guarded = if manner.dry_run { BTreeSet::new() } else { guarded(daemon, look, &plan) };
         let is_repeatable = guarded.is_empty() && is_repeatable(&plan);
-        let machine = machine.guarded(guarded);
+        let guards = guarded.iter().filter_map(|key| Some(daemon.canaries.claim(key)?.canary)).collect();
+        let machine = machine.guarded(guarded, guards);
         announce_start(daemon, application, start, &plan, look).await;
         let is_repeatable = is_repeatable && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
         let mut sync = Sync {

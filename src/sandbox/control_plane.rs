@@ -15,11 +15,12 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
 
-use super::binaries::{Binaries, cache_directory};
+use super::binaries::Binaries;
 use super::certificates::Certificates;
 use super::error::Error;
 use super::ports::Ports;
 use super::process::{Process, Sweeper};
+use super::workshop::cache_directory;
 
 const STAGES: &str = include_str!("../../tests/cluster/kwok-stages.yaml");
 
@@ -164,6 +165,16 @@ impl ControlPlane {
         self.layout.write_kubeconfig(&format!("kubeconfig-{name}"), token)
     }
 
+    /// The file with the administrator's token, for programs that take no kubeconfig.
+    pub fn token_file(&self) -> PathBuf {
+        self.layout.directory.join("token")
+    }
+
+    /// The certificate that signs the API server's.
+    pub fn authority(&self) -> &Path {
+        &self.layout.certificates.authority
+    }
+
     /// `https://127.0.0.1:PORT`.
     pub fn server_url(&self) -> String {
         self.layout.server_url()
@@ -189,7 +200,8 @@ impl ControlPlane {
         &self.binaries
     }
 
-    /// The log of a server: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler` or `kwok`.
+    /// The log of a server: `etcd`, `kube-apiserver`, `kube-controller-manager`, `kube-scheduler` or `kwok`, or of a
+    /// program beside them.
     pub fn log(&self, server: &str) -> PathBuf {
         self.layout.log(server)
     }
@@ -284,7 +296,7 @@ impl ControlPlane {
         Ok(())
     }
 
-    async fn client(&self) -> Result<Client, Error> {
+    pub(super) async fn client(&self) -> Result<Client, Error> {
         let path = self.admin_kubeconfig();
         let unusable = |source| Error::Kubeconfig { path: path.clone(), source: Box::new(source) };
         let kubeconfig = Kubeconfig::read_from(&path).map_err(unusable)?;
@@ -317,6 +329,7 @@ impl Layout {
         let (admin, plain) = (random_token()?, random_token()?);
         let tokens = format!("{admin},admin,u-admin,\"system:masters\"\n{plain},plain,u-plain,\"testers\"\n");
         layout.write("tokens.csv", &tokens)?;
+        layout.write("token", &admin)?;
         layout.write("kwok-stages.yaml", STAGES)?;
         layout.write_kubeconfig("kubeconfig", &admin)?;
         layout.write_kubeconfig("kubeconfig-plain", &plain)?;
@@ -514,7 +527,7 @@ async fn add_volumes(client: &Client) -> Result<(), kube::Error> {
 
 /// Polls until there is an answer, one of the servers has ended, or it takes too long. The first server is to blame
 /// for being late.
-async fn eventually<T>(
+pub(super) async fn eventually<T>(
     awaited: &str,
     servers: &mut [&mut Process],
     answer: impl AsyncFn() -> Option<T>,

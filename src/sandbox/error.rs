@@ -7,23 +7,29 @@ use std::time::Duration;
 /// Why a control plane could not be built, started or kept running.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The servers have to be built and there is no Go to build them with.
-    #[error("the servers of the control plane have to be built, and `{program}` was not found")]
+    /// Something has to be built and there is no Go to build it with.
+    #[error("there is no Go to build {what} with: `{program}` was not found")]
     NoGo {
+        /// What has to be built.
+        what: &'static str,
         /// The command that was tried.
         program: PathBuf,
     },
     /// Go is there and too old, and may not fetch a newer toolchain.
-    #[error("the servers of the control plane need Go {needed}, this is {found}")]
+    #[error("building {what} takes Go {needed}, this is {found}")]
     GoTooOld {
+        /// What has to be built.
+        what: &'static str,
         /// What `go version` said.
         found: String,
         /// What go.mod asks for.
         needed: String,
     },
     /// `go build` failed.
-    #[error("building the servers of the control plane failed: {output}")]
+    #[error("building {what} failed: {output}")]
     Build {
+        /// What was built.
+        what: &'static str,
         /// The last lines that Go printed.
         output: String,
     },

@@ -224,10 +224,12 @@ impl Operation {
     }
 
     /// The same where another of our controllers brings these objects into service, step by step: the sync ends as they do,
-    /// also where nothing comes after them.
+    /// also where nothing comes after them. What stands for that controller among the objects, `guards`, is not waited for:
+    /// it may still say how an earlier version ended.
     #[must_use]
-    pub fn guarded(mut self, keys: BTreeSet<ObjectKey>) -> Self {
+    pub fn guarded(mut self, keys: BTreeSet<ObjectKey>, guards: BTreeSet<ObjectKey>) -> Self {
         self.guarded.keys = Arc::new(keys);
+        self.guarded.guards = Arc::new(guards);
         self
     }
 

@@ -109,11 +109,11 @@ impl Cluster {
 }
 
 /// Says how far a first build is, past the capture of a test's output: it takes minutes.
-fn report(progress: Progress) {
+pub fn report(progress: Progress) {
     let worth_a_line = match progress {
-        Progress::Waiting => true,
-        Progress::Downloading { modules } => modules % 50 == 1,
-        Progress::Compiling { done, total } => done % 100 == 0 || done == total,
+        Progress::Waiting { .. } => true,
+        Progress::Downloading { modules, .. } => modules % 50 == 1,
+        Progress::Compiling { done, total, .. } => done % 100 == 0 || done == total,
     };
     if worth_a_line {
         let _closed = writeln!(std::io::stderr(), "{progress}");

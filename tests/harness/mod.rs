@@ -24,7 +24,7 @@ use std::fmt::Display;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-pub use cluster::{Cluster, Namespace};
+pub use cluster::{Cluster, Namespace, report};
 pub use daemon::{Daemon, DaemonOptions, leeboard};
 pub use proxy::{Answer, Held, Proxy, Seen};
 pub use repo::Repo;

@@ -139,6 +139,20 @@ fn nothing_said_means_flaggers_defaults() {
 }
 
 #[test]
+fn an_annotation_may_ask_for_a_shorter_interval() {
+    let with = |text: &str| {
+        let mut canary = canary(&json!({"interval": "5s", "iterations": 1}), "kubernetes");
+        canary.metadata.annotations = Some([(INTERVAL.to_owned(), text.to_owned())].into());
+        Settings::new(&canary, Provider::Istio).map(|settings| settings.interval).map_err(|error| error.to_string())
+    };
+    assert_eq!(with("2s"), Ok(Duration::from_secs(2)));
+    assert_eq!(
+        with("0s"),
+        Err("annotation `canary.leeboard.dev/interval` is `0s`: a duration from 1s is needed".into())
+    );
+}
+
+#[test]
 fn a_threshold_is_the_least_rate_and_the_most_of_all_else() {
     let analysis = json!({"iterations": 1, "metrics": [
         {"name": "mine", "threshold": 5.0, "templateRef": {"name": "mine"}},

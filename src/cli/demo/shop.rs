@@ -98,13 +98,13 @@ pub(super) fn head(repository: &Path, environment: &str) -> Option<Head> {
 
 /// What a commit changes.
 #[derive(Clone, Debug)]
-pub(super) enum Edit {
+pub(super) enum Edit<'a> {
     /// A new file.
-    Add { path: &'static str, text: &'static str },
+    Add { path: &'a str, text: &'a str },
     /// Other words in a file.
-    Replace { path: &'static str, from: &'static str, to: &'static str },
+    Replace { path: &'a str, from: &'a str, to: &'a str },
     /// One file less.
-    Remove { path: &'static str },
+    Remove { path: &'a str },
 }
 
 /// A developer's clone.
@@ -120,7 +120,7 @@ impl Checkout {
     }
 
     /// Commits on top of an environment's branch and pushes: the commit.
-    pub(super) fn push(&self, environment: &str, subject: &str, edits: &[Edit]) -> Result<String, git2::Error> {
+    pub(super) fn push(&self, environment: &str, subject: &str, edits: &[Edit<'_>]) -> Result<String, git2::Error> {
         let (repository, branch) = (&self.repository, branch(environment));
         let mut origin = repository.find_remote("origin")?;
         origin.fetch(&[&branch], Some(&mut FetchOptions::new()), None)?;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::shop::{self, ENVIRONMENTS};
+use super::traffic::{Programs, Traffic};
 use crate::api;
 use crate::api::leeboard::Environment;
 use crate::git::RepoUrl;
@@ -47,6 +48,7 @@ pub(super) enum Afterwards {
 pub(super) struct Stage {
     // In the order in which they are dropped: the daemon would complain of an API server that is gone.
     daemon: Option<Process>,
+    traffic: Option<Traffic>,
     control_plane: ControlPlane,
     client: Client,
     /// Where the daemon listens.
@@ -68,13 +70,24 @@ impl Stage {
         };
         let control_plane = ControlPlane::start(binaries, options).await?;
         let client = client(&control_plane.admin_kubeconfig()).await?;
-        let stage = Stage { daemon: None, control_plane, client, address: None, born: 0, afterwards };
+        let stage = Stage { daemon: None, traffic: None, control_plane, client, address: None, born: 0, afterwards };
         stage.write_kubectl()?;
         Ok(stage)
     }
 
     pub(super) fn control_plane(&self) -> &ControlPlane {
         &self.control_plane
+    }
+
+    /// Starts what stands between customers and pods.
+    pub(super) async fn start_traffic(&mut self, programs: Programs) -> anyhow::Result<()> {
+        self.traffic = Some(Traffic::start(programs, &self.control_plane).await?);
+        Ok(())
+    }
+
+    /// What stands between customers and pods.
+    pub(super) fn traffic(&self) -> anyhow::Result<&Traffic> {
+        self.traffic.as_ref().context("there are no customers")
     }
 
     /// An administrator's, as a person with the kubeconfig has it.
@@ -232,6 +245,7 @@ impl Stage {
             Some(mut daemon) => daemon.stop(ENDS_WITHIN)?,
             None => None,
         };
+        drop(self.traffic.take());
         self.control_plane.stop()?;
         Ok(daemon)
     }
@@ -243,14 +257,16 @@ impl Stage {
     /// Where everything of the demo can be seen from outside, to look later whether it is gone.
     pub(super) fn traces(&self) -> anyhow::Result<Traces> {
         let binaries = self.control_plane.binaries();
-        let programs = [
+        let current = std::env::current_exe()?;
+        let mut programs = vec![
             &binaries.etcd,
             &binaries.kube_apiserver,
             &binaries.kube_controller_manager,
             &binaries.kube_scheduler,
             &binaries.kwok,
-            &std::env::current_exe()?,
+            &current,
         ];
+        programs.extend(self.traffic.iter().flat_map(|traffic| traffic.programs.all()));
         let control_plane = SocketAddr::from(([127, 0, 0, 1], self.control_plane.port()));
         Ok(Traces {
             directory: self.directory().into(),

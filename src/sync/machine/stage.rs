@@ -90,6 +90,8 @@ impl Member {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guarded {
     pub(super) keys: Arc<BTreeSet<ObjectKey>>,
+    /// What stands for the controller: how it ends, they say.
+    pub(super) guards: Arc<BTreeSet<ObjectKey>>,
     /// The sync had begun before: what has failed since then is its own failure.
     pub(super) is_resumed: bool,
 }
@@ -246,7 +248,7 @@ impl Underway {
             return Progress::Ended;
         }
         let mut objects = waiting(false);
-        objects.retain(|key| self.waits_for_objects || self.guarded.has(key));
+        objects.retain(|key| (self.waits_for_objects || self.guarded.has(key)) && !self.guarded.guards.contains(key));
         if !objects.is_empty() {
             return Progress::Blocked(Waiting::new(WaitsFor::Health, objects));
         }
@@ -260,6 +262,9 @@ impl Underway {
         let mut newly = Vec::new();
         for (key, member) in &mut self.members {
             let is_guarded = self.guarded.has(key);
+            if self.guarded.guards.contains(key) {
+                continue;
+            }
             if member.stands == Stands::Failed && (member.hook.is_some() || self.waits_for_objects || is_guarded) {
                 let message = match (&*member.message, &member.hook) {
                     ("", Some(_)) => format!("hook {} failed", name(key)),

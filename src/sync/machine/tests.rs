@@ -4,7 +4,7 @@
 //!
 //! | command | means |
 //! | --- | --- |
-//! | `object Kind/name [wave=1] [hook=PreSync] [delete=HookFailed] [live=healthy] [guarded=true]` | git wants it; `live`: in sync |
+//! | `object Kind/name [wave=1] [hook=PreSync] [delete=HookFailed] [live=healthy] [guarded=true] [guards=true]` | git wants it; `live`: in sync |
 //! | `extra Kind/name [wave=1] [options=Prune=confirm]` | git no longer has it |
 //! | `createNamespace` | the destination namespace is not there, and is to be made |
 //! | `start`, `resume Sync 1` | plan, and begin |
@@ -69,6 +69,7 @@ struct Player {
     inventory: Inventory,
     options: SyncOptions,
     guarded: BTreeSet<ObjectKey>,
+    guards: BTreeSet<ObjectKey>,
     operation: Option<Operation>,
 }
 
@@ -191,6 +192,9 @@ impl Player {
         if words.options.contains_key("guarded") {
             self.guarded.insert(key.clone());
         }
+        if words.options.contains_key("guards") {
+            self.guards.insert(key.clone());
+        }
         if let Some(health) = words.options.get("live") {
             self.in_sync.push(key.clone());
             self.keep(record(words, Some(verdict(health))));
@@ -219,7 +223,7 @@ impl Player {
             Some(from) => Operation::resume(plan, from),
             None => Operation::new(plan),
         };
-        operation = operation.guarded(self.guarded.clone());
+        operation = operation.guarded(self.guarded.clone(), self.guards.clone());
         let next = operation.start();
         self.operation = Some(operation);
         self.answer(&next)
