@@ -181,6 +181,11 @@ const ENVIRONMENT_RULES: &[(&str, &str, &str)] = &[
         r"self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10s')",
         "write a duration of at least 10s, for example 30s, 5m or 1h30m",
     ),
+    (
+        "",
+        "!has(self.canary) || !has(self.canary.rollback) || self.canary.rollback != 'revert' || has(self.branch)",
+        "write the branch: a commit can be taken back only on a branch that is named",
+    ),
 ];
 
 struct Kind {

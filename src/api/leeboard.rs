@@ -94,6 +94,29 @@ pub struct EnvironmentSpec {
     /// Leave the cluster as it is until this is false again.
     #[serde(skip_serializing_if = "is_false")]
     pub suspend: bool,
+    /// What follows from canaries of this environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryPolicy>,
+}
+
+/// What follows from canaries of an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CanaryPolicy {
+    /// What is done in git about a commit whose version failed; `none` when absent. For `revert` the branch has to be named,
+    /// and the credentials of its repository have to allow a push.
+    pub rollback: Rollback,
+}
+
+/// What is done in git about a commit whose version failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Rollback {
+    /// Nothing: it is reported.
+    #[default]
+    None,
+    /// Another commit on the environment branch takes it back.
+    Revert,
 }
 
 impl EnvironmentSpec {

@@ -5,13 +5,14 @@
 //! not:** decide; or ask anything of the API server while nothing changes.
 //!
 //! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`] and [`attending`], then [`see`] (what is there),
-//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys) and [`tell`] (Events, alerts).
+//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys), [`tell`] (Events, alerts) and [`rollback`] (git)
 
 mod act;
 mod ask;
 mod attending;
 mod aws;
 mod claim;
+mod rollback;
 mod see;
 mod tell;
 
@@ -36,6 +37,7 @@ use crate::canary::generated::Flags;
 use crate::canary::record::{self, Record};
 use crate::canary::world::Answers;
 use crate::canary::{Decision, Refusal, Settings, decide, status};
+use crate::git::Oid;
 use crate::live::client::{self, ListOptions, Part};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Pulse, Target, pulse, typed};
@@ -74,6 +76,8 @@ pub struct Canaries {
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
+    /// Targets, and commits that were taken back for them, or cannot be: that is told once.
+    taken_back: Mutex<BTreeSet<(ObjectKey, Oid)>>,
     /// All that are there have a task.
     are_listed: AtomicBool,
 }
@@ -271,7 +275,11 @@ impl Attendant {
             }
             world.answers.clone_from(&self.answers);
         };
-        let changed = self.save(&canary, &record, &decision.record, &decision.status).await?;
+        let commit = seen
+            .target
+            .as_ref()
+            .and_then(|target| rollback::brought_by(&self.daemon, &target.key, &record, &decision.record));
+        let changed = self.save(&canary, &record, &decision, commit).await?;
         self.answers = Answers::default();
         // Of a target that an older canary has only that one speaks.
         if world.claimed_by.is_none() {
@@ -287,6 +295,10 @@ impl Attendant {
         }
         tell::count(&self.daemon, &settings, &decision.record, &record);
         acted?;
+        if let rollback::Left::Again(pause) = rollback::take_back(&self.daemon, &canary, &seen, &decision.record).await
+        {
+            return Ok(Again::At(now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default()));
+        }
         Ok(match decision.wake {
             // What was written comes back as a change; what was only decided does not.
             _ if changed && decision.actions.is_empty() => Again::Now,
@@ -357,13 +369,13 @@ impl Attendant {
         Ok(())
     }
 
-    /// Writes what has changed of record and status. True when something has.
+    /// Writes what has changed of record and status, and the commit that a run begins with. True when the record has.
     async fn save(
         &self,
         canary: &Canary,
         before: &Record,
-        record: &Record,
-        status: &CanaryStatus,
+        Decision { record, status, .. }: &Decision,
+        commit: Option<String>,
     ) -> Result<bool, client::Error> {
         let text = record.to_annotation();
         let annotations = canary.metadata.annotations.as_ref();
@@ -371,6 +383,9 @@ impl Attendant {
         let mut patch = json!({});
         if known != Some(&text) {
             patch["metadata"]["annotations"][record::ANNOTATION] = text.into();
+        }
+        if let Some(commit) = commit {
+            patch["metadata"]["annotations"][rollback::COMMIT] = commit.into();
         }
         let finalizers = canary.metadata.finalizers.clone().unwrap_or_default();
         let is_held = finalizers.iter().any(|finalizer| finalizer == act::FINALIZER);

@@ -119,6 +119,11 @@ impl Written {
         self.environments.write().remove(name);
     }
 
+    /// All Environments that can be read.
+    pub fn environments(&self) -> Vec<Arc<Environment>> {
+        self.environments.read().values().filter_map(|read| read.clone().ok()).collect()
+    }
+
     /// One Environment; `None` when there is none of that name, or it can't be read.
     pub fn environment(&self, name: &str) -> Option<Arc<Environment>> {
         self.environments.read().get(name)?.clone().ok()

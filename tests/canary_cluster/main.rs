@@ -58,6 +58,7 @@ fn every_scene_ends_as_it_should() {
         ("deletion", || Box::pin(strategies::deletion())),
         ("lifetime", || Box::pin(lifetime::lifetime())),
         ("failure", || Box::pin(trouble::failure())),
+        ("taken-back", || Box::pin(trouble::taken_back())),
         ("in_git", || Box::pin(trouble::in_git())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),

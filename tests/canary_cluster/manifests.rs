@@ -83,3 +83,8 @@ pub fn split(route: &Value) -> Option<(i64, i64)> {
     };
     Some((weight("web-primary")?, weight("web-canary").unwrap_or(0)))
 }
+
+/// How the HTTPRoute `web` has split the traffic: each split, as it changed.
+pub fn splits(scene: &Scene) -> Vec<(i64, i64)> {
+    scene.history("HTTPRoute", "web", split)
+}

@@ -11,7 +11,6 @@ use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, SOON, eventually, install_crds, random_suffix};
-use crate::manifests::split;
 use crate::recorder::{Recorder, State, resource};
 use crate::sink::Sink;
 
@@ -235,11 +234,6 @@ impl Scene {
     pub fn states(&self, kind: &str, name: &str) -> Vec<State> {
         let namespace = if kind == "TrafficRoute" { "" } else { &self.namespace };
         self.stage.recorder.states(kind, namespace, name)
-    }
-
-    /// How the HTTPRoute `web` has split the traffic: each split, as it changed.
-    pub fn splits(&self) -> Vec<(i64, i64)> {
-        self.history("HTTPRoute", "web", split)
     }
 
     /// What a field was, each time that it changed.

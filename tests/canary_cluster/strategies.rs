@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::manifests::{canary, daemon_set, deployment, hook, in_one_step, split};
+use crate::manifests::{canary, daemon_set, deployment, hook, in_one_step, split, splits};
 use crate::stage::{Scene, Stage};
 
 const IMAGE: &str = "/spec/template/spec/containers/0/image";
@@ -67,7 +67,7 @@ pub async fn weights() {
     assert_eq!(scene.seen("ConfigMap", "settings-primary")["data"]["greeting"], "hello");
     scene.phase("Succeeded").await;
     assert_eq!(scene.seen("ConfigMap", "settings-primary")["data"]["greeting"], "good day");
-    assert_eq!(scene.splits(), [(100, 0), (50, 50), (100, 0)]);
+    assert_eq!(splits(&scene), [(100, 0), (50, 50), (100, 0)]);
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
     let phases = ["Initializing", "Initialized", "Progressing", "Promoting", "Finalising", "Succeeded"];
     assert_eq!(scene.phases(), phases);
@@ -127,7 +127,7 @@ pub async fn skip_analysis() {
     initialized(&scene, &canary(&scene, "gatewayapi:v1", in_one_step(), json!({"skipAnalysis": true}))).await;
     scene.image("Deployment", "web:2").await;
     scene.phase("Succeeded").await;
-    assert_eq!(scene.splits(), [(100, 0)]);
+    assert_eq!(splits(&scene), [(100, 0)]);
     assert_eq!(images(&scene, "web-primary"), ["web:1", "web:2"]);
     scene.told("Promotion completed! Canary analysis was skipped for web").await;
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
@@ -172,17 +172,17 @@ pub async fn suspension() {
     let scene = Stage::shared().await.scene("suspension").await;
     initialized(&scene, &canary(&scene, "gatewayapi:v1", in_one_step(), json!({}))).await;
     scene.image("Deployment", "web:2").await;
-    scene.until("the middle", || if scene.splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    scene.until("the middle", || if splits(&scene).contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
     scene.merge_canary(&json!({"spec": {"suspend": true}})).await;
     scene.told("skipping canary run as object is suspended").await;
     tokio::time::sleep(std::time::Duration::from_secs(12)).await;
-    assert_eq!(scene.splits(), [(100, 0), (50, 50)]);
+    assert_eq!(splits(&scene), [(100, 0), (50, 50)]);
     assert_eq!(scene.seen("Canary", "web")["status"]["phase"], "Progressing");
     let woken = std::time::Instant::now();
     scene.merge_canary(&json!({"spec": {"suspend": false}})).await;
     scene.phase("Succeeded").await;
     assert!(woken.elapsed().as_secs_f64() > 9.5, "{:?}", woken.elapsed());
-    assert_eq!(scene.splits(), [(100, 0), (50, 50), (100, 0)]);
+    assert_eq!(splits(&scene), [(100, 0), (50, 50), (100, 0)]);
 }
 
 /// The Canary goes, and everything is as it was before it.

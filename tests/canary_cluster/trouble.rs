@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Repo, eventually, manifests as harness_manifests};
-use crate::manifests::{canary, deployment, in_one_step, split};
+use crate::manifests::{canary, deployment, in_one_step, split, splits};
 use crate::sink::Measured;
 use crate::stage::{A_RUN, Scene, Stage};
 
@@ -75,6 +75,50 @@ pub async fn failure() {
     assert_eq!(images, ["web:1", "web:3"]);
 }
 
+/// Where the Environment asks for it, the commit of a version that failed is taken back in git: once, and what came
+/// after it stays.
+pub async fn taken_back() {
+    let stage = Stage::shared().await;
+    let scene = stage.scene("taken-back").await;
+    let repo = Repo::new();
+    let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
+    repo.commit(
+        "env/dev",
+        &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())],
+    );
+    let name = format!("env-{}", scene.namespace);
+    let environment = json!({
+        "apiVersion": "leeboard.dev/v1alpha1", "kind": "Environment",
+        "metadata": {"name": name, "namespace": stage.control.name()},
+        "spec": {
+            "repoURL": repo.url(), "branch": "env/dev", "path": "app",
+            "destination": {"name": "in-cluster", "namespace": scene.namespace},
+            "canary": {"rollback": "revert"},
+        },
+    });
+    stage.cluster.apply(&environment.to_string(), [""; 0]).await;
+    scene.phase("Initialized").await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+
+    stage.sink.measures(&scene.namespace, Measured::Percent(50.0));
+    let bad = repo.commit("env/dev", &[("app/web.yaml", &deployment("web:2").to_string())]);
+    scene.phase("Failed").await;
+    scene.told(&format!("commit {} taken back on env/dev by ", &bad[..7])).await;
+    let head = repo.head("env/dev");
+    repo.git(&["fetch", "--quiet"]);
+    let message = repo.git(&["log", "-1", "--format=%P%n%an%n%B", &head]);
+    let mut lines = message.lines();
+    assert_eq!((lines.next(), lines.next()), (Some(bad.as_str()), Some("Leeboard")), "{message}");
+    let why = format!("Canary {}/web failed: success rate 50.00% < 99% at weight 50", scene.namespace);
+    assert!(message.contains(&why) && message.contains(&format!("Environment: {name}")), "{message}");
+
+    scene.field("Deployment", "web", IMAGE, &json!("web:1")).await;
+    scene.phase("Succeeded").await;
+    let images = scene.history("Deployment", "web-primary", |body| body.pointer(IMAGE).cloned());
+    assert_eq!(images, ["web:1"], "the primary was touched");
+    assert_eq!(repo.head("env/dev"), head, "one revert is enough");
+}
+
 /// A scene in which version 2 has half of the traffic.
 async fn in_the_middle(name: &str) -> Scene {
     let scene = Stage::shared().await.scene(name).await;
@@ -82,7 +126,7 @@ async fn in_the_middle(name: &str) -> Scene {
     scene.apply(&canary(&scene, "gatewayapi:v1", in_one_step(), json!({}))).await;
     scene.phase("Initialized").await;
     scene.image("Deployment", "web:2").await;
-    scene.until("the middle", || if scene.splits().contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
+    scene.until("the middle", || if splits(&scene).contains(&(50, 50)) { Ok(()) } else { Err(String::new()) }).await;
     scene
 }
 
@@ -92,7 +136,7 @@ pub async fn newer_version() {
     scene.image("Deployment", "web:3").await;
     scene.told("New revision detected! Restarting analysis for web").await;
     scene.phase("Succeeded").await;
-    assert_eq!(scene.splits(), [(100, 0), (50, 50), (100, 0), (50, 50), (100, 0)]);
+    assert_eq!(splits(&scene), [(100, 0), (50, 50), (100, 0), (50, 50), (100, 0)]);
     let images = scene.history("Deployment", "web-primary", |body| body.pointer(IMAGE).cloned());
     assert_eq!(images, ["web:1", "web:3"]);
 }
@@ -106,7 +150,7 @@ pub async fn edited_route() {
     }
     scene.merge("gateway.networking.k8s.io/v1", "HTTPRoute", "web", &json!({"spec": {"rules": rules}})).await;
     scene.phase("Succeeded").await;
-    assert_eq!(scene.splits(), [(100, 0), (50, 50), (10, 90), (50, 50), (100, 0)]);
+    assert_eq!(splits(&scene), [(100, 0), (50, 50), (10, 90), (50, 50), (100, 0)]);
 }
 
 /// Of two canaries on one target the older one works.

@@ -218,7 +218,7 @@ pub(super) async fn refusal(daemon: &Daemon, canary: &Canary, why: &str) {
 }
 
 /// Writes an Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
-async fn write(daemon: &Daemon, canary: &Canary, word: &str, severity: Severity, message: &str) {
+pub(super) async fn write(daemon: &Daemon, canary: &Canary, word: &str, severity: Severity, message: &str) {
     let about = About {
         api_version: &canary.api_version,
         kind: &canary.kind,
