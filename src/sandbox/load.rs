@@ -16,8 +16,8 @@ use tokio::task::JoinSet;
 
 use super::pod_host::VERSION;
 
-/// A client that waits longer has lost its patience.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A request without an answer for so long is lost. A busy machine may stand still for seconds, which loses none.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One request, and what became of it.
 #[derive(Clone, Debug)]

@@ -50,8 +50,8 @@ pub async fn skipper() {
         files: vec![("app/ingress.yaml", ingress)],
         spec: json!({"ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}}),
         metrics: json!([
-            {"name": "request-success-rate", "interval": "5s", "thresholdRange": {"min": 99}},
-            {"name": "request-duration", "interval": "5s", "thresholdRange": {"max": 2000}},
+            {"name": "request-success-rate", "interval": "10s", "thresholdRange": {"min": 99}},
+            {"name": "request-duration", "interval": "10s", "thresholdRange": {"max": 20000}},
         ]),
         route: ("Ingress", "web-canary"),
         weight: |body| {
@@ -90,7 +90,7 @@ pub async fn traefik() {
             "gatewayRefs": [{"name": "gateway", "namespace": GATEWAYS}],
         }}),
         metrics: json!([{
-            "name": "success rate", "templateRef": {"name": "success-rate"}, "interval": "5s",
+            "name": "success rate", "templateRef": {"name": "success-rate"}, "interval": "10s",
             "thresholdRange": {"min": 99},
         }]),
         route: ("HTTPRoute", "web"),
@@ -144,7 +144,7 @@ async fn both_versions(traffic: &'static Traffic, scene: Scene, way: Way) {
             "progressDeadlineSeconds": 60,
             "service": {"port": 80, "targetPort": 8080},
             "analysis": {
-                "interval": "10s", "threshold": 2, "steps": steps, "metrics": way.metrics,
+                "interval": "10s", "threshold": 3, "steps": steps, "metrics": way.metrics,
             },
         },
     });
@@ -189,7 +189,8 @@ async fn both_versions(traffic: &'static Traffic, scene: Scene, way: Way) {
         tokio::time::sleep_until(settled.into()).await;
         load.fill(settled, needed(weight)).await;
         let counted = load.since(settled);
-        assert!(since(weight, pushed) == Some(begun), "{}: weight {weight} was not held", scene.namespace);
+        let is_held = since(weight, pushed) == Some(begun);
+        assert!(is_held, "{}: weight {weight} was not held: {:#?}", scene.namespace, scene.events("web"));
         judge(&scene, weight, &counted);
         scene.merge_canary(&json!({"metadata": {"annotations": {"canary.leeboard.dev/action": "promote"}}})).await;
     }
