@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use axum::response::IntoResponse as _;
 use harness::{DaemonOptions, SOON, World, eventually};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 /// A Deployment and its Canary, which is checked a few times; one failed check ends a run.
 async fn canary(world: &World, name: &str, annotations: &Value, analysis: &Value) {
@@ -134,6 +135,33 @@ impl Outside {
     }
 }
 
+/// A mail server that takes everything, as text; gives its address.
+async fn mailbox(taken: Arc<Mutex<String>>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (lines, mut answers) = tokio::io::split(stream);
+            let mut lines = tokio::io::BufReader::new(lines).lines();
+            answers.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
+            let mut is_content = false;
+            while let Ok(Some(line)) = lines.next_line().await {
+                taken.lock().unwrap().push_str(&format!("{line}\n"));
+                let answer = match line.as_str() {
+                    "." => "250 taken",
+                    _ if is_content => continue,
+                    "DATA" => "354 go on",
+                    _ => "250 ok",
+                };
+                is_content = answer.starts_with("354");
+                answers.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
+            }
+        }
+    });
+    address
+}
+
 #[tokio::test]
 async fn jobs_alarms_and_clouds_are_asked() {
     let outside = Outside::default();
@@ -160,11 +188,19 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     let cloud = json!({"type": "cloudwatch", "region": "eu-west-1", "address": address});
     let cloud = template("cloud", cloud, r#"[{"Id": "m", "Expression": "1"}]"#);
     let external = template("external", json!({"type": "externalmetrics"}), "{{ namespace }}/queue");
-    for object in [provider, cloud, external] {
+    let mails = Arc::new(Mutex::new(String::new()));
+    let mail = json!({"apiVersion": "flagger.app/v1beta1", "kind": "AlertProvider", "metadata": {"name": "mail"}, "spec": {
+        "type": "email", "address": mailbox(mails.clone()).await,
+        "username": "Leeboard <leeboard@example.com>", "channel": "ada@example.com, on-call@example.com",
+    }});
+    for object in [provider, mail, cloud, external] {
         world.shop.apply(&object.to_string()).await;
     }
     let metric = |name: &str| json!([{"name": name, "interval": "1m", "thresholdRange": {"max": 5}, "templateRef": {"name": name}}]);
-    let alerts = json!([{"name": "on-call", "severity": "error", "providerRef": {"name": "on-call"}}]);
+    let alerts = json!([
+        {"name": "on-call", "severity": "error", "providerRef": {"name": "on-call"}},
+        {"name": "mail", "severity": "error", "providerRef": {"name": "mail"}},
+    ]);
     let alarms = json!({
         "canary.leeboard.dev/alertmanager": address,
         "canary.leeboard.dev/alert-matchers": "app=alarmed,severity=page",
@@ -182,6 +218,18 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     phase(world, "alarmed", "Failed").await;
     let signed = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/";
     outside.was_asked(&[signed, "/eu-west-1/sns/aws4_request", "Action=Publish", "on-call", "Rolling%20back"]).await;
+    let words = [
+        "MAIL FROM:<leeboard@example.com>",
+        "RCPT TO:<ada@example.com>",
+        "RCPT TO:<on-call@example.com>",
+        &format!("Subject: alarmed.{}: error", world.shop.name()),
+        "Rolling back alarmed",
+    ];
+    eventually("a mail is taken", SOON, async || {
+        let mails = mails.lock().unwrap().clone();
+        if words.iter().all(|word| mails.contains(word)) { Ok(()) } else { Err(mails) }
+    })
+    .await;
     outside.was_asked(&[signed, "/eu-west-1/monitoring/aws4_request", "MetricDataQueries"]).await;
     told(world, "cloudy", "advancement cloud 7.00").await;
     // There is no such API here: that it was asked is seen by the answer.

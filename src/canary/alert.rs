@@ -79,10 +79,7 @@ pub fn body(
             })
         }
         AlertProviderType::GChat => {
-            let mut text = message.clone();
-            for (title, value) in details {
-                text.push_str(&format!("\n{title}: {value}"));
-            }
+            let text = text(alert, details);
             json!({"cards": [{
                 "header": {"title": "Flagger", "subtitle": it, "imageUrl": ""},
                 "sections": [{"widgets": [{"textParagraph": {"text": text}}]}],
@@ -96,6 +93,17 @@ pub fn body(
         }),
         AlertProviderType::Sns | AlertProviderType::Email => return None,
     })
+}
+
+/// An alert in one line, where a form has a subject.
+pub fn subject(alert: &Alert, settings: &Settings) -> String {
+    format!("{}.{}: {}", settings.subject.name, settings.subject.namespace, word(alert.severity))
+}
+
+/// An alert in plain lines.
+pub fn text(alert: &Alert, details: &[(&'static str, String)]) -> String {
+    let lines = details.iter().map(|(title, value)| format!("\n{title}: {value}"));
+    std::iter::once(alert.message.clone()).chain(lines).collect()
 }
 
 /// The request that publishes an alert to an SNS topic, to be signed; `address` is the topic's ARN, `endpoint` where SNS is
@@ -120,12 +128,8 @@ pub fn sns(
     };
     let domain = if *partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
     let own = format!("https://sns.{region}.{domain}");
-    let it = format!("{}.{}", settings.subject.name, settings.subject.namespace);
-    let subject: String = format!("{it}: {}", word(alert.severity)).chars().take(SUBJECT).collect();
-    let mut message = alert.message.clone();
-    for (title, value) in details {
-        message.push_str(&format!("\n{title}: {value}"));
-    }
+    let subject: String = subject(alert, settings).chars().take(SUBJECT).collect();
+    let message = text(alert, details);
     let fields = [
         ("Action", "Publish"),
         ("Version", "2010-03-31"),

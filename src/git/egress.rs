@@ -28,7 +28,7 @@ impl Resolve for Resolver {
 }
 
 /// The addresses of a host, which may be an address itself.
-pub(super) async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(crate) async fn lookup(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let all: Vec<SocketAddr> = tokio::net::lookup_host((host, port)).await?.collect();
     let allowed: Vec<SocketAddr> = all.into_iter().filter(|address| !is_link_local(address.ip())).collect();
     if allowed.is_empty() {

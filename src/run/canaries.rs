@@ -12,6 +12,7 @@ mod ask;
 mod attending;
 mod aws;
 mod claim;
+mod mail;
 mod rollback;
 mod see;
 mod tell;

@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::super::look::now;
 use super::super::{Daemon, web};
+use super::mail::{self, Mail};
 use super::{ask, aws};
 use crate::api::FLAGGER_GROUP;
 use crate::api::flagger::{self, AlertProvider, AlertProviderType, Canary, HookType, Phase, VERSION, Webhook};
@@ -163,8 +164,16 @@ async fn send(
         let request = alert::sns(address, endpoint.as_deref(), alert, settings, &details)?;
         return publish(daemon, request, &secret).await;
     }
-    let body = alert::body(&provider.spec, alert, settings, &details)
-        .ok_or("this daemon sends no e-mail: use the type `webhook` and something that does")?;
+    let Some(body) = alert::body(&provider.spec, alert, settings, &details) else {
+        let login = text("username").zip(text("password"));
+        let mail = Mail {
+            from: provider.spec.username(),
+            to: provider.spec.channel(),
+            subject: alert::subject(alert, settings),
+            text: alert::text(alert, &details),
+        };
+        return mail::Server::parse(address)?.send(login, mail).await;
+    };
     let url = alert::url(&provider.spec, address);
     let mut call = daemon.web.request(Method::POST, &url, false)?.json(&body);
     if let Some(token) = text("token") {
