@@ -4,6 +4,7 @@ use std::fmt;
 
 use smol_str::SmolStr;
 
+use super::record::Doubt;
 use super::settings::{Subject, TargetKind};
 use super::{Revision, Split, Weight};
 use crate::api::flagger::{HookType, Severity};
@@ -49,6 +50,21 @@ pub enum Event {
     },
     /// A value is out of its bounds.
     OutOfBounds(Breach),
+    /// A value is out of its bounds, and not so far that it fails.
+    Inconclusive(Breach),
+    /// So many inconclusive checks in a row that a person has to decide, at that weight.
+    Undecided(u32, Weight),
+    /// What was measured in the background last says neither.
+    Doubted(SmolStr, Doubt),
+    /// A metric that counts for nothing would have failed, or held the weight.
+    DryRun {
+        /// Its name.
+        metric: SmolStr,
+        /// What would have become of the check.
+        would: &'static str,
+        /// What was measured.
+        what: String,
+    },
     /// A metric has no value.
     NoData {
         /// Its name.
@@ -180,6 +196,7 @@ impl Event {
             E::Unseen(_) | E::PrimaryNotReady(_) | E::CanaryNotReady(_) | E::HookRefused { .. } | E::OutOfBounds(_) => {
                 true
             }
+            E::Inconclusive(_) | E::Undecided(..) | E::Doubted(..) => true,
             E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => true,
             E::ThresholdReached(_) | E::DeadlineExceeded(_) => true,
             E::RollbackAsked | E::Aborted(_) | E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => {
@@ -206,7 +223,9 @@ impl Event {
             E::HookRefused { .. } | E::OutOfBounds(_) | E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => {
                 "CanaryHalted"
             }
-            E::Paused(_) => "CanaryPaused",
+            E::DryRun { .. } => "MetricDryRun",
+            E::Inconclusive(_) | E::Doubted(..) => "CanaryInconclusive",
+            E::Paused(_) | E::Undecided(..) => "CanaryPaused",
             E::ThresholdReached(_) | E::DeadlineExceeded(_) | E::RollbackAsked | E::Aborted(_) => "CanaryRolledBack",
             E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => "CanaryFailed",
             E::WentBack => "CanaryWentBack",
@@ -252,6 +271,18 @@ impl Event {
                 _ => format!("Halt {it} advancement external check {name} failed {body}"),
             },
             Event::OutOfBounds(breach) => format!("Halt {it} advancement {breach}"),
+            Event::Inconclusive(breach) => format!("Halt {it} advancement inconclusive: {breach}"),
+            Event::Doubted(metric, doubt) => {
+                let what = match doubt {
+                    Doubt::Silent => "had no value",
+                    Doubt::Inconclusive => "was inconclusive",
+                };
+                format!("Halt {it} advancement: {metric}, measured in the background, {what}")
+            }
+            Event::DryRun { metric, would, what } => format!("Dry run of {metric} for {it} would have {would}: {what}"),
+            Event::Undecided(checks, weight) => {
+                format!("Halt {it} advancement paused at weight {weight}: {checks} checks in a row were inconclusive")
+            }
             Event::NoData { metric, provider: Some(provider), why } => format!(
                 "Halt advancement no values found for {provider} metric {metric} probably {it} is not receiving traffic: {why}"
             ),

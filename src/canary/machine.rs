@@ -9,12 +9,13 @@
 //! them loses nothing. [`Action::Ask`] is answered in [`World::answers`], which are dropped with the first decision that
 //! asks nothing; until then the record stays as it was.
 //!
-//! Semantics: docs/canary.md. Read [`decide`], then `rest` (nothing is tried), `analysis` and `check` (a version is tried),
+//! Semantics: docs/canary.md. Read [`decide`], then `rest` (nothing is tried), `analysis`, `check` and `measure` (a version is tried),
 //! `promotion` (it is taken over, or rolled back), `traffic` (what may be routed where), `wish` (what people want); and
 //! `promise`, what no decision may do.
 
 mod analysis;
 mod check;
+mod measure;
 mod promise;
 mod promotion;
 mod rest;
@@ -103,6 +104,10 @@ pub fn decide(settings: &Settings, record: &Record, world: &World, now: Timestam
             Question::Metrics { .. } => "metrics".to_owned(),
         });
         course.actions.push(Action::Ask(question));
+        // Who is asked may think for long: what is to be measured meanwhile does not wait for the answer.
+        if let State::Analysing(run) = &record.state {
+            course.wake_for_background(run);
+        }
     }
     course.finish(record)
 }
@@ -201,9 +206,11 @@ impl<'a> Course<'a> {
         let earliest = |time: &mut Timestamp| *time = (*time).min(now);
         match &mut self.record.state {
             State::Analysing(run) => {
+                earliest(&mut run.started);
                 earliest(&mut run.since);
                 run.unready.iter_mut().for_each(earliest);
                 run.silent.iter_mut().for_each(earliest);
+                run.metrics.values_mut().filter_map(|it| it.at.as_mut()).for_each(earliest);
                 if let Hold::Step(since) = &mut run.hold {
                     earliest(since);
                 }
@@ -240,6 +247,7 @@ impl<'a> Course<'a> {
             match &mut self.record.state {
                 State::Analysing(run) => {
                     (run.since, run.unready, run.silent) = (self.now, None, None);
+                    run.metrics.values_mut().filter_map(|it| it.at.as_mut()).for_each(|at| *at = self.now);
                     if let Hold::Step(since) = &mut run.hold {
                         *since = self.now;
                     }
@@ -281,8 +289,8 @@ impl<'a> Course<'a> {
         self.world.answers.hooks.get(&question).cloned().ok_or(Pending(question))
     }
 
-    fn readings(&self, check: u32) -> Step<Vec<Reading>> {
-        let question = Question::Metrics { check };
+    fn readings(&self, check: u32, which: Vec<usize>) -> Step<Vec<Reading>> {
+        let question = Question::Metrics { check, which };
         self.world.answers.metrics.get(&question).cloned().ok_or(Pending(question))
     }
 

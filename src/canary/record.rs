@@ -229,6 +229,57 @@ pub struct Run {
     /// Since when a metric that must not be missing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<Timestamp>,
+    /// How many checks in a row were inconclusive.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inconclusive: u32,
+    /// What is remembered of metrics, by their id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<SmolStr, Measured>,
+}
+
+impl Run {
+    /// One that begins.
+    pub fn new(versions: Versions, now: Timestamp) -> Self {
+        Run {
+            versions,
+            started: now,
+            since: now,
+            check: 0,
+            failed_checks: 0,
+            iterations: 0,
+            step: 0,
+            hold: Hold::Free,
+            unready: None,
+            silent: None,
+            inconclusive: 0,
+            metrics: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is remembered of a metric between two measurements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Measured {
+    /// When it was measured last in the background, or could have been first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Errors of its provider in a row that no check has failed for yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub errors: u32,
+    /// What its last measurement in the background left open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// Why the weight is held although nothing has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Doubt {
+    /// There was no value.
+    Silent,
+    /// The value was between the bounds.
+    Inconclusive,
 }
 
 /// What a run waits for beyond its checks, which go on.
@@ -346,6 +397,10 @@ impl Record {
     }
 }
 
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// Cuts what others said to what a record can keep.
 pub(super) fn short(text: &str) -> String {
     if text.len() <= LONGEST_TEXT {
@@ -383,9 +438,33 @@ mod tests {
             cookies: Cookies { canary: "c".repeat(100), primary: "p".repeat(100), previous: "q".repeat(100) },
             ..Record::new(Timestamp::MAX)
         };
-        let annotation = record.to_annotation();
-        assert!(annotation.len() < 4096, "{} bytes", annotation.len());
-        assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);
+        let metric = |number: u32| {
+            let measured = Measured { at: Some(Timestamp::MAX), errors: u32::MAX, doubt: Some(Doubt::Inconclusive) };
+            (format!("{number:08}").into(), measured)
+        };
+        let versions = Versions { applied: revision("B"), promoted: revision("A") };
+        let run = Run {
+            unready: Some(Timestamp::MAX),
+            silent: Some(Timestamp::MAX),
+            metrics: (0..20).map(metric).collect(),
+            ..Run::new(versions, Timestamp::MAX)
+        };
+        for record in [Record { state: State::Analysing(run), ..record.clone() }, record] {
+            let annotation = record.to_annotation();
+            assert!(annotation.len() < 4096, "{} bytes", annotation.len());
+            assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_leeboard_wrote_is_read() {
+        let written = r#"{"state":{"analysing":{"versions":{"applied":{"template":"lb1:b"},"promoted":{"template":"lb1:a"}},
+            "started":"2026-11-21T10:00:00Z","since":"2026-11-21T10:01:00Z","check":1,"failedChecks":0,
+            "iterations":0,"step":0,"hold":"paused"}},"changed":"2026-11-21T10:00:00Z",
+            "route":{"split":{"canary":20,"mirrored":false},"is_confirmed":true}}"#;
+        let record = Record::read(written, &CanaryStatus::default()).unwrap();
+        let State::Analysing(run) = record.state else { panic!("{record:?}") };
+        assert_eq!((run.hold, run.check, run.metrics.len()), (Hold::Paused, 1, 0));
     }
 
     #[test]

@@ -3,26 +3,27 @@
 //! **In:** a [`Canary`]. **Out:** [`Settings`], or a [`Refusal`] that says which field and what to do.
 //! **May not:** look at a cluster. Defaults and meanings: docs/canary.md.
 
+mod metric;
 mod refusal;
 mod strategy;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Weight;
-use super::alarm::{self, Alarms};
+use super::alarm::Alarms;
 use crate::api::duration;
 use crate::api::flagger::{Alert, Analysis, Canary, HookType, Provider, SessionAffinity};
 use strategy::{mirrors, share, strategy};
 
+pub use metric::{MetricCheck, MetricSource, NoData};
 pub use refusal::Refusal;
 pub use strategy::{Step, Strategy, WeightSteps, Weights};
 
 /// Annotation: seconds that the target stays up after the last route to it is gone.
 pub const SCALE_DOWN_DELAY: &str = "canary.leeboard.dev/scale-down-delay";
-/// Annotation: what a check without data counts as; `fail` or `hold`.
+/// Annotation: what a check without data counts as; `fail`, `hold` or `inconclusive`.
 pub const NO_DATA: &str = "canary.leeboard.dev/no-data";
 /// Annotation: why it is suspended.
 pub const REASON: &str = "canary.leeboard.dev/reason";
@@ -40,6 +41,8 @@ pub struct Settings {
     pub interval: Duration,
     /// Failed checks that end a run.
     pub threshold: u32,
+    /// Inconclusive checks in a row after which a person decides.
+    pub inconclusive_limit: u32,
     /// How long a workload may be unready.
     pub deadline: Duration,
     /// How long the target stays up after the last route to it is gone.
@@ -119,42 +122,6 @@ pub struct ReadyThresholds {
     pub canary: Weight,
 }
 
-/// What is measured, and what it may be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricCheck {
-    /// `request-success-rate`, `request-duration`, or the user's.
-    pub name: SmolStr,
-    /// Whether it is a template's.
-    pub source: MetricSource,
-    /// The value must not be less.
-    pub min: Option<f64>,
-    /// The value must not be more.
-    pub max: Option<f64>,
-}
-
-/// Where a metric's query comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricSource {
-    /// Built in.
-    BuiltIn,
-    /// Written into the Canary.
-    Inline,
-    /// A MetricTemplate.
-    Template,
-    /// None: the alerts of an Alertmanager.
-    Alarms,
-}
-
-/// What a check without data counts as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NoData {
-    /// As a failed check, as Flagger counts it.
-    #[default]
-    Fail,
-    /// As none: the weight is held, at most for the progress deadline; then a person decides.
-    Hold,
-}
-
 /// A question or a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {
@@ -197,6 +164,7 @@ impl Settings {
             strategy,
             interval: analysis.interval(),
             threshold: u32::try_from(analysis.threshold).unwrap_or(1).max(1),
+            inconclusive_limit: metric::limit("inconclusiveLimit", analysis.inconclusive_limit)?.unwrap_or(3),
             deadline: spec.progress_deadline(),
             scale_down_delay: scale_down_delay(canary, provider)?,
             ready: ReadyThresholds {
@@ -204,9 +172,9 @@ impl Settings {
                 canary: percent("canaryReadyThreshold", analysis.canary_ready_threshold)?,
             },
             promotion_step,
-            metrics: metrics(analysis, alarms.is_some()),
+            metrics: metric::checks(analysis, alarms.is_some())?,
             alarms,
-            no_data: no_data(canary)?,
+            no_data: metric::no_data(canary)?,
             hooks: hooks(analysis),
             alerts: analysis.alerts.clone(),
             affinity: affinity(analysis, provider)?,
@@ -243,36 +211,6 @@ fn subject(canary: &Canary) -> Result<Subject, Refusal> {
         (other, _) => return Err(Refusal::TargetKind(other.to_owned())),
     };
     Ok(Subject { kind, name: target.name.as_str().into(), namespace: canary.namespace().into() })
-}
-
-fn metrics(analysis: &Analysis, has_alarms: bool) -> Vec<MetricCheck> {
-    let mut metrics = Vec::new();
-    for metric in &analysis.metrics {
-        let is_rate = metric.name == "request-success-rate";
-        let is_built_in = is_rate || metric.name == "request-duration";
-        let bounds = metric.threshold_range.unwrap_or_default();
-        let (min, max) = match (metric.threshold_range, metric.threshold) {
-            (Some(_), _) => (bounds.min, bounds.max),
-            (None, threshold) if is_rate => (threshold, None),
-            (None, threshold) => (None, threshold),
-        };
-        let mut add = |source| metrics.push(MetricCheck { name: metric.name.as_str().into(), source, min, max });
-        if is_built_in {
-            add(MetricSource::BuiltIn);
-        } else if metric.template_ref.is_none() {
-            add(MetricSource::Inline);
-        }
-        if metric.template_ref.is_some() {
-            add(MetricSource::Template);
-        }
-    }
-    // Those of templates come last; within both the order is the user's.
-    metrics.sort_by_key(|metric| metric.source == MetricSource::Template);
-    if has_alarms {
-        let source = MetricSource::Alarms;
-        metrics.insert(0, MetricCheck { name: alarm::CHECK.into(), source, min: None, max: None });
-    }
-    metrics
 }
 
 /// When a hook is asked: a Job without another moment, at each check.
@@ -315,16 +253,6 @@ fn scale_down_delay(canary: &Canary, provider: Provider) -> Result<Duration, Ref
             field: format!("metadata.annotations[{SCALE_DOWN_DELAY}]"),
             text: text.to_owned(),
         }),
-    }
-}
-
-fn no_data(canary: &Canary) -> Result<NoData, Refusal> {
-    match annotation(canary, NO_DATA) {
-        None | Some("fail") => Ok(NoData::Fail),
-        Some("hold") => Ok(NoData::Hold),
-        Some(value) => {
-            Err(Refusal::Annotation { name: NO_DATA, value: value.to_owned(), expected: "`fail` or `hold`" })
-        }
     }
 }
 

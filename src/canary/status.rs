@@ -31,6 +31,12 @@ impl Problem {
         Problem { condition: "RevertsOnDeletion", reason: "TargetStaysAtZero".into(), message: message.into() }
     }
 
+    /// Why nothing goes on although nothing has failed.
+    fn inconclusive(checks: u32, limit: u32, last: &str) -> Self {
+        let message = format!("inconclusive checks in a row: {checks} of {limit}: {last}");
+        Problem { condition: "Conclusive", reason: "Inconclusive".into(), message }
+    }
+
     pub(super) fn router(reason: &str, why: &str) -> Self {
         Problem { condition: "Ready", reason: reason.into(), message: why.into() }
     }
@@ -80,6 +86,10 @@ pub fn of(settings: &Settings, record: &Record, problem: Option<&Problem>) -> Ca
     let weight = if by_weights { i32::from(record.route.split.canary.percent()) } else { 0 };
     match &record.state {
         State::Analysing(run) => {
+            if run.inconclusive > 0 {
+                let problem = Problem::inconclusive(run.inconclusive, settings.inconclusive_limit, &record.told);
+                status.conditions.push(condition(&problem, record.changed));
+            }
             status.failed_checks = i32::try_from(run.failed_checks).unwrap_or(i32::MAX);
             (status.canary_weight, status.iterations) = (weight, i32::try_from(run.iterations).unwrap_or(i32::MAX));
             if run.hold == Hold::Promotion {

@@ -220,10 +220,12 @@ pub enum Question {
         /// Which check.
         check: u32,
     },
-    /// Measure all metrics.
+    /// Measure metrics.
     Metrics {
-        /// Which check.
+        /// Which check, or after how many checks.
         check: u32,
+        /// Which of the settings' metrics, counted from 0; the readings come in this order.
+        which: Vec<usize>,
     },
 }
 
@@ -232,7 +234,7 @@ pub enum Question {
 pub struct Answers {
     /// Of hooks.
     pub hooks: BTreeMap<Question, HookAnswer>,
-    /// Of metrics: by name, as many as there are checks, in their order.
+    /// Of metrics: as many as were asked for, in their order.
     pub metrics: BTreeMap<Question, Vec<Reading>>,
 }
 

@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::record::{Candidate, Cookies};
 use super::super::settings::{self, Strategy};
-use super::check::{Checked, Said};
+use super::check::{Checked, Said, UNDECIDED};
 use super::*;
 
 impl Course<'_> {
@@ -85,18 +85,8 @@ impl Course<'_> {
 
     fn begin_run(&mut self, target: &Target, promoted: Revision) {
         self.record.configs = target.configs.clone();
-        self.record.state = State::Analysing(Run {
-            versions: Versions { applied: target.revision.clone(), promoted },
-            started: self.now,
-            since: self.now,
-            check: 0,
-            failed_checks: 0,
-            iterations: 0,
-            step: 0,
-            hold: Hold::Free,
-            unready: None,
-            silent: None,
-        });
+        let versions = Versions { applied: target.revision.clone(), promoted };
+        self.record.state = State::Analysing(Run::new(versions, self.now));
         self.wake_at(after(self.now, self.settings.interval));
     }
 
@@ -119,6 +109,9 @@ impl Course<'_> {
         if self.world.primary.is_none() {
             self.actions.push(Action::RestorePrimary(run.versions.promoted.clone()));
         }
+        if self.measure_background(&run)? {
+            return Ok(());
+        }
         let due = after(run.since, self.settings.interval);
         if let Some(missing) = self.canary_missing(target) {
             return self.endure(target, run, missing, due);
@@ -137,6 +130,7 @@ impl Course<'_> {
         if self.now < due {
             self.wake_at(due);
             self.waits_for = Some(match (run.hold, &*self.record.told) {
+                (Hold::Paused, _) if run.inconclusive > 0 => UNDECIDED.into(),
                 (Hold::Paused, _) => "a person to resume it".into(),
                 (_, "") => "the next check".into(),
                 (_, told) => format!("the next check: {told}"),
@@ -218,7 +212,7 @@ impl Course<'_> {
             self.turn_back(run.versions, why);
             return Ok(());
         }
-        match self.verdict(&run)? {
+        match self.verdict(&mut run)? {
             Checked::Failed(event) => {
                 self.fail_check(run, event);
                 return Ok(());
@@ -227,8 +221,15 @@ impl Course<'_> {
                 self.hold_silent(run, event);
                 return Ok(());
             }
-            Checked::Passed if run.silent.take().is_some() => self.record.told.clear(),
-            Checked::Passed => {}
+            Checked::Inconclusive(event) => {
+                self.hold_inconclusive(run, event);
+                return Ok(());
+            }
+            Checked::Passed => {
+                if run.silent.take().is_some() || std::mem::take(&mut run.inconclusive) > 0 {
+                    self.record.told.clear();
+                }
+            }
         }
         let check = run.check;
         (run.since, run.check) = (self.now, run.check + 1);

@@ -18,7 +18,7 @@ const SETTINGS: [&str; 8] = [
 ];
 
 /// All that can happen, with what makes it worth happening.
-const EVENTS: [&str; 46] = [
+const EVENTS: [&str; 51] = [
     "tick",
     "tick",
     "tick",
@@ -42,6 +42,11 @@ const EVENTS: [&str; 46] = [
     "primary deleted",
     "metric request-success-rate 100",
     "metric request-success-rate 50",
+    "metric request-success-rate 97",
+    "metric errors 7",
+    "metric errors 20",
+    "metric errors none",
+    "metric slow error it is down",
     "metric request-success-rate none",
     "metric request-success-rate error it is down",
     "hook confirm-rollout 403",
@@ -68,14 +73,16 @@ const EVENTS: [&str; 46] = [
 ];
 
 /// What ends every bad thing that can be: after it the machine must come to rest.
-const ALL_IS_WELL: &str = "canary ready\nprimary ready\nmetric request-success-rate 100\nhook confirm-rollout 200\n\
+const ALL_IS_WELL: &str = "canary ready\nprimary ready\nmetric request-success-rate 100\nmetric errors 1\nmetric slow 1\nhook confirm-rollout 200\n\
     hook confirm-promotion 200\nhook confirm-traffic-increase 200\nhook rollback 403\nunsuspend\nrouter back\n\
     target back\nclaim none\nannotate action=resume\nwait 10m\nannotate action=promote\nwait 10m\nstatus\n";
 
 fn script(settings: &str, metric_policy: &str, events: &[&str]) -> String {
     format!(
         "{settings}\nannotate no-data={metric_policy}\nset provider istio\nset progressDeadlineSeconds 45\n\
-         set analysis.metrics [{{name: request-success-rate, thresholdRange: {{min: 99}}}}]\n\
+         set analysis.metrics [{{name: request-success-rate, thresholdRange: {{min: 99}}, failureRange: {{min: 90}}}}, \
+         {{name: errors, query: x, mode: background, interval: 12s, initialDelay: 15s, thresholdRange: {{max: 5}}, \
+         failureRange: {{max: 9}}}}, {{name: slow, query: x, initialDelay: 20s, consecutiveErrorLimit: 2}}]\n\
          set analysis.webhooks [{{type: confirm-rollout, name: confirm-rollout, url: x}}, \
          {{type: confirm-promotion, name: confirm-promotion, url: x}}, \
          {{type: confirm-traffic-increase, name: confirm-traffic-increase, url: x}}, \
@@ -93,7 +100,7 @@ proptest! {
     #[test]
     fn whatever_happens_it_keeps_its_promises_and_comes_to_rest(
         settings in prop::sample::select(&SETTINGS[..]),
-        policy in prop::sample::select(&["fail", "hold"][..]),
+        policy in prop::sample::select(&["fail", "hold", "inconclusive"][..]),
         events in prop::collection::vec(prop::sample::select(&EVENTS[..]), 0..25),
     ) {
         let script = script(settings, policy, &events);
@@ -110,7 +117,7 @@ proptest! {
     #[test]
     fn crashes_change_nothing(
         settings in prop::sample::select(&SETTINGS[..]),
-        events in prop::collection::vec(prop::sample::select(&EVENTS[..40]), 0..20),
+        events in prop::collection::vec(prop::sample::select(&EVENTS[..45]), 0..20),
     ) {
         let calm = script(settings, "fail", &events);
         let crashing = script(settings, "fail", &events.iter().flat_map(|event| [*event, "kill -9"]).collect::<Vec<_>>());

@@ -48,7 +48,9 @@ impl Course<'_> {
             }
             (WishKind::Resume | WishKind::Promote, State::Analysing(run)) if run.hold == Hold::Paused => {
                 self.tell(Event::Resumed);
-                self.record.state = State::Analysing(Run { hold: Hold::Free, ..run });
+                // Whoever resumes it knows what was told, and wants to hear it anew when it is so again.
+                self.record.told.clear();
+                self.record.state = State::Analysing(Run { hold: Hold::Free, inconclusive: 0, ..run });
             }
             (WishKind::Promote, State::Analysing(run)) => match run.hold {
                 Hold::Step(_) => {

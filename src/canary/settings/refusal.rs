@@ -46,6 +46,30 @@ pub enum Refusal {
     /// A step that says nothing, or two things.
     #[error("`spec.analysis.steps[{0}]` needs either `weight` or `pause`")]
     EmptyStep(usize),
+    /// What fails and what passes cannot be told apart.
+    #[error("`spec.analysis.metrics[{metric}].failureRange` {why}: values that fail must be out of `thresholdRange`")]
+    FailureRange {
+        /// Which metric.
+        metric: usize,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// A record has no room for all of them.
+    #[error("{count} metrics are measured in the background or have a `consecutiveErrorLimit`: {most} can be")]
+    TooManyMetrics {
+        /// How many there are.
+        count: usize,
+        /// How many can be.
+        most: usize,
+    },
+    /// A number that counts nothing.
+    #[error("`spec.analysis.{field}` is {value}: a number of 1 or more is needed")]
+    NoCount {
+        /// Below `spec.analysis`.
+        field: String,
+        /// What stands there.
+        value: i32,
+    },
     /// What cannot be read as a duration.
     #[error("`{field}` is `{text}`: a duration as 30s, 5m or 1h is needed")]
     NoDuration {

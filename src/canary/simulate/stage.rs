@@ -422,10 +422,10 @@ impl Stage {
                 self.notes.push(format!("? {} {name}: {said}", moment.as_str()));
                 self.answers.hooks.insert(question, answer);
             }
-            Question::Metrics { .. } => {
-                let readings: Vec<Reading> = settings.metrics.iter().map(|metric| self.reading(metric)).collect();
-                let said: Vec<String> =
-                    settings.metrics.iter().zip(&readings).map(|(metric, it)| tell(metric, it)).collect();
+            Question::Metrics { which, .. } => {
+                let asked: Vec<&MetricCheck> = which.iter().filter_map(|at| settings.metrics.get(*at)).collect();
+                let readings: Vec<Reading> = asked.iter().map(|metric| self.reading(metric)).collect();
+                let said: Vec<String> = asked.iter().zip(&readings).map(|(metric, it)| tell(metric, it)).collect();
                 self.notes.push(format!("? {}", said.join(", ")));
                 self.answers.metrics.insert(question, readings);
             }
@@ -433,7 +433,7 @@ impl Stage {
     }
 
     fn reading(&self, metric: &MetricCheck) -> Reading {
-        let good = metric.max.or(metric.min).unwrap_or(0.0);
+        let good = metric.bounds.max.or(metric.bounds.min).unwrap_or(0.0);
         self.metrics.get(metric.name.as_str()).cloned().unwrap_or(Reading::Value(good))
     }
 

@@ -417,8 +417,8 @@ fn versions(before: &str, after: &str) -> (String, String) {
 /// `request-success-rate ≥ 99`.
 fn bound(metric: &MetricCheck, terminal: &Terminal) -> String {
     let (least, most) = if terminal.unicode() { ("≥", "≤") } else { (">=", "<=") };
-    let least = metric.min.map(|min| format!(" {least} {min}")).unwrap_or_default();
-    let most = metric.max.map(|max| format!(" {most} {max}")).unwrap_or_default();
+    let least = metric.bounds.min.map(|min| format!(" {least} {min}")).unwrap_or_default();
+    let most = metric.bounds.max.map(|max| format!(" {most} {max}")).unwrap_or_default();
     format!("{}{least}{most}", metric.name)
 }
 

@@ -19,7 +19,7 @@ use crate::api::{FLAGGER_GROUP, duration};
 use crate::canary::alarm::Alarms;
 use crate::canary::metric::{self, Ask, Credentials, Problem, Provider, Reading, To, builtin, template};
 use crate::canary::record::{Record, State};
-use crate::canary::settings::{self, MetricSource, TargetKind};
+use crate::canary::settings::{self, MetricCheck, MetricSource, TargetKind};
 use crate::canary::world::{self, Answers, HookAnswer, Question};
 use crate::canary::{Revision, Settings, alarm, job, status, webhook};
 use crate::live::client::{self, ListOptions};
@@ -46,6 +46,8 @@ pub(super) struct Asker<'a> {
     pub(super) record: &'a Record,
     /// The version that git wants.
     pub(super) revision: Option<&'a Revision>,
+    /// When something else is to be asked.
+    pub(super) until: Option<Timestamp>,
     /// Rings when something of the canary has changed: a long wait is not worth it then.
     pub(super) bell: &'a Notify,
 }
@@ -76,9 +78,10 @@ impl Asker<'_> {
                 debug!(canary = %self.settings.subject.name, hook = %name, ?answered, "Hook answered");
                 answers.hooks.insert(question.clone(), answered);
             }
-            Question::Metrics { .. } => {
+            Question::Metrics { which, .. } => {
                 let analysis = self.canary.spec.analysis();
-                let asked = self.settings.metrics.iter().map(|check| async {
+                let checks: Vec<&MetricCheck> = which.iter().filter_map(|at| self.settings.metrics.get(*at)).collect();
+                let asked = checks.iter().map(|check| async {
                     if let (MetricSource::Alarms, Some(alarms)) = (check.source, &self.settings.alarms) {
                         return Ok(look_for_alarms(self.daemon, alarms).await);
                     }
@@ -90,7 +93,7 @@ impl Asker<'_> {
                 });
                 let readings = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                 debug!(canary = %self.settings.subject.name, ?readings, "Measured");
-                self.count(&readings);
+                self.count(&checks, &readings);
                 answers.metrics.insert(question.clone(), readings);
             }
         }
@@ -98,9 +101,9 @@ impl Asker<'_> {
     }
 
     /// Dashboards that were made for Flagger have durations in seconds.
-    fn count(&self, readings: &[world::Reading]) {
+    fn count(&self, checks: &[&MetricCheck], readings: &[world::Reading]) {
         let subject = &self.settings.subject;
-        for (check, reading) in self.settings.metrics.iter().zip(readings) {
+        for (check, reading) in checks.iter().zip(readings) {
             let world::Reading::Value(value) = reading else { continue };
             let is_duration = check.source == MetricSource::BuiltIn && check.name == builtin::DURATION;
             let value = if is_duration { value / 1000.0 } else { *value };
@@ -177,9 +180,13 @@ impl Asker<'_> {
             let wait = deadline.map_or(LONGEST_PAUSE, |deadline: Timestamp| {
                 Duration::try_from(deadline.duration_since(now())).unwrap_or_default()
             });
+            let interruption = self
+                .until
+                .map_or(Duration::MAX, |until| Duration::try_from(until.duration_since(now())).unwrap_or_default());
             tokio::select! {
                 _ = jobs.changed() => {}
                 () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(interruption) => return None,
                 () = self.bell.notified() => return None,
             }
             if let Some(Item::Decoded(job)) = jobs.get(key) {
