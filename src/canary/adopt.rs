@@ -42,6 +42,7 @@ fn state(status: &CanaryStatus, target: &Revision, primary: Revision, now: Times
         since: now,
         iterations: count(status.iterations),
         skipped: false,
+        returns: false,
         drain: Drain::Due,
         unready: None,
     };

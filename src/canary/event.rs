@@ -99,6 +99,10 @@ pub enum Event {
     ScalingDown,
     /// Git is back at what the primary has.
     WentBack,
+    /// Git is back at what the primary had before.
+    GoingBack(Revision),
+    /// The primary has again what it had before.
+    IsBack(Revision),
     /// The primary becomes the new version.
     Copying,
     /// Blue/green: all traffic to the canary.
@@ -228,7 +232,7 @@ impl Event {
             E::Paused(_) | E::Undecided(..) => "CanaryPaused",
             E::ThresholdReached(_) | E::DeadlineExceeded(_) | E::RollbackAsked | E::Aborted(_) => "CanaryRolledBack",
             E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => "CanaryFailed",
-            E::WentBack => "CanaryWentBack",
+            E::WentBack | E::GoingBack(_) | E::IsBack(_) => "CanaryWentBack",
             E::Copying | E::RoutingToPrimary | E::PrimaryAdvanced(_) => "CanaryPromoting",
             E::Promoted | E::PromotedUnchecked => "CanaryPromoted",
             E::RouteEdited { .. } => "RouteEdited",
@@ -300,6 +304,10 @@ impl Event {
             Event::Aborted(by) => format!("Rolling back {it} aborted{}", by_whom(by)),
             Event::ScalingDown => format!("Canary failed! Scaling down {it}"),
             Event::WentBack => format!("Ending the analysis of {it}: the target is back at the promoted revision"),
+            Event::GoingBack(revision) => {
+                format!("Going back to revision {revision} of {it}, which was promoted before, without analysis")
+            }
+            Event::IsBack(revision) => format!("Rollback completed! {it} is back at revision {revision}"),
             Event::Copying => format!("Copying {it} template spec to {primary}"),
             Event::RoutingToCanary => "Routing all traffic to canary".into(),
             Event::RoutingToPrimary => "Routing all traffic to primary".into(),

@@ -32,6 +32,9 @@ pub struct Record {
     /// Of the run under way, or of the last one.
     #[serde(default, skip_serializing_if = "Cookies::is_unset")]
     pub cookies: Cookies,
+    /// What the primary had before what it has now, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Revision>,
     /// The wait that was told last: it is not told again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub told: String,
@@ -138,6 +141,8 @@ pub enum Outcome {
     Initialized,
     /// The last version was promoted.
     Succeeded,
+    /// Git went back to a version that the primary had before, and the primary has it again.
+    RolledBack,
     /// The last version was rolled back.
     Failed(Why),
     /// The last version was good, and the primary did not come up with it: the canary keeps serving.
@@ -341,6 +346,9 @@ pub struct Promotion {
     pub iterations: u32,
     /// The analysis was skipped.
     pub skipped: bool,
+    /// The new one is one that the primary had before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returns: bool,
     /// Requests on their way to the target.
     #[serde(default)]
     pub drain: Drain,
@@ -362,6 +370,7 @@ impl Record {
             changed: now,
             route: WantedRoute::default(),
             cookies: Cookies::default(),
+            earlier: Vec::new(),
             told: String::new(),
             was_suspended: false,
             configs: BTreeMap::new(),
@@ -443,13 +452,14 @@ mod tests {
             (format!("{number:08}").into(), measured)
         };
         let versions = Versions { applied: revision("B"), promoted: revision("A") };
+        let earlier = vec![revision("C"); 10];
         let run = Run {
             unready: Some(Timestamp::MAX),
             silent: Some(Timestamp::MAX),
             metrics: (0..20).map(metric).collect(),
             ..Run::new(versions, Timestamp::MAX)
         };
-        for record in [Record { state: State::Analysing(run), ..record.clone() }, record] {
+        for record in [Record { state: State::Analysing(run), earlier, ..record.clone() }, record] {
             let annotation = record.to_annotation();
             assert!(annotation.len() < 4096, "{} bytes", annotation.len());
             assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);

@@ -25,6 +25,8 @@ pub use strategy::{Step, Strategy, WeightSteps, Weights};
 pub const SCALE_DOWN_DELAY: &str = "canary.leeboard.dev/scale-down-delay";
 /// Annotation: what a check without data counts as; `fail`, `hold` or `inconclusive`.
 pub const NO_DATA: &str = "canary.leeboard.dev/no-data";
+/// Annotation: how many versions that the primary had before this one are taken back without analysis.
+pub const ROLLBACK_WINDOW: &str = "canary.leeboard.dev/rollback-window";
 /// Annotation: why it is suspended.
 pub const REASON: &str = "canary.leeboard.dev/reason";
 
@@ -57,6 +59,8 @@ pub struct Settings {
     pub alarms: Option<Alarms>,
     /// What a check without data counts as.
     pub no_data: NoData,
+    /// How many versions that the primary had before this one are taken back without analysis.
+    pub rollback_window: usize,
     /// Who is asked and told.
     pub hooks: Vec<Hook>,
     /// Who is alerted.
@@ -175,6 +179,7 @@ impl Settings {
             metrics: metric::checks(analysis, alarms.is_some())?,
             alarms,
             no_data: metric::no_data(canary)?,
+            rollback_window: rollback_window(canary)?,
             hooks: hooks(analysis),
             alerts: analysis.alerts.clone(),
             affinity: affinity(analysis, provider)?,
@@ -254,6 +259,17 @@ fn scale_down_delay(canary: &Canary, provider: Provider) -> Result<Duration, Ref
             text: text.to_owned(),
         }),
     }
+}
+
+/// More than that do not fit into a record.
+fn rollback_window(canary: &Canary) -> Result<usize, Refusal> {
+    const MOST: usize = 10;
+    let Some(text) = annotation(canary, ROLLBACK_WINDOW) else { return Ok(1) };
+    text.parse().ok().filter(|window| *window <= MOST).ok_or_else(|| Refusal::Annotation {
+        name: ROLLBACK_WINDOW,
+        value: text.to_owned(),
+        expected: "a number from 0 to 10",
+    })
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub fn phase(record: &Record) -> Phase {
         State::Stillborn { .. } => Phase::Failed,
         State::Resting(rest) => match rest.outcome {
             Outcome::Initialized => Phase::Initialized,
-            Outcome::Succeeded => Phase::Succeeded,
+            Outcome::Succeeded | Outcome::RolledBack => Phase::Succeeded,
             Outcome::Failed(_) | Outcome::Stranded(_) => Phase::Failed,
         },
         State::Waiting(_) => Phase::Waiting,
@@ -142,6 +142,15 @@ fn versions(record: &Record) -> (String, String) {
     }
 }
 
+/// True when the primary becomes, or is, what it was before.
+fn returns(record: &Record) -> bool {
+    match &record.state {
+        State::Promoting(promotion) | State::Finalising(promotion) => promotion.returns,
+        State::Resting(rest) => rest.outcome == Outcome::RolledBack,
+        _ => false,
+    }
+}
+
 fn promoted_condition(record: &Record, kind: &str) -> CanaryCondition {
     let (phase, changed) = (phase(record), record.changed);
     let is_stranded = matches!(&record.state, State::Resting(rest) if matches!(rest.outcome, Outcome::Stranded(_)));
@@ -149,6 +158,12 @@ fn promoted_condition(record: &Record, kind: &str) -> CanaryCondition {
         // Flagger says the same of every failure; here the target was not scaled to zero.
         Phase::Failed if matches!(record.state, State::Stillborn { .. }) => {
             ("False", format!("{kind} initialization failed, it still serves by itself."))
+        }
+        Phase::Promoting | Phase::Finalising if returns(record) => {
+            ("Unknown", "Rolling back to a revision that was promoted before, without analysis.".into())
+        }
+        Phase::Succeeded if returns(record) => {
+            ("True", "Rolled back to a revision that was promoted before, without analysis.".into())
         }
         Phase::Failed if is_stranded => ("False", format!("Promotion failed, {kind} serves all traffic.")),
         Phase::Initialized => ("True", format!("{kind} initialization completed.")),

@@ -31,7 +31,7 @@ pub fn progress(record: &Record, applied: &Revision) -> Progress {
             Progress::Failed(format!("the primary could not be made: {why}"))
         }
         State::Resting(rest) if rest.versions.applied == *applied => match &rest.outcome {
-            Outcome::Initialized | Outcome::Succeeded => Progress::Done,
+            Outcome::Initialized | Outcome::Succeeded | Outcome::RolledBack => Progress::Done,
             Outcome::Failed(why) => Progress::Failed(why.to_string()),
             Outcome::Stranded(why) => Progress::Failed(format!("the primary did not come up with it: {why}")),
         },

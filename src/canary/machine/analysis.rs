@@ -10,6 +10,10 @@ use super::*;
 impl Course<'_> {
     /// A new version while nothing is tried.
     pub(super) fn consider(&mut self, target: &Target, rest: Rest) -> Step {
+        if self.was_promoted(&target.revision) {
+            self.go_back(target, rest.versions.promoted);
+            return Ok(());
+        }
         // A primary that only rolls is waited for; one that stays broken must not keep its cure away.
         if !self.settings.skip_analysis
             && let Some(primary) = &self.world.primary
@@ -44,6 +48,10 @@ impl Course<'_> {
         if target.revision == candidate.versions.promoted {
             self.tell(Event::WentBack);
             self.turn_back(candidate.versions, Why::WentBack);
+            return Ok(());
+        }
+        if self.was_promoted(&target.revision) {
+            self.go_back(target, candidate.versions.promoted);
             return Ok(());
         }
         if target.revision != candidate.revision {
@@ -189,6 +197,10 @@ impl Course<'_> {
             return Ok(());
         }
         self.record.told.clear();
+        if self.was_promoted(&target.revision) {
+            self.go_back(target, run.versions.promoted);
+            return Ok(());
+        }
         match self.ask_all(HookType::ConfirmRollout, run.check)? {
             Said::Yes => {
                 self.tell(Event::Restarted);

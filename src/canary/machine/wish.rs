@@ -30,6 +30,7 @@ impl Course<'_> {
                     since: self.now,
                     iterations: 0,
                     skipped: false,
+                    returns: false,
                     drain: Drain::Due,
                     unready: None,
                 });
