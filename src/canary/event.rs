@@ -1,6 +1,7 @@
 //! What is told: Events and alerts, in Flagger's words where Flagger has some, since people search for them.
 
 use std::fmt;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 
@@ -37,6 +38,8 @@ pub enum Event {
         /// Of how many.
         of: u32,
     },
+    /// A step wants the canary to have so many pods.
+    Scaled(u32),
     /// A hook said yes.
     HookPassed(HookType, SmolStr),
     /// A hook said no.
@@ -115,6 +118,8 @@ pub enum Event {
     PromotionFailed(String),
     /// The primary did not come up at all.
     InitializationFailed(String),
+    /// What was promoted is measured on, for so long.
+    Verifying(Duration),
     /// It is done.
     Promoted,
     /// It is done, without analysis.
@@ -222,7 +227,7 @@ impl Event {
             E::PrimaryNotReady(_) => "PrimaryNotReady",
             E::CanaryNotReady(_) => "CanaryNotReady",
             E::NewRevision | E::Restarted | E::Starting | E::Retried(..) => "CanaryStarted",
-            E::Advanced(_) | E::Iterated { .. } | E::RoutingToCanary | E::Resumed => "CanaryAdvanced",
+            E::Advanced(_) | E::Scaled(_) | E::Iterated { .. } | E::RoutingToCanary | E::Resumed => "CanaryAdvanced",
             E::HookPassed(..) => "HookPassed",
             E::HookRefused { .. } | E::OutOfBounds(_) | E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => {
                 "CanaryHalted"
@@ -233,7 +238,7 @@ impl Event {
             E::ThresholdReached(_) | E::DeadlineExceeded(_) | E::RollbackAsked | E::Aborted(_) => "CanaryRolledBack",
             E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => "CanaryFailed",
             E::WentBack | E::GoingBack(_) | E::IsBack(_) => "CanaryWentBack",
-            E::Copying | E::RoutingToPrimary | E::PrimaryAdvanced(_) => "CanaryPromoting",
+            E::Copying | E::RoutingToPrimary | E::PrimaryAdvanced(_) | E::Verifying(_) => "CanaryPromoting",
             E::Promoted | E::PromotedUnchecked => "CanaryPromoted",
             E::RouteEdited { .. } => "RouteEdited",
             E::RouterUnavailable(_) => "RouterUnavailable",
@@ -263,6 +268,7 @@ impl Event {
             Event::Starting => format!("Starting canary analysis for {it}"),
             Event::Advanced(weight) => format!("Advance {it} canary weight {weight}"),
             Event::Iterated { done, of } => format!("Advance {it} canary iteration {done}/{of}"),
+            Event::Scaled(replicas) => format!("Scaling {it} to {replicas}"),
             Event::HookPassed(moment, name) => format!("{} check {name} passed", capital(moment.as_str())),
             Event::HookRefused { moment, name, body } => match moment {
                 HookType::ConfirmRollout => format!("Halt {it} advancement waiting for approval {name}"),
@@ -316,6 +322,7 @@ impl Event {
                 format!("Promotion of {it} failed, routing all traffic to canary: {primary} not ready: {why}")
             }
             Event::InitializationFailed(why) => format!("Initialization of {it} failed: {primary} not ready: {why}"),
+            Event::Verifying(length) => format!("Promoted {it}, verifying it for {length:?}"),
             Event::Promoted => format!("Promotion completed! Scaling down {it}"),
             Event::PromotedUnchecked => format!("Promotion completed! Canary analysis was skipped for {it}"),
             Event::RouteEdited { found, wanted } => {

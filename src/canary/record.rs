@@ -103,6 +103,8 @@ pub enum State {
     Promoting(Promotion),
     /// Traffic is on the primary, the target is scaled down.
     Finalising(Promotion),
+    /// What was promoted is measured on, of the primary.
+    Verifying(Run),
     /// It is being deleted, and traffic goes back to the target.
     Terminating,
 }
@@ -237,6 +239,12 @@ pub struct Run {
     /// How many checks in a row were inconclusive.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub inconclusive: u32,
+    /// Checks that have passed at a step that counts them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed: u32,
+    /// How many pods a step wants the canary to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
     /// What is remembered of metrics, by their id.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<SmolStr, Measured>,
@@ -257,6 +265,8 @@ impl Run {
             unready: None,
             silent: None,
             inconclusive: 0,
+            passed: 0,
+            replicas: None,
             metrics: BTreeMap::new(),
         }
     }
@@ -393,13 +403,21 @@ impl Record {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The analysis under way, of either version.
+    pub fn run(&self) -> Option<&Run> {
+        match &self.state {
+            State::Analysing(run) | State::Verifying(run) => Some(run),
+            _ => None,
+        }
+    }
+
     /// Which versions are known; none before the primary serves.
     pub fn versions(&self) -> Option<&Versions> {
         match &self.state {
             State::Initializing { .. } | State::Stillborn { .. } | State::Terminating => None,
             State::Resting(rest) => Some(&rest.versions),
             State::Waiting(candidate) => Some(&candidate.versions),
-            State::Analysing(run) => Some(&run.versions),
+            State::Analysing(run) | State::Verifying(run) => Some(&run.versions),
             State::RollingBack(back) => Some(&back.versions),
             State::Promoting(promotion) | State::Finalising(promotion) => Some(&promotion.versions),
         }

@@ -19,7 +19,7 @@ use strategy::{mirrors, share, strategy};
 
 pub use metric::{MetricCheck, MetricSource, NoData};
 pub use refusal::Refusal;
-pub use strategy::{Step, Strategy, WeightSteps, Weights};
+pub use strategy::{Scale, Step, Strategy, WeightSteps, Weights};
 
 /// Annotation: seconds that the target stays up after the last route to it is gone.
 pub const SCALE_DOWN_DELAY: &str = "canary.leeboard.dev/scale-down-delay";
@@ -45,6 +45,8 @@ pub struct Settings {
     pub threshold: u32,
     /// Inconclusive checks in a row after which a person decides.
     pub inconclusive_limit: u32,
+    /// How long what was promoted is measured on.
+    pub verify_after: Option<Duration>,
     /// How long a workload may be unready.
     pub deadline: Duration,
     /// How long the target stays up after the last route to it is gone.
@@ -150,13 +152,21 @@ impl Settings {
         if subject.kind.is_scaled() && !(1..=65_535).contains(&spec.service.port) {
             return Err(Refusal::Port(spec.service.port));
         }
+        let alarms = Alarms::of(canary)?;
+        let metrics = metric::checks(analysis, alarms.is_some())?;
         let strategy = if spec.skip_analysis {
             // It is never asked for a step.
             strategy(analysis, provider).unwrap_or(Strategy::BlueGreen { iterations: 1, mirrors: false })
         } else {
             strategy(analysis, provider)?
         };
-        let alarms = Alarms::of(canary)?;
+        if matches!(&strategy, Strategy::Steps(steps) if steps.iter().any(|step| matches!(step, Step::Scale(_)))) {
+            match subject.kind {
+                TargetKind::Deployment if spec.autoscaler_ref.is_none() => {}
+                TargetKind::Deployment => return Err(Refusal::ScaleUnsupported("what `spec.autoscalerRef` scales")),
+                _ => return Err(Refusal::ScaleUnsupported("anything but a Deployment")),
+            }
+        }
         let percent = |field, value: Option<i32>| -> Result<Weight, Refusal> {
             value.map_or(Ok(Weight::ALL), |value| share(field, value.into(), 0))
         };
@@ -176,7 +186,8 @@ impl Settings {
                 canary: percent("canaryReadyThreshold", analysis.canary_ready_threshold)?,
             },
             promotion_step,
-            metrics: metric::checks(analysis, alarms.is_some())?,
+            verify_after: verify_after(analysis, &subject, provider, &metrics)?,
+            metrics,
             alarms,
             no_data: metric::no_data(canary)?,
             rollback_window: rollback_window(canary)?,
@@ -224,8 +235,12 @@ pub fn moment(moment: HookType) -> HookType {
 }
 
 fn hooks(analysis: &Analysis) -> Vec<Hook> {
+    let is_step = |hook: &crate::api::flagger::Webhook| {
+        hook.moment == HookType::Job && analysis.steps.iter().any(|step| step.job.as_ref() == Some(&hook.name))
+    };
     let hook = |hook: &crate::api::flagger::Webhook| Hook {
-        moment: moment(hook.moment),
+        // What is a step is not asked at each check.
+        moment: if is_step(hook) { hook.moment } else { moment(hook.moment) },
         name: hook.name.as_str().into(),
         is_muted: hook.mute_alert,
     };
@@ -259,6 +274,30 @@ fn scale_down_delay(canary: &Canary, provider: Provider) -> Result<Duration, Ref
             text: text.to_owned(),
         }),
     }
+}
+
+/// Only of a Deployment is the former template still to be had, and only some routers count the primary's requests.
+fn verify_after(
+    analysis: &Analysis,
+    subject: &Subject,
+    provider: Provider,
+    metrics: &[MetricCheck],
+) -> Result<Option<Duration>, Refusal> {
+    use Provider as P;
+    let Some(text) = &analysis.verify_after else { return Ok(None) };
+    let field = || "spec.analysis.verifyAfter".to_owned();
+    let length = duration::parse(text).ok_or_else(|| Refusal::NoDuration { field: field(), text: text.clone() })?;
+    let counts_by_route = matches!(
+        provider,
+        P::Nginx | P::Traefik | P::Contour | P::Gloo | P::Kuma | P::Knative | P::Apisix | P::Skipper
+    );
+    if subject.kind != TargetKind::Deployment {
+        return Err(Refusal::VerifyUnsupported(subject.kind.as_str()));
+    }
+    if counts_by_route && metrics.iter().any(|metric| metric.source == MetricSource::BuiltIn) {
+        return Err(Refusal::VerifyBuiltIn(provider));
+    }
+    Ok((!length.is_zero()).then_some(length))
 }
 
 /// More than that do not fit into a record.

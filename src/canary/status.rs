@@ -57,7 +57,7 @@ pub fn phase(record: &Record) -> Phase {
         // Until traffic is back and the target is gone it has not failed, it is failing.
         State::Analysing(_) | State::RollingBack(_) => Phase::Progressing,
         State::Promoting(_) => Phase::Promoting,
-        State::Finalising(_) => Phase::Finalising,
+        State::Finalising(_) | State::Verifying(_) => Phase::Finalising,
         State::Terminating => Phase::Terminating,
     }
 }
@@ -97,6 +97,7 @@ pub fn of(settings: &Settings, record: &Record, problem: Option<&Problem>) -> Ca
                 (status.canary_weight, status.iterations) = (0, iterations(&settings.strategy) - 1);
             }
         }
+        State::Verifying(run) => status.failed_checks = i32::try_from(run.failed_checks).unwrap_or(i32::MAX),
         State::Promoting(promotion) => {
             (status.canary_weight, status.iterations) =
                 (weight, i32::try_from(promotion.iterations).unwrap_or(i32::MAX));
@@ -158,6 +159,9 @@ fn promoted_condition(record: &Record, kind: &str) -> CanaryCondition {
         // Flagger says the same of every failure; here the target was not scaled to zero.
         Phase::Failed if matches!(record.state, State::Stillborn { .. }) => {
             ("False", format!("{kind} initialization failed, it still serves by itself."))
+        }
+        Phase::Finalising if matches!(record.state, State::Verifying(_)) => {
+            ("Unknown", "Promotion finished, verifying the primary.".into())
         }
         Phase::Promoting | Phase::Finalising if returns(record) => {
             ("Unknown", "Rolling back to a revision that was promoted before, without analysis.".into())

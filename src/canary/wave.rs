@@ -48,6 +48,7 @@ pub fn progress(record: &Record, applied: &Revision) -> Progress {
         State::Promoting(promotion) | State::Finalising(promotion) if promotion.versions.applied == *applied => {
             underway("the promotion")
         }
+        State::Verifying(run) if run.versions.applied == *applied => underway("the verification of what was promoted"),
         State::Initializing { .. } => underway("the primary to be made"),
         // From here on the target answers for itself.
         State::Terminating => Progress::Done,

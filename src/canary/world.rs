@@ -222,11 +222,22 @@ pub enum Question {
     },
     /// Measure metrics.
     Metrics {
+        /// Of which version.
+        of: Side,
         /// Which check, or after how many checks.
         check: u32,
         /// Which of the settings' metrics, counted from 0; the readings come in this order.
         which: Vec<usize>,
     },
+}
+
+/// One of the two versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The target.
+    Canary,
+    /// Its primary.
+    Primary,
 }
 
 /// What was answered. The shell drops it as soon as a decision asks nothing more.

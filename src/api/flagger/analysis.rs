@@ -68,6 +68,9 @@ pub struct Analysis {
     /// How many inconclusive checks in a row make it wait for a person; 3 when absent (Leeboard's).
     #[serde(skip_serializing_if = "is_zero")]
     pub inconclusive_limit: i32,
+    /// How long the metrics go on after the promotion, of the primary: a failure gives it back what it had (Leeboard's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_after: Option<String>,
 }
 
 impl Analysis {
@@ -97,6 +100,35 @@ pub struct Step {
     /// Wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// Hold the weight for a number of checks that pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<StepAnalysis>,
+    /// Give the canary another number of pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<StepScale>,
+    /// Run the hook of type `job` that has this name, here and not at each check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+/// Checks at one weight.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepAnalysis {
+    /// How many have to pass.
+    pub checks: i32,
+}
+
+/// How many pods the canary has until another step, or the end of the steps, says otherwise; one of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepScale {
+    /// So many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// Percent of the primary's, rounded up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<i32>,
 }
 
 /// A wait in a run; the checks go on.
@@ -400,7 +432,8 @@ mod tests {
             "webhooks": [{"type": "confirm-rollout", "name": "gate", "url": "http://gate", "timeout": "5s", "metadata": {"k": "v"}}],
             "alerts": [{"name": "on-call", "severity": "error", "providerRef": {"name": "on-call"}}],
             "sessionAffinity": {"cookieName": "c", "maxAge": 21600, "sameSite": "Lax"},
-            "steps": [{"weight": 5}, {"pause": {"duration": "10m"}}, {"pause": {}}],
+            "steps": [{"weight": 5}, {"pause": {"duration": "10m"}}, {"pause": {}}, {"analysis": {"checks": 3}},
+                      {"scale": {"replicas": 2}}, {"scale": {"percent": 50}}, {"job": "smoke"}],
         });
         let analysis: Analysis = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(serde_json::to_value(analysis).unwrap(), value);

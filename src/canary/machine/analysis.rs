@@ -94,7 +94,15 @@ impl Course<'_> {
     fn begin_run(&mut self, target: &Target, promoted: Revision) {
         self.record.configs = target.configs.clone();
         let versions = Versions { applied: target.revision.clone(), promoted };
-        self.record.state = State::Analysing(Run::new(versions, self.now));
+        let replicas = match &self.settings.strategy {
+            // The first thing that is wanted need not be undone first.
+            Strategy::Steps(steps) => match steps.first() {
+                Some(settings::Step::Scale(scale)) => Some(scale.beside(self.primary_replicas())),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.record.state = State::Analysing(Run { replicas, ..Run::new(versions, self.now) });
         self.wake_at(after(self.now, self.settings.interval));
     }
 
@@ -108,10 +116,11 @@ impl Course<'_> {
         if target.revision != run.versions.applied {
             return self.restart(target, run);
         }
-        if self.settings.subject.kind.is_scaled() && target.workload.replicas == 0 {
+        let wanted = run.replicas.unwrap_or_else(|| self.replicas_for(target));
+        if self.settings.subject.kind.is_scaled() && target.workload.replicas != wanted {
             // A workload that shall have no pods is complete, and not ready to be tried.
-            self.actions.push(Action::ScaleTarget(self.replicas_for(target)));
-            self.waits_for = Some("the canary to be scaled up".into());
+            self.actions.push(Action::ScaleTarget(wanted));
+            self.waits_for = Some("the canary to be scaled".into());
             return Ok(());
         }
         if self.world.primary.is_none() {
@@ -278,7 +287,46 @@ impl Course<'_> {
     fn step_steps(&mut self, steps: &[settings::Step], mut run: Run, check: u32) -> Step {
         let at = usize::try_from(run.step).unwrap_or(usize::MAX);
         match steps.get(at) {
-            None => return self.finish_run(run, check),
+            None => {
+                let full = self.primary_replicas();
+                if run.replicas.is_some_and(|replicas| replicas != full) {
+                    // From here on it may have to serve alone.
+                    self.scale(run, full);
+                    return Ok(());
+                }
+                return self.finish_run(run, check);
+            }
+            Some(settings::Step::Analysis(of)) => {
+                run.passed += 1;
+                self.tell(Event::Iterated { done: run.passed, of: *of });
+                if run.passed >= *of {
+                    (run.passed, run.step) = (0, run.step + 1);
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                self.record.state = State::Analysing(run);
+            }
+            Some(settings::Step::Scale(scale)) => {
+                run.step += 1;
+                let wanted = scale.beside(self.primary_replicas());
+                if run.replicas == Some(wanted) {
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                self.scale(run, wanted);
+            }
+            Some(settings::Step::Job(name)) => match self.answer(HookType::Job, name, check)? {
+                HookAnswer::Passed => {
+                    self.tell(Event::HookPassed(HookType::Job, name.clone()));
+                    run.step += 1;
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                HookAnswer::Refused(body) => {
+                    let event = Event::HookRefused { moment: HookType::Job, name: name.clone(), body: short(&body) };
+                    self.fail_check(Run { check, ..run }, event);
+                }
+            },
             Some(settings::Step::Weight(weight)) => {
                 if self.holds_traffic(&run, check)? {
                     return Ok(());
@@ -391,6 +439,19 @@ impl Course<'_> {
         if self.tell_once(event.clone()) && !is_muted {
             self.alert(Severity::Warn, &event);
         }
+    }
+
+    /// The canary gets so many pods; the next check waits until they are ready.
+    fn scale(&mut self, run: Run, replicas: u32) {
+        self.tell(Event::Scaled(replicas));
+        self.record.told.clear();
+        self.actions.push(Action::ScaleTarget(replicas));
+        self.waits_for = Some("the canary to be scaled".into());
+        self.record.state = State::Analysing(Run { replicas: Some(replicas), ..run });
+    }
+
+    fn primary_replicas(&self) -> u32 {
+        self.world.primary.as_ref().map_or(1, |primary| primary.replicas).max(1)
     }
 
     /// What the target is scaled up to: its own number, else the primary's, else its scaler's least, else one.

@@ -1,5 +1,6 @@
 //! One check: hooks are asked, failures are counted.
 
+use super::super::settings::{self, Strategy};
 use super::*;
 
 /// What is waited for when inconclusive checks bring a person.
@@ -66,19 +67,28 @@ impl Course<'_> {
                 return Ok(Checked::Failed(Event::HookRefused { moment, name, body }));
             }
         }
-        if has_traffic { self.measure(run) } else { Ok(Checked::Passed) }
+        if has_traffic || self.counts_checks(run) { self.measure(run) } else { Ok(Checked::Passed) }
+    }
+
+    /// True at a step that is there to be measured, with traffic or without.
+    fn counts_checks(&self, run: &Run) -> bool {
+        let Strategy::Steps(steps) = &self.settings.strategy else { return false };
+        let step = usize::try_from(run.step).ok().and_then(|at| steps.get(at));
+        matches!(step, Some(settings::Step::Analysis(_)))
     }
 
     /// True when the canary has answered, or could have.
     pub(super) fn has_traffic(&self, run: &Run) -> bool {
-        run.iterations > 0 || self.record.route.split != Split::PRIMARY_ONLY
+        matches!(self.record.state, State::Verifying(_))
+            || run.iterations > 0
+            || self.record.route.split != Split::PRIMARY_ONLY
     }
 
     pub(super) fn fail_check(&mut self, mut run: Run, event: Event) {
         (run.since, run.check, run.inconclusive) = (self.now, run.check + 1, 0);
         self.record.told.clear();
         self.count_failure(run, event);
-        if matches!(self.record.state, State::Analysing(_)) {
+        if self.record.run().is_some() {
             self.wake_at(after(self.now, self.settings.interval));
         }
     }
@@ -89,10 +99,13 @@ impl Course<'_> {
             Event::OutOfBounds(breach) => breach.to_string(),
             other => other.message(&self.settings.subject),
         };
-        let last = format!("{} at weight {}", short(&what), self.record.route.split.canary);
+        let last = match self.record.state {
+            State::Verifying(_) => format!("{} after the promotion", short(&what)),
+            _ => format!("{} at weight {}", short(&what), self.record.route.split.canary),
+        };
         self.tell(event);
         run.failed_checks += 1;
-        self.record.state = State::Analysing(run.clone());
+        self.keep(run.clone());
         if run.failed_checks >= self.settings.threshold {
             let event = Event::ThresholdReached(run.failed_checks);
             self.alert(Severity::Error, &event);

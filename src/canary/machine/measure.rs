@@ -67,7 +67,7 @@ impl Course<'_> {
         }
         if which.is_empty() {
             if begins {
-                self.record.state = State::Analysing(run.clone());
+                self.keep(run.clone());
             }
             self.wake_for_background(&run);
             return Ok(begins);
@@ -92,9 +92,9 @@ impl Course<'_> {
                 }
             }
         }
-        self.record.state = State::Analysing(run);
+        self.keep(run);
         for event in failures {
-            if let State::Analysing(run) = self.record.state.clone() {
+            if let Some(run) = self.record.run().cloned() {
                 self.count_failure(run, event);
             }
         }

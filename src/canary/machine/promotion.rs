@@ -126,13 +126,21 @@ impl Course<'_> {
             self.waits_for = Some("the target to be scaled down".into());
             return;
         }
-        let skipped = promotion.skipped;
-        self.remember(&promotion);
-        let promoted = promotion.versions.applied;
+        let Promotion { versions, skipped, returns, .. } = promotion;
+        match self.settings.verify_after {
+            Some(length) if !skipped => self.begin_verification(versions, length),
+            _ => self.succeed(versions, skipped, returns),
+        }
+    }
+
+    /// The primary has it for good.
+    pub(super) fn succeed(&mut self, versions: Versions, skipped: bool, returns: bool) {
+        self.remember(&versions, returns);
+        let promoted = versions.applied;
         self.record.told.clear();
         self.record.state = State::Resting(Rest {
             versions: Versions { applied: promoted.clone(), promoted },
-            outcome: if promotion.returns { Outcome::RolledBack } else { Outcome::Succeeded },
+            outcome: if returns { Outcome::RolledBack } else { Outcome::Succeeded },
             farewell: Farewell::Owed { skipped },
             unready: None,
         });
@@ -164,10 +172,9 @@ impl Course<'_> {
     }
 
     /// What the primary had can be gone back to; what was left by going back cannot: it was left for a reason.
-    fn remember(&mut self, promotion: &Promotion) {
-        let Versions { applied, promoted } = &promotion.versions;
+    fn remember(&mut self, Versions { applied, promoted }: &Versions, returns: bool) {
         let earlier = &mut self.record.earlier;
-        if promotion.returns {
+        if returns {
             let known = earlier.iter().position(|known| known == applied).map_or(0, |at| at + 1);
             earlier.drain(..known);
         } else {
@@ -180,7 +187,7 @@ impl Course<'_> {
     /// Ends a run without success.
     pub(super) fn turn_back(&mut self, versions: Versions, why: Why) {
         let (failed_checks, iterations) = match &self.record.state {
-            State::Analysing(run) => (run.failed_checks, run.iterations),
+            State::Analysing(run) | State::Verifying(run) => (run.failed_checks, run.iterations),
             _ => (0, 0),
         };
         let had_traffic = self.record.route.split != Split::PRIMARY_ONLY;

@@ -6,19 +6,21 @@ use super::super::simulate;
 use crate::api::flagger::Provider;
 
 /// Settings of every strategy; the first line of a script.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 10] = [
     "set analysis {interval: 10s, threshold: 2, stepWeight: 30, maxWeight: 60}",
     "set analysis {interval: 10s, threshold: 2, stepWeights: [1, 50], stepWeightPromotion: 40}",
     "set analysis {interval: 10s, threshold: 2, stepWeight: 50, mirror: true}",
     "set analysis {interval: 10s, threshold: 2, iterations: 2}",
     "set analysis {interval: 10s, threshold: 2, iterations: 2, match: [{headers: {x-canary: {exact: always}}}]}",
     "set analysis {interval: 10s, threshold: 2, steps: [{weight: 10}, {pause: {duration: 15s}}, {weight: 70}, {pause: {}}]}",
+    "set analysis {interval: 10s, threshold: 2, stepWeight: 60, verifyAfter: 25s}",
+    "set analysis {interval: 10s, threshold: 2, steps: [{scale: {percent: 30}}, {analysis: {checks: 2}}, {weight: 40}, {job: smoke}]}",
     "set skipAnalysis true",
     "set analysis {interval: 10s, stepWeight: 50, sessionAffinity: {cookieName: a, primaryCookieName: b}}",
 ];
 
 /// All that can happen, with what makes it worth happening.
-const EVENTS: [&str; 51] = [
+const EVENTS: [&str; 52] = [
     "tick",
     "tick",
     "tick",
@@ -55,6 +57,7 @@ const EVENTS: [&str; 51] = [
     "hook confirm-promotion 200",
     "hook confirm-traffic-increase 403",
     "hook rollback 200",
+    "hook smoke 500 exit code 1",
     "hook rollback 403",
     "annotate action=abort",
     "annotate action=promote",
@@ -74,7 +77,7 @@ const EVENTS: [&str; 51] = [
 
 /// What ends every bad thing that can be: after it the machine must come to rest.
 const ALL_IS_WELL: &str = "canary ready\nprimary ready\nmetric request-success-rate 100\nmetric errors 1\nmetric slow 1\nhook confirm-rollout 200\n\
-    hook confirm-promotion 200\nhook confirm-traffic-increase 200\nhook rollback 403\nunsuspend\nrouter back\n\
+    hook confirm-promotion 200\nhook confirm-traffic-increase 200\nhook rollback 403\nhook smoke 200\nunsuspend\nrouter back\n\
     target back\nclaim none\nannotate action=resume\nwait 10m\nannotate action=promote\nwait 10m\nstatus\n";
 
 fn script(settings: &str, metric_policy: &str, events: &[&str]) -> String {
@@ -86,7 +89,8 @@ fn script(settings: &str, metric_policy: &str, events: &[&str]) -> String {
          set analysis.webhooks [{{type: confirm-rollout, name: confirm-rollout, url: x}}, \
          {{type: confirm-promotion, name: confirm-promotion, url: x}}, \
          {{type: confirm-traffic-increase, name: confirm-traffic-increase, url: x}}, \
-         {{type: rollback, name: rollback, url: x}}, {{type: post-rollout, name: post-rollout, url: x}}]\n\
+         {{type: rollback, name: rollback, url: x}}, {{type: post-rollout, name: post-rollout, url: x}}, \
+         {{type: job, name: smoke, template: {{}}}}]\n\
          start\n{}\n{ALL_IS_WELL}",
         events.join("\n"),
     )
@@ -117,7 +121,7 @@ proptest! {
     #[test]
     fn crashes_change_nothing(
         settings in prop::sample::select(&SETTINGS[..]),
-        events in prop::collection::vec(prop::sample::select(&EVENTS[..45]), 0..20),
+        events in prop::collection::vec(prop::sample::select(&EVENTS[..46]), 0..20),
     ) {
         let calm = script(settings, "fail", &events);
         let crashing = script(settings, "fail", &events.iter().flat_map(|event| [*event, "kill -9"]).collect::<Vec<_>>());

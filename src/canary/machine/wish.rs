@@ -15,7 +15,7 @@ impl Course<'_> {
                 self.fail(versions, Why::Aborted(by));
                 return true;
             }
-            (WishKind::Abort, State::Analysing(Run { versions, .. }))
+            (WishKind::Abort, State::Analysing(Run { versions, .. }) | State::Verifying(Run { versions, .. }))
             | (WishKind::Abort, State::Promoting(Promotion { versions, .. }))
             | (WishKind::Abort, State::Finalising(Promotion { versions, .. }))
             | (WishKind::Abort, State::Resting(Rest { versions, outcome: Outcome::Stranded(_), .. })) => {
@@ -66,6 +66,10 @@ impl Course<'_> {
             },
             (WishKind::Promote | WishKind::PromoteFully, State::Waiting(candidate)) => {
                 self.start(target, candidate.versions.promoted);
+                return true;
+            }
+            (WishKind::Promote | WishKind::PromoteFully, State::Verifying(run)) => {
+                self.succeed(run.versions, false, false);
                 return true;
             }
             (WishKind::PromoteFully, State::Analysing(run)) if run.versions.applied == target.revision => {

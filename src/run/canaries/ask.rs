@@ -20,7 +20,7 @@ use crate::canary::alarm::Alarms;
 use crate::canary::metric::{self, Ask, Credentials, Problem, Provider, Reading, To, builtin, template};
 use crate::canary::record::{Record, State};
 use crate::canary::settings::{self, MetricCheck, MetricSource, TargetKind};
-use crate::canary::world::{self, Answers, HookAnswer, Question};
+use crate::canary::world::{self, Answers, HookAnswer, Question, Side};
 use crate::canary::{Revision, Settings, alarm, job, status, webhook};
 use crate::live::client::{self, ListOptions};
 use crate::live::record::KindVersion;
@@ -78,7 +78,7 @@ impl Asker<'_> {
                 debug!(canary = %self.settings.subject.name, hook = %name, ?answered, "Hook answered");
                 answers.hooks.insert(question.clone(), answered);
             }
-            Question::Metrics { which, .. } => {
+            Question::Metrics { of, which, .. } => {
                 let analysis = self.canary.spec.analysis();
                 let checks: Vec<&MetricCheck> = which.iter().filter_map(|at| self.settings.metrics.get(*at)).collect();
                 let asked = checks.iter().map(|check| async {
@@ -87,7 +87,9 @@ impl Asker<'_> {
                     }
                     let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
                     match metric {
-                        Some(metric) => measure(self.daemon, self.canary, self.settings, metric, check.source).await,
+                        Some(metric) => {
+                            measure(self.daemon, self.canary, self.settings, metric, (check.source, *of)).await
+                        }
                         None => Ok(world::Reading::Error("the metric is not there any more".into())),
                     }
                 });
@@ -113,7 +115,8 @@ impl Asker<'_> {
 
     fn hook(&self, moment: HookType, name: &str) -> Option<Webhook> {
         let analysis = self.canary.spec.analysis();
-        let is_asked = |hook: &&Webhook| settings::moment(hook.moment) == moment && hook.name == name;
+        let is_asked =
+            |hook: &&Webhook| (settings::moment(hook.moment) == moment || hook.moment == moment) && hook.name == name;
         analysis.webhooks.iter().find(is_asked).cloned()
     }
 
@@ -277,9 +280,12 @@ async fn measure(
     canary: &Canary,
     settings: &Settings,
     metric: &Metric,
-    source: MetricSource,
+    (source, of): (MetricSource, Side),
 ) -> Result<world::Reading, client::Error> {
-    let variables = metric::variables(canary, metric);
+    let mut variables = metric::variables(canary, metric);
+    if of == Side::Primary {
+        variables.target.push_str("-primary");
+    }
     let interval = duration::parse(metric.interval()).unwrap_or(Duration::from_secs(60));
     let server = canary.spec.metrics_server.clone().unwrap_or_else(|| METRICS_SERVER.to_owned());
     let workload = match settings.subject.kind {
