@@ -15,7 +15,8 @@ pub mod template;
 
 pub use alert::{AlertProvider, AlertProviderSpec, AlertProviderType};
 pub use analysis::{
-    Alert, Analysis, HookType, Metric, Pause, SameSite, SessionAffinity, Severity, Step, ThresholdRange, Webhook,
+    Alert, Analysis, HookType, Metric, MetricMode, Pause, SameSite, SessionAffinity, Severity, Step, StepAnalysis,
+    StepScale, ThresholdRange, Webhook,
 };
 pub use canary::{AutoscalerReference, Canary, CanarySpec, ObjectReference, Provider, ScalerReplicas};
 pub use service::{

@@ -42,6 +42,7 @@ fn state(status: &CanaryStatus, target: &Revision, primary: Revision, now: Times
         since: now,
         iterations: count(status.iterations),
         skipped: false,
+        returns: false,
         drain: Drain::Due,
         unready: None,
     };
@@ -56,16 +57,10 @@ fn state(status: &CanaryStatus, target: &Revision, primary: Revision, now: Times
             State::Waiting(Candidate { revision: target.clone(), versions: serving, since: now, check: 0 })
         }
         phase @ (Phase::Progressing | Phase::WaitingPromotion) => State::Analysing(Run {
-            versions: tried,
-            started: now,
-            since: now,
-            check: 0,
             failed_checks: count(status.failed_checks),
             iterations: count(status.iterations),
-            step: 0,
             hold: if phase == Phase::WaitingPromotion { Hold::Promotion } else { Hold::Free },
-            unready: None,
-            silent: None,
+            ..Run::new(tried, now)
         }),
         Phase::Promoting => State::Promoting(promotion(tried)),
         Phase::Finalising => State::Finalising(promotion(tried)),

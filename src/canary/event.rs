@@ -1,9 +1,11 @@
 //! What is told: Events and alerts, in Flagger's words where Flagger has some, since people search for them.
 
 use std::fmt;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 
+use super::record::Doubt;
 use super::settings::{Subject, TargetKind};
 use super::{Revision, Split, Weight};
 use crate::api::flagger::{HookType, Severity};
@@ -36,6 +38,8 @@ pub enum Event {
         /// Of how many.
         of: u32,
     },
+    /// A step wants the canary to have so many pods.
+    Scaled(u32),
     /// A hook said yes.
     HookPassed(HookType, SmolStr),
     /// A hook said no.
@@ -49,6 +53,21 @@ pub enum Event {
     },
     /// A value is out of its bounds.
     OutOfBounds(Breach),
+    /// A value is out of its bounds, and not so far that it fails.
+    Inconclusive(Breach),
+    /// So many inconclusive checks in a row that a person has to decide, at that weight.
+    Undecided(u32, Weight),
+    /// What was measured in the background last says neither.
+    Doubted(SmolStr, Doubt),
+    /// A metric that counts for nothing would have failed, or held the weight.
+    DryRun {
+        /// Its name.
+        metric: SmolStr,
+        /// What would have become of the check.
+        would: &'static str,
+        /// What was measured.
+        what: String,
+    },
     /// A metric has no value.
     NoData {
         /// Its name.
@@ -83,6 +102,10 @@ pub enum Event {
     ScalingDown,
     /// Git is back at what the primary has.
     WentBack,
+    /// Git is back at what the primary had before.
+    GoingBack(Revision),
+    /// The primary has again what it had before.
+    IsBack(Revision),
     /// The primary becomes the new version.
     Copying,
     /// Blue/green: all traffic to the canary.
@@ -95,6 +118,8 @@ pub enum Event {
     PromotionFailed(String),
     /// The primary did not come up at all.
     InitializationFailed(String),
+    /// What was promoted is measured on, for so long.
+    Verifying(Duration),
     /// It is done.
     Promoted,
     /// It is done, without analysis.
@@ -180,6 +205,7 @@ impl Event {
             E::Unseen(_) | E::PrimaryNotReady(_) | E::CanaryNotReady(_) | E::HookRefused { .. } | E::OutOfBounds(_) => {
                 true
             }
+            E::Inconclusive(_) | E::Undecided(..) | E::Doubted(..) => true,
             E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => true,
             E::ThresholdReached(_) | E::DeadlineExceeded(_) => true,
             E::RollbackAsked | E::Aborted(_) | E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => {
@@ -201,16 +227,18 @@ impl Event {
             E::PrimaryNotReady(_) => "PrimaryNotReady",
             E::CanaryNotReady(_) => "CanaryNotReady",
             E::NewRevision | E::Restarted | E::Starting | E::Retried(..) => "CanaryStarted",
-            E::Advanced(_) | E::Iterated { .. } | E::RoutingToCanary | E::Resumed => "CanaryAdvanced",
+            E::Advanced(_) | E::Scaled(_) | E::Iterated { .. } | E::RoutingToCanary | E::Resumed => "CanaryAdvanced",
             E::HookPassed(..) => "HookPassed",
             E::HookRefused { .. } | E::OutOfBounds(_) | E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => {
                 "CanaryHalted"
             }
-            E::Paused(_) => "CanaryPaused",
+            E::DryRun { .. } => "MetricDryRun",
+            E::Inconclusive(_) | E::Doubted(..) => "CanaryInconclusive",
+            E::Paused(_) | E::Undecided(..) => "CanaryPaused",
             E::ThresholdReached(_) | E::DeadlineExceeded(_) | E::RollbackAsked | E::Aborted(_) => "CanaryRolledBack",
             E::ScalingDown | E::PromotionFailed(_) | E::InitializationFailed(_) => "CanaryFailed",
-            E::WentBack => "CanaryWentBack",
-            E::Copying | E::RoutingToPrimary | E::PrimaryAdvanced(_) => "CanaryPromoting",
+            E::WentBack | E::GoingBack(_) | E::IsBack(_) => "CanaryWentBack",
+            E::Copying | E::RoutingToPrimary | E::PrimaryAdvanced(_) | E::Verifying(_) => "CanaryPromoting",
             E::Promoted | E::PromotedUnchecked => "CanaryPromoted",
             E::RouteEdited { .. } => "RouteEdited",
             E::RouterUnavailable(_) => "RouterUnavailable",
@@ -240,6 +268,7 @@ impl Event {
             Event::Starting => format!("Starting canary analysis for {it}"),
             Event::Advanced(weight) => format!("Advance {it} canary weight {weight}"),
             Event::Iterated { done, of } => format!("Advance {it} canary iteration {done}/{of}"),
+            Event::Scaled(replicas) => format!("Scaling {it} to {replicas}"),
             Event::HookPassed(moment, name) => format!("{} check {name} passed", capital(moment.as_str())),
             Event::HookRefused { moment, name, body } => match moment {
                 HookType::ConfirmRollout => format!("Halt {it} advancement waiting for approval {name}"),
@@ -252,6 +281,18 @@ impl Event {
                 _ => format!("Halt {it} advancement external check {name} failed {body}"),
             },
             Event::OutOfBounds(breach) => format!("Halt {it} advancement {breach}"),
+            Event::Inconclusive(breach) => format!("Halt {it} advancement inconclusive: {breach}"),
+            Event::Doubted(metric, doubt) => {
+                let what = match doubt {
+                    Doubt::Silent => "had no value",
+                    Doubt::Inconclusive => "was inconclusive",
+                };
+                format!("Halt {it} advancement: {metric}, measured in the background, {what}")
+            }
+            Event::DryRun { metric, would, what } => format!("Dry run of {metric} for {it} would have {would}: {what}"),
+            Event::Undecided(checks, weight) => {
+                format!("Halt {it} advancement paused at weight {weight}: {checks} checks in a row were inconclusive")
+            }
             Event::NoData { metric, provider: Some(provider), why } => format!(
                 "Halt advancement no values found for {provider} metric {metric} probably {it} is not receiving traffic: {why}"
             ),
@@ -269,6 +310,10 @@ impl Event {
             Event::Aborted(by) => format!("Rolling back {it} aborted{}", by_whom(by)),
             Event::ScalingDown => format!("Canary failed! Scaling down {it}"),
             Event::WentBack => format!("Ending the analysis of {it}: the target is back at the promoted revision"),
+            Event::GoingBack(revision) => {
+                format!("Going back to revision {revision} of {it}, which was promoted before, without analysis")
+            }
+            Event::IsBack(revision) => format!("Rollback completed! {it} is back at revision {revision}"),
             Event::Copying => format!("Copying {it} template spec to {primary}"),
             Event::RoutingToCanary => "Routing all traffic to canary".into(),
             Event::RoutingToPrimary => "Routing all traffic to primary".into(),
@@ -277,6 +322,7 @@ impl Event {
                 format!("Promotion of {it} failed, routing all traffic to canary: {primary} not ready: {why}")
             }
             Event::InitializationFailed(why) => format!("Initialization of {it} failed: {primary} not ready: {why}"),
+            Event::Verifying(length) => format!("Promoted {it}, verifying it for {length:?}"),
             Event::Promoted => format!("Promotion completed! Scaling down {it}"),
             Event::PromotedUnchecked => format!("Promotion completed! Canary analysis was skipped for {it}"),
             Event::RouteEdited { found, wanted } => {

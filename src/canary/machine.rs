@@ -9,16 +9,18 @@
 //! them loses nothing. [`Action::Ask`] is answered in [`World::answers`], which are dropped with the first decision that
 //! asks nothing; until then the record stays as it was.
 //!
-//! Semantics: docs/canary.md. Read [`decide`], then `rest` (nothing is tried), `analysis` and `check` (a version is tried),
-//! `promotion` (it is taken over, or rolled back), `traffic` (what may be routed where), `wish` (what people want); and
+//! Semantics: docs/canary.md. Read [`decide`], then `rest` (nothing is tried), `analysis`, `check` and `measure` (a version is tried),
+//! `promotion` (it is taken over, or rolled back), `verify` (it is measured on), `traffic` (what may be routed where), `wish` (what people want); and
 //! `promise`, what no decision may do.
 
 mod analysis;
 mod check;
+mod measure;
 mod promise;
 mod promotion;
 mod rest;
 mod traffic;
+mod verify;
 mod wish;
 
 use jiff::Timestamp;
@@ -32,7 +34,7 @@ use super::record::{
 use super::settings::Settings;
 use super::status::{self, Problem};
 use super::world::{
-    HookAnswer, Part, Question, Reading, Route, RouterProblem, Sighting, Target, WishKind, Workload, World, after,
+    HookAnswer, Part, Question, Reading, Route, RouterProblem, Side, Sighting, Target, WishKind, Workload, World, after,
 };
 use super::{Revision, Split, Weight};
 use crate::api::flagger::{CanaryStatus, HookType, Severity};
@@ -103,6 +105,10 @@ pub fn decide(settings: &Settings, record: &Record, world: &World, now: Timestam
             Question::Metrics { .. } => "metrics".to_owned(),
         });
         course.actions.push(Action::Ask(question));
+        // Who is asked may think for long: what is to be measured meanwhile does not wait for the answer.
+        if let Some(run) = record.run() {
+            course.wake_for_background(run);
+        }
     }
     course.finish(record)
 }
@@ -172,6 +178,7 @@ impl<'a> Course<'a> {
             State::RollingBack(back) => self.roll_back(target, back),
             State::Promoting(promotion) => self.promote(target, promotion),
             State::Finalising(promotion) => self.finalise(target, promotion),
+            State::Verifying(run) => return self.verify(target, run),
             // The deletion was not seen this time; it is never taken back.
             State::Terminating => {}
         }
@@ -200,10 +207,12 @@ impl<'a> Course<'a> {
         let now = self.now;
         let earliest = |time: &mut Timestamp| *time = (*time).min(now);
         match &mut self.record.state {
-            State::Analysing(run) => {
+            State::Analysing(run) | State::Verifying(run) => {
+                earliest(&mut run.started);
                 earliest(&mut run.since);
                 run.unready.iter_mut().for_each(earliest);
                 run.silent.iter_mut().for_each(earliest);
+                run.metrics.values_mut().filter_map(|it| it.at.as_mut()).for_each(earliest);
                 if let Hold::Step(since) = &mut run.hold {
                     earliest(since);
                 }
@@ -238,8 +247,9 @@ impl<'a> Course<'a> {
         if std::mem::take(&mut self.record.was_suspended) {
             self.record.told.clear();
             match &mut self.record.state {
-                State::Analysing(run) => {
+                State::Analysing(run) | State::Verifying(run) => {
                     (run.since, run.unready, run.silent) = (self.now, None, None);
+                    run.metrics.values_mut().filter_map(|it| it.at.as_mut()).for_each(|at| *at = self.now);
                     if let Hold::Step(since) = &mut run.hold {
                         *since = self.now;
                     }
@@ -281,9 +291,17 @@ impl<'a> Course<'a> {
         self.world.answers.hooks.get(&question).cloned().ok_or(Pending(question))
     }
 
-    fn readings(&self, check: u32) -> Step<Vec<Reading>> {
-        let question = Question::Metrics { check };
+    fn readings(&self, check: u32, which: Vec<usize>) -> Step<Vec<Reading>> {
+        let is_promoted = matches!(self.record.state, State::Verifying(_));
+        let of = if is_promoted { Side::Primary } else { Side::Canary };
+        let question = Question::Metrics { of, check, which };
         self.world.answers.metrics.get(&question).cloned().ok_or(Pending(question))
+    }
+
+    /// What became of the analysis under way.
+    fn keep(&mut self, run: Run) {
+        let is_promoted = matches!(self.record.state, State::Verifying(_));
+        self.record.state = if is_promoted { State::Verifying(run) } else { State::Analysing(run) };
     }
 
     fn come_to_rest(&mut self, versions: Versions, outcome: Outcome) {

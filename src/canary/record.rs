@@ -32,6 +32,9 @@ pub struct Record {
     /// Of the run under way, or of the last one.
     #[serde(default, skip_serializing_if = "Cookies::is_unset")]
     pub cookies: Cookies,
+    /// What the primary had before what it has now, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Revision>,
     /// The wait that was told last: it is not told again.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub told: String,
@@ -100,6 +103,8 @@ pub enum State {
     Promoting(Promotion),
     /// Traffic is on the primary, the target is scaled down.
     Finalising(Promotion),
+    /// What was promoted is measured on, of the primary.
+    Verifying(Run),
     /// It is being deleted, and traffic goes back to the target.
     Terminating,
 }
@@ -138,6 +143,8 @@ pub enum Outcome {
     Initialized,
     /// The last version was promoted.
     Succeeded,
+    /// Git went back to a version that the primary had before, and the primary has it again.
+    RolledBack,
     /// The last version was rolled back.
     Failed(Why),
     /// The last version was good, and the primary did not come up with it: the canary keeps serving.
@@ -229,6 +236,65 @@ pub struct Run {
     /// Since when a metric that must not be missing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<Timestamp>,
+    /// How many checks in a row were inconclusive.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inconclusive: u32,
+    /// Checks that have passed at a step that counts them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed: u32,
+    /// How many pods a step wants the canary to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+    /// What is remembered of metrics, by their id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<SmolStr, Measured>,
+}
+
+impl Run {
+    /// One that begins.
+    pub fn new(versions: Versions, now: Timestamp) -> Self {
+        Run {
+            versions,
+            started: now,
+            since: now,
+            check: 0,
+            failed_checks: 0,
+            iterations: 0,
+            step: 0,
+            hold: Hold::Free,
+            unready: None,
+            silent: None,
+            inconclusive: 0,
+            passed: 0,
+            replicas: None,
+            metrics: BTreeMap::new(),
+        }
+    }
+}
+
+/// What is remembered of a metric between two measurements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Measured {
+    /// When it was measured last in the background, or could have been first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Errors of its provider in a row that no check has failed for yet.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub errors: u32,
+    /// What its last measurement in the background left open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<Doubt>,
+}
+
+/// Why the weight is held although nothing has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Doubt {
+    /// There was no value.
+    Silent,
+    /// The value was between the bounds.
+    Inconclusive,
 }
 
 /// What a run waits for beyond its checks, which go on.
@@ -290,6 +356,9 @@ pub struct Promotion {
     pub iterations: u32,
     /// The analysis was skipped.
     pub skipped: bool,
+    /// The new one is one that the primary had before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returns: bool,
     /// Requests on their way to the target.
     #[serde(default)]
     pub drain: Drain,
@@ -311,6 +380,7 @@ impl Record {
             changed: now,
             route: WantedRoute::default(),
             cookies: Cookies::default(),
+            earlier: Vec::new(),
             told: String::new(),
             was_suspended: false,
             configs: BTreeMap::new(),
@@ -333,17 +403,29 @@ impl Record {
         serde_json::to_string(self).unwrap_or_default()
     }
 
+    /// The analysis under way, of either version.
+    pub fn run(&self) -> Option<&Run> {
+        match &self.state {
+            State::Analysing(run) | State::Verifying(run) => Some(run),
+            _ => None,
+        }
+    }
+
     /// Which versions are known; none before the primary serves.
     pub fn versions(&self) -> Option<&Versions> {
         match &self.state {
             State::Initializing { .. } | State::Stillborn { .. } | State::Terminating => None,
             State::Resting(rest) => Some(&rest.versions),
             State::Waiting(candidate) => Some(&candidate.versions),
-            State::Analysing(run) => Some(&run.versions),
+            State::Analysing(run) | State::Verifying(run) => Some(&run.versions),
             State::RollingBack(back) => Some(&back.versions),
             State::Promoting(promotion) | State::Finalising(promotion) => Some(&promotion.versions),
         }
     }
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Cuts what others said to what a record can keep.
@@ -383,9 +465,34 @@ mod tests {
             cookies: Cookies { canary: "c".repeat(100), primary: "p".repeat(100), previous: "q".repeat(100) },
             ..Record::new(Timestamp::MAX)
         };
-        let annotation = record.to_annotation();
-        assert!(annotation.len() < 4096, "{} bytes", annotation.len());
-        assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);
+        let metric = |number: u32| {
+            let measured = Measured { at: Some(Timestamp::MAX), errors: u32::MAX, doubt: Some(Doubt::Inconclusive) };
+            (format!("{number:08}").into(), measured)
+        };
+        let versions = Versions { applied: revision("B"), promoted: revision("A") };
+        let earlier = vec![revision("C"); 10];
+        let run = Run {
+            unready: Some(Timestamp::MAX),
+            silent: Some(Timestamp::MAX),
+            metrics: (0..20).map(metric).collect(),
+            ..Run::new(versions, Timestamp::MAX)
+        };
+        for record in [Record { state: State::Analysing(run), earlier, ..record.clone() }, record] {
+            let annotation = record.to_annotation();
+            assert!(annotation.len() < 4096, "{} bytes", annotation.len());
+            assert_eq!(Record::read(&annotation, &CanaryStatus::default()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_leeboard_wrote_is_read() {
+        let written = r#"{"state":{"analysing":{"versions":{"applied":{"template":"lb1:b"},"promoted":{"template":"lb1:a"}},
+            "started":"2026-11-21T10:00:00Z","since":"2026-11-21T10:01:00Z","check":1,"failedChecks":0,
+            "iterations":0,"step":0,"hold":"paused"}},"changed":"2026-11-21T10:00:00Z",
+            "route":{"split":{"canary":20,"mirrored":false},"is_confirmed":true}}"#;
+        let record = Record::read(written, &CanaryStatus::default()).unwrap();
+        let State::Analysing(run) = record.state else { panic!("{record:?}") };
+        assert_eq!((run.hold, run.check, run.metrics.len()), (Hold::Paused, 1, 0));
     }
 
     #[test]

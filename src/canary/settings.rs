@@ -3,29 +3,32 @@
 //! **In:** a [`Canary`]. **Out:** [`Settings`], or a [`Refusal`] that says which field and what to do.
 //! **May not:** look at a cluster. Defaults and meanings: docs/canary.md.
 
+mod metric;
 mod refusal;
 mod strategy;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Weight;
-use super::alarm::{self, Alarms};
+use super::alarm::Alarms;
 use crate::api::duration;
 use crate::api::flagger::{Alert, Analysis, Canary, HookType, Provider, SessionAffinity};
 use strategy::{mirrors, share, strategy};
 
+pub use metric::{MetricCheck, MetricSource, NoData};
 pub use refusal::Refusal;
-pub use strategy::{Step, Strategy, WeightSteps, Weights};
+pub use strategy::{Scale, Step, Strategy, WeightSteps, Weights};
 
 /// Annotation: seconds that the target stays up after the last route to it is gone.
 pub const SCALE_DOWN_DELAY: &str = "canary.leeboard.dev/scale-down-delay";
 /// Annotation: between checks, where ten seconds are too long.
 pub const INTERVAL: &str = "canary.leeboard.dev/interval";
-/// Annotation: what a check without data counts as; `fail` or `hold`.
+/// Annotation: what a check without data counts as; `fail`, `hold` or `inconclusive`.
 pub const NO_DATA: &str = "canary.leeboard.dev/no-data";
+/// Annotation: how many versions that the primary had before this one are taken back without analysis.
+pub const ROLLBACK_WINDOW: &str = "canary.leeboard.dev/rollback-window";
 /// Annotation: why it is suspended.
 pub const REASON: &str = "canary.leeboard.dev/reason";
 
@@ -42,6 +45,10 @@ pub struct Settings {
     pub interval: Duration,
     /// Failed checks that end a run.
     pub threshold: u32,
+    /// Inconclusive checks in a row after which a person decides.
+    pub inconclusive_limit: u32,
+    /// How long what was promoted is measured on.
+    pub verify_after: Option<Duration>,
     /// How long a workload may be unready.
     pub deadline: Duration,
     /// How long the target stays up after the last route to it is gone.
@@ -56,6 +63,8 @@ pub struct Settings {
     pub alarms: Option<Alarms>,
     /// What a check without data counts as.
     pub no_data: NoData,
+    /// How many versions that the primary had before this one are taken back without analysis.
+    pub rollback_window: usize,
     /// Who is asked and told.
     pub hooks: Vec<Hook>,
     /// Who is alerted.
@@ -121,42 +130,6 @@ pub struct ReadyThresholds {
     pub canary: Weight,
 }
 
-/// What is measured, and what it may be.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MetricCheck {
-    /// `request-success-rate`, `request-duration`, or the user's.
-    pub name: SmolStr,
-    /// Whether it is a template's.
-    pub source: MetricSource,
-    /// The value must not be less.
-    pub min: Option<f64>,
-    /// The value must not be more.
-    pub max: Option<f64>,
-}
-
-/// Where a metric's query comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MetricSource {
-    /// Built in.
-    BuiltIn,
-    /// Written into the Canary.
-    Inline,
-    /// A MetricTemplate.
-    Template,
-    /// None: the alerts of an Alertmanager.
-    Alarms,
-}
-
-/// What a check without data counts as.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum NoData {
-    /// As a failed check, as Flagger counts it.
-    #[default]
-    Fail,
-    /// As none: the weight is held, at most for the progress deadline; then a person decides.
-    Hold,
-}
-
 /// A question or a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {
@@ -181,13 +154,21 @@ impl Settings {
         if subject.kind.is_scaled() && !(1..=65_535).contains(&spec.service.port) {
             return Err(Refusal::Port(spec.service.port));
         }
+        let alarms = Alarms::of(canary)?;
+        let metrics = metric::checks(analysis, alarms.is_some())?;
         let strategy = if spec.skip_analysis {
             // It is never asked for a step.
             strategy(analysis, provider).unwrap_or(Strategy::BlueGreen { iterations: 1, mirrors: false })
         } else {
             strategy(analysis, provider)?
         };
-        let alarms = Alarms::of(canary)?;
+        if matches!(&strategy, Strategy::Steps(steps) if steps.iter().any(|step| matches!(step, Step::Scale(_)))) {
+            match subject.kind {
+                TargetKind::Deployment if spec.autoscaler_ref.is_none() => {}
+                TargetKind::Deployment => return Err(Refusal::ScaleUnsupported("what `spec.autoscalerRef` scales")),
+                _ => return Err(Refusal::ScaleUnsupported("anything but a Deployment")),
+            }
+        }
         let percent = |field, value: Option<i32>| -> Result<Weight, Refusal> {
             value.map_or(Ok(Weight::ALL), |value| share(field, value.into(), 0))
         };
@@ -199,6 +180,7 @@ impl Settings {
             strategy,
             interval: interval(canary)?,
             threshold: u32::try_from(analysis.threshold).unwrap_or(1).max(1),
+            inconclusive_limit: metric::limit("inconclusiveLimit", analysis.inconclusive_limit)?.unwrap_or(3),
             deadline: spec.progress_deadline(),
             scale_down_delay: scale_down_delay(canary, provider)?,
             ready: ReadyThresholds {
@@ -206,9 +188,11 @@ impl Settings {
                 canary: percent("canaryReadyThreshold", analysis.canary_ready_threshold)?,
             },
             promotion_step,
-            metrics: metrics(analysis, alarms.is_some()),
+            verify_after: verify_after(analysis, &subject, provider, &metrics)?,
+            metrics,
             alarms,
-            no_data: no_data(canary)?,
+            no_data: metric::no_data(canary)?,
+            rollback_window: rollback_window(canary)?,
             hooks: hooks(analysis),
             alerts: analysis.alerts.clone(),
             affinity: affinity(analysis, provider)?,
@@ -247,44 +231,18 @@ fn subject(canary: &Canary) -> Result<Subject, Refusal> {
     Ok(Subject { kind, name: target.name.as_str().into(), namespace: canary.namespace().into() })
 }
 
-fn metrics(analysis: &Analysis, has_alarms: bool) -> Vec<MetricCheck> {
-    let mut metrics = Vec::new();
-    for metric in &analysis.metrics {
-        let is_rate = metric.name == "request-success-rate";
-        let is_built_in = is_rate || metric.name == "request-duration";
-        let bounds = metric.threshold_range.unwrap_or_default();
-        let (min, max) = match (metric.threshold_range, metric.threshold) {
-            (Some(_), _) => (bounds.min, bounds.max),
-            (None, threshold) if is_rate => (threshold, None),
-            (None, threshold) => (None, threshold),
-        };
-        let mut add = |source| metrics.push(MetricCheck { name: metric.name.as_str().into(), source, min, max });
-        if is_built_in {
-            add(MetricSource::BuiltIn);
-        } else if metric.template_ref.is_none() {
-            add(MetricSource::Inline);
-        }
-        if metric.template_ref.is_some() {
-            add(MetricSource::Template);
-        }
-    }
-    // Those of templates come last; within both the order is the user's.
-    metrics.sort_by_key(|metric| metric.source == MetricSource::Template);
-    if has_alarms {
-        let source = MetricSource::Alarms;
-        metrics.insert(0, MetricCheck { name: alarm::CHECK.into(), source, min: None, max: None });
-    }
-    metrics
-}
-
 /// When a hook is asked: a Job without another moment, at each check.
 pub fn moment(moment: HookType) -> HookType {
     if moment == HookType::Job { HookType::Rollout } else { moment }
 }
 
 fn hooks(analysis: &Analysis) -> Vec<Hook> {
+    let is_step = |hook: &crate::api::flagger::Webhook| {
+        hook.moment == HookType::Job && analysis.steps.iter().any(|step| step.job.as_ref() == Some(&hook.name))
+    };
     let hook = |hook: &crate::api::flagger::Webhook| Hook {
-        moment: moment(hook.moment),
+        // What is a step is not asked at each check.
+        moment: if is_step(hook) { hook.moment } else { moment(hook.moment) },
         name: hook.name.as_str().into(),
         is_muted: hook.mute_alert,
     };
@@ -328,14 +286,39 @@ fn scale_down_delay(canary: &Canary, provider: Provider) -> Result<Duration, Ref
     }
 }
 
-fn no_data(canary: &Canary) -> Result<NoData, Refusal> {
-    match annotation(canary, NO_DATA) {
-        None | Some("fail") => Ok(NoData::Fail),
-        Some("hold") => Ok(NoData::Hold),
-        Some(value) => {
-            Err(Refusal::Annotation { name: NO_DATA, value: value.to_owned(), expected: "`fail` or `hold`" })
-        }
+/// Only of a Deployment is the former template still to be had, and only some routers count the primary's requests.
+fn verify_after(
+    analysis: &Analysis,
+    subject: &Subject,
+    provider: Provider,
+    metrics: &[MetricCheck],
+) -> Result<Option<Duration>, Refusal> {
+    use Provider as P;
+    let Some(text) = &analysis.verify_after else { return Ok(None) };
+    let field = || "spec.analysis.verifyAfter".to_owned();
+    let length = duration::parse(text).ok_or_else(|| Refusal::NoDuration { field: field(), text: text.clone() })?;
+    let counts_by_route = matches!(
+        provider,
+        P::Nginx | P::Traefik | P::Contour | P::Gloo | P::Kuma | P::Knative | P::Apisix | P::Skipper
+    );
+    if subject.kind != TargetKind::Deployment {
+        return Err(Refusal::VerifyUnsupported(subject.kind.as_str()));
     }
+    if counts_by_route && metrics.iter().any(|metric| metric.source == MetricSource::BuiltIn) {
+        return Err(Refusal::VerifyBuiltIn(provider));
+    }
+    Ok((!length.is_zero()).then_some(length))
+}
+
+/// More than that do not fit into a record.
+fn rollback_window(canary: &Canary) -> Result<usize, Refusal> {
+    const MOST: usize = 10;
+    let Some(text) = annotation(canary, ROLLBACK_WINDOW) else { return Ok(1) };
+    text.parse().ok().filter(|window| *window <= MOST).ok_or_else(|| Refusal::Annotation {
+        name: ROLLBACK_WINDOW,
+        value: text.to_owned(),
+        expected: "a number from 0 to 10",
+    })
 }
 
 #[cfg(test)]

@@ -31,6 +31,12 @@ impl Problem {
         Problem { condition: "RevertsOnDeletion", reason: "TargetStaysAtZero".into(), message: message.into() }
     }
 
+    /// Why nothing goes on although nothing has failed.
+    fn inconclusive(checks: u32, limit: u32, last: &str) -> Self {
+        let message = format!("inconclusive checks in a row: {checks} of {limit}: {last}");
+        Problem { condition: "Conclusive", reason: "Inconclusive".into(), message }
+    }
+
     pub(super) fn router(reason: &str, why: &str) -> Self {
         Problem { condition: "Ready", reason: reason.into(), message: why.into() }
     }
@@ -43,7 +49,7 @@ pub fn phase(record: &Record) -> Phase {
         State::Stillborn { .. } => Phase::Failed,
         State::Resting(rest) => match rest.outcome {
             Outcome::Initialized => Phase::Initialized,
-            Outcome::Succeeded => Phase::Succeeded,
+            Outcome::Succeeded | Outcome::RolledBack => Phase::Succeeded,
             Outcome::Failed(_) | Outcome::Stranded(_) => Phase::Failed,
         },
         State::Waiting(_) => Phase::Waiting,
@@ -51,7 +57,7 @@ pub fn phase(record: &Record) -> Phase {
         // Until traffic is back and the target is gone it has not failed, it is failing.
         State::Analysing(_) | State::RollingBack(_) => Phase::Progressing,
         State::Promoting(_) => Phase::Promoting,
-        State::Finalising(_) => Phase::Finalising,
+        State::Finalising(_) | State::Verifying(_) => Phase::Finalising,
         State::Terminating => Phase::Terminating,
     }
 }
@@ -80,6 +86,10 @@ pub fn of(settings: &Settings, record: &Record, problem: Option<&Problem>) -> Ca
     let weight = if by_weights { i32::from(record.route.split.canary.percent()) } else { 0 };
     match &record.state {
         State::Analysing(run) => {
+            if run.inconclusive > 0 {
+                let problem = Problem::inconclusive(run.inconclusive, settings.inconclusive_limit, &record.told);
+                status.conditions.push(condition(&problem, record.changed));
+            }
             status.failed_checks = i32::try_from(run.failed_checks).unwrap_or(i32::MAX);
             (status.canary_weight, status.iterations) = (weight, i32::try_from(run.iterations).unwrap_or(i32::MAX));
             if run.hold == Hold::Promotion {
@@ -87,6 +97,7 @@ pub fn of(settings: &Settings, record: &Record, problem: Option<&Problem>) -> Ca
                 (status.canary_weight, status.iterations) = (0, iterations(&settings.strategy) - 1);
             }
         }
+        State::Verifying(run) => status.failed_checks = i32::try_from(run.failed_checks).unwrap_or(i32::MAX),
         State::Promoting(promotion) => {
             (status.canary_weight, status.iterations) =
                 (weight, i32::try_from(promotion.iterations).unwrap_or(i32::MAX));
@@ -132,6 +143,15 @@ fn versions(record: &Record) -> (String, String) {
     }
 }
 
+/// True when the primary becomes, or is, what it was before.
+fn returns(record: &Record) -> bool {
+    match &record.state {
+        State::Promoting(promotion) | State::Finalising(promotion) => promotion.returns,
+        State::Resting(rest) => rest.outcome == Outcome::RolledBack,
+        _ => false,
+    }
+}
+
 fn promoted_condition(record: &Record, kind: &str) -> CanaryCondition {
     let (phase, changed) = (phase(record), record.changed);
     let is_stranded = matches!(&record.state, State::Resting(rest) if matches!(rest.outcome, Outcome::Stranded(_)));
@@ -139,6 +159,15 @@ fn promoted_condition(record: &Record, kind: &str) -> CanaryCondition {
         // Flagger says the same of every failure; here the target was not scaled to zero.
         Phase::Failed if matches!(record.state, State::Stillborn { .. }) => {
             ("False", format!("{kind} initialization failed, it still serves by itself."))
+        }
+        Phase::Finalising if matches!(record.state, State::Verifying(_)) => {
+            ("Unknown", "Promotion finished, verifying the primary.".into())
+        }
+        Phase::Promoting | Phase::Finalising if returns(record) => {
+            ("Unknown", "Rolling back to a revision that was promoted before, without analysis.".into())
+        }
+        Phase::Succeeded if returns(record) => {
+            ("True", "Rolled back to a revision that was promoted before, without analysis.".into())
         }
         Phase::Failed if is_stranded => ("False", format!("Promotion failed, {kind} serves all traffic.")),
         Phase::Initialized => ("True", format!("{kind} initialization completed.")),

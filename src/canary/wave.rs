@@ -31,7 +31,7 @@ pub fn progress(record: &Record, applied: &Revision) -> Progress {
             Progress::Failed(format!("the primary could not be made: {why}"))
         }
         State::Resting(rest) if rest.versions.applied == *applied => match &rest.outcome {
-            Outcome::Initialized | Outcome::Succeeded => Progress::Done,
+            Outcome::Initialized | Outcome::Succeeded | Outcome::RolledBack => Progress::Done,
             Outcome::Failed(why) => Progress::Failed(why.to_string()),
             Outcome::Stranded(why) => Progress::Failed(format!("the primary did not come up with it: {why}")),
         },
@@ -48,6 +48,7 @@ pub fn progress(record: &Record, applied: &Revision) -> Progress {
         State::Promoting(promotion) | State::Finalising(promotion) if promotion.versions.applied == *applied => {
             underway("the promotion")
         }
+        State::Verifying(run) if run.versions.applied == *applied => underway("the verification of what was promoted"),
         State::Initializing { .. } => underway("the primary to be made"),
         // From here on the target answers for itself.
         State::Terminating => Progress::Done,

@@ -220,11 +220,24 @@ pub enum Question {
         /// Which check.
         check: u32,
     },
-    /// Measure all metrics.
+    /// Measure metrics.
     Metrics {
-        /// Which check.
+        /// Of which version.
+        of: Side,
+        /// Which check, or after how many checks.
         check: u32,
+        /// Which of the settings' metrics, counted from 0; the readings come in this order.
+        which: Vec<usize>,
     },
+}
+
+/// One of the two versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Side {
+    /// The target.
+    Canary,
+    /// Its primary.
+    Primary,
 }
 
 /// What was answered. The shell drops it as soon as a decision asks nothing more.
@@ -232,7 +245,7 @@ pub enum Question {
 pub struct Answers {
     /// Of hooks.
     pub hooks: BTreeMap<Question, HookAnswer>,
-    /// Of metrics: by name, as many as there are checks, in their order.
+    /// Of metrics: as many as were asked for, in their order.
     pub metrics: BTreeMap<Question, Vec<Reading>>,
 }
 

@@ -268,6 +268,7 @@ impl Attendant {
                 settings: &settings,
                 record: &record,
                 revision: seen.revision.as_ref(),
+                until: decision.wake,
                 bell,
             };
             let is_answered = asker.answer(question, &mut self.answers).await?;

@@ -8,6 +8,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "a scene says what it gives, and gives it once")]
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
+mod analysis;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lifetime;
@@ -65,6 +66,8 @@ fn every_scene_ends_as_it_should() {
         ("two_on_one_target", || Box::pin(trouble::two_on_one_target())),
         ("missing_target", || Box::pin(trouble::missing_target())),
         ("crashing_pods", || Box::pin(trouble::crashing_pods())),
+        ("inconclusive", || Box::pin(analysis::inconclusive())),
+        ("background", || Box::pin(analysis::background())),
         ("no_data", || Box::pin(trouble::no_data())),
     ]);
 }

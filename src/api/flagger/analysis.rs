@@ -65,6 +65,12 @@ pub struct Analysis {
     /// Weights and pauses in their order, instead of `stepWeight` and `stepWeights` (Leeboard's).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
+    /// How many inconclusive checks in a row make it wait for a person; 3 when absent (Leeboard's).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub inconclusive_limit: i32,
+    /// How long the metrics go on after the promotion, of the primary: a failure gives it back what it had (Leeboard's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verify_after: Option<String>,
 }
 
 impl Analysis {
@@ -94,6 +100,35 @@ pub struct Step {
     /// Wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Pause>,
+    /// Hold the weight for a number of checks that pass.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<StepAnalysis>,
+    /// Give the canary another number of pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<StepScale>,
+    /// Run the hook of type `job` that has this name, here and not at each check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+/// Checks at one weight.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepAnalysis {
+    /// How many have to pass.
+    pub checks: i32,
+}
+
+/// How many pods the canary has until another step, or the end of the steps, says otherwise; one of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepScale {
+    /// So many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// Percent of the primary's, rounded up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percent: Option<i32>,
 }
 
 /// A wait in a run; the checks go on.
@@ -111,15 +146,31 @@ pub struct Pause {
 pub struct Metric {
     /// `request-success-rate` and `request-duration` are built in.
     pub name: String,
-    /// The window; 1m when absent.
+    /// The window; 1m when absent. In the background also the time between two measurements, then at least 10s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
+    /// When it is measured; at each check when absent (Leeboard's).
+    #[serde(skip_serializing_if = "MetricMode::is_step")]
+    pub mode: MetricMode,
+    /// How long after the beginning of a run it is measured first (Leeboard's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_delay: Option<String>,
+    /// What it says is told and counts for nothing (Leeboard's).
+    #[serde(skip_serializing_if = "is_false")]
+    pub dry_run: bool,
+    /// How many errors of its provider in a row are a failed check, fewer hold the weight; each one is when absent
+    /// (Leeboard's).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub consecutive_error_limit: i32,
     /// The former form of [`Metric::threshold_range`]: the least success rate, the most of everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
     /// What the value may be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold_range: Option<ThresholdRange>,
+    /// Wider than `thresholdRange`: a value beyond it fails, one between the two is inconclusive (Leeboard's).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_range: Option<ThresholdRange>,
     /// PromQL, asked of the canary's Prometheus.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<String>,
@@ -138,6 +189,23 @@ impl Metric {
     /// The window, as the query gets it.
     pub fn interval(&self) -> &str {
         self.interval.as_deref().filter(|interval| !interval.is_empty()).unwrap_or(Self::INTERVAL)
+    }
+}
+
+/// When a metric is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricMode {
+    /// At each check.
+    #[default]
+    Step,
+    /// At its own `interval` over the whole run, also in pauses and before gates.
+    Background,
+}
+
+impl MetricMode {
+    fn is_step(&self) -> bool {
+        *self == MetricMode::Step
     }
 }
 
@@ -358,11 +426,14 @@ mod tests {
             "metrics": [
                 {"name": "request-success-rate", "interval": "1m", "thresholdRange": {"min": 99.0}},
                 {"name": "errors", "templateRef": {"name": "errors"}, "templateVariables": {"a": "b"}},
+                {"name": "slow", "mode": "background", "initialDelay": "1m", "dryRun": true, "consecutiveErrorLimit": 4,
+                 "query": "x", "thresholdRange": {"max": 1.0}, "failureRange": {"max": 2.0}},
             ],
             "webhooks": [{"type": "confirm-rollout", "name": "gate", "url": "http://gate", "timeout": "5s", "metadata": {"k": "v"}}],
             "alerts": [{"name": "on-call", "severity": "error", "providerRef": {"name": "on-call"}}],
             "sessionAffinity": {"cookieName": "c", "maxAge": 21600, "sameSite": "Lax"},
-            "steps": [{"weight": 5}, {"pause": {"duration": "10m"}}, {"pause": {}}],
+            "steps": [{"weight": 5}, {"pause": {"duration": "10m"}}, {"pause": {}}, {"analysis": {"checks": 3}},
+                      {"scale": {"replicas": 2}}, {"scale": {"percent": 50}}, {"job": "smoke"}],
         });
         let analysis: Analysis = serde_json::from_value(value.clone()).unwrap();
         assert_eq!(serde_json::to_value(analysis).unwrap(), value);

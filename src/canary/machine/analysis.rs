@@ -4,12 +4,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::super::record::{Candidate, Cookies};
 use super::super::settings::{self, Strategy};
-use super::check::{Checked, Said};
+use super::check::{Checked, Said, UNDECIDED};
 use super::*;
 
 impl Course<'_> {
     /// A new version while nothing is tried.
     pub(super) fn consider(&mut self, target: &Target, rest: Rest) -> Step {
+        if self.was_promoted(&target.revision) {
+            self.go_back(target, rest.versions.promoted);
+            return Ok(());
+        }
         // A primary that only rolls is waited for; one that stays broken must not keep its cure away.
         if !self.settings.skip_analysis
             && let Some(primary) = &self.world.primary
@@ -44,6 +48,10 @@ impl Course<'_> {
         if target.revision == candidate.versions.promoted {
             self.tell(Event::WentBack);
             self.turn_back(candidate.versions, Why::WentBack);
+            return Ok(());
+        }
+        if self.was_promoted(&target.revision) {
+            self.go_back(target, candidate.versions.promoted);
             return Ok(());
         }
         if target.revision != candidate.revision {
@@ -85,18 +93,16 @@ impl Course<'_> {
 
     fn begin_run(&mut self, target: &Target, promoted: Revision) {
         self.record.configs = target.configs.clone();
-        self.record.state = State::Analysing(Run {
-            versions: Versions { applied: target.revision.clone(), promoted },
-            started: self.now,
-            since: self.now,
-            check: 0,
-            failed_checks: 0,
-            iterations: 0,
-            step: 0,
-            hold: Hold::Free,
-            unready: None,
-            silent: None,
-        });
+        let versions = Versions { applied: target.revision.clone(), promoted };
+        let replicas = match &self.settings.strategy {
+            // The first thing that is wanted need not be undone first.
+            Strategy::Steps(steps) => match steps.first() {
+                Some(settings::Step::Scale(scale)) => Some(scale.beside(self.primary_replicas())),
+                _ => None,
+            },
+            _ => None,
+        };
+        self.record.state = State::Analysing(Run { replicas, ..Run::new(versions, self.now) });
         self.wake_at(after(self.now, self.settings.interval));
     }
 
@@ -110,14 +116,18 @@ impl Course<'_> {
         if target.revision != run.versions.applied {
             return self.restart(target, run);
         }
-        if self.settings.subject.kind.is_scaled() && target.workload.replicas == 0 {
+        let wanted = run.replicas.unwrap_or_else(|| self.replicas_for(target));
+        if self.settings.subject.kind.is_scaled() && target.workload.replicas != wanted {
             // A workload that shall have no pods is complete, and not ready to be tried.
-            self.actions.push(Action::ScaleTarget(self.replicas_for(target)));
-            self.waits_for = Some("the canary to be scaled up".into());
+            self.actions.push(Action::ScaleTarget(wanted));
+            self.waits_for = Some("the canary to be scaled".into());
             return Ok(());
         }
         if self.world.primary.is_none() {
             self.actions.push(Action::RestorePrimary(run.versions.promoted.clone()));
+        }
+        if self.measure_background(&run)? {
+            return Ok(());
         }
         let due = after(run.since, self.settings.interval);
         if let Some(missing) = self.canary_missing(target) {
@@ -137,6 +147,7 @@ impl Course<'_> {
         if self.now < due {
             self.wake_at(due);
             self.waits_for = Some(match (run.hold, &*self.record.told) {
+                (Hold::Paused, _) if run.inconclusive > 0 => UNDECIDED.into(),
                 (Hold::Paused, _) => "a person to resume it".into(),
                 (_, "") => "the next check".into(),
                 (_, told) => format!("the next check: {told}"),
@@ -195,6 +206,10 @@ impl Course<'_> {
             return Ok(());
         }
         self.record.told.clear();
+        if self.was_promoted(&target.revision) {
+            self.go_back(target, run.versions.promoted);
+            return Ok(());
+        }
         match self.ask_all(HookType::ConfirmRollout, run.check)? {
             Said::Yes => {
                 self.tell(Event::Restarted);
@@ -218,7 +233,7 @@ impl Course<'_> {
             self.turn_back(run.versions, why);
             return Ok(());
         }
-        match self.verdict(&run)? {
+        match self.verdict(&mut run)? {
             Checked::Failed(event) => {
                 self.fail_check(run, event);
                 return Ok(());
@@ -227,8 +242,15 @@ impl Course<'_> {
                 self.hold_silent(run, event);
                 return Ok(());
             }
-            Checked::Passed if run.silent.take().is_some() => self.record.told.clear(),
-            Checked::Passed => {}
+            Checked::Inconclusive(event) => {
+                self.hold_inconclusive(run, event);
+                return Ok(());
+            }
+            Checked::Passed => {
+                if run.silent.take().is_some() || std::mem::take(&mut run.inconclusive) > 0 {
+                    self.record.told.clear();
+                }
+            }
         }
         let check = run.check;
         (run.since, run.check) = (self.now, run.check + 1);
@@ -265,7 +287,46 @@ impl Course<'_> {
     fn step_steps(&mut self, steps: &[settings::Step], mut run: Run, check: u32) -> Step {
         let at = usize::try_from(run.step).unwrap_or(usize::MAX);
         match steps.get(at) {
-            None => return self.finish_run(run, check),
+            None => {
+                let full = self.primary_replicas();
+                if run.replicas.is_some_and(|replicas| replicas != full) {
+                    // From here on it may have to serve alone.
+                    self.scale(run, full);
+                    return Ok(());
+                }
+                return self.finish_run(run, check);
+            }
+            Some(settings::Step::Analysis(of)) => {
+                run.passed += 1;
+                self.tell(Event::Iterated { done: run.passed, of: *of });
+                if run.passed >= *of {
+                    (run.passed, run.step) = (0, run.step + 1);
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                self.record.state = State::Analysing(run);
+            }
+            Some(settings::Step::Scale(scale)) => {
+                run.step += 1;
+                let wanted = scale.beside(self.primary_replicas());
+                if run.replicas == Some(wanted) {
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                self.scale(run, wanted);
+            }
+            Some(settings::Step::Job(name)) => match self.answer(HookType::Job, name, check)? {
+                HookAnswer::Passed => {
+                    self.tell(Event::HookPassed(HookType::Job, name.clone()));
+                    run.step += 1;
+                    self.record.state = State::Analysing(run.clone());
+                    return self.step_steps(steps, run, check);
+                }
+                HookAnswer::Refused(body) => {
+                    let event = Event::HookRefused { moment: HookType::Job, name: name.clone(), body: short(&body) };
+                    self.fail_check(Run { check, ..run }, event);
+                }
+            },
             Some(settings::Step::Weight(weight)) => {
                 if self.holds_traffic(&run, check)? {
                     return Ok(());
@@ -378,6 +439,19 @@ impl Course<'_> {
         if self.tell_once(event.clone()) && !is_muted {
             self.alert(Severity::Warn, &event);
         }
+    }
+
+    /// The canary gets so many pods; the next check waits until they are ready.
+    fn scale(&mut self, run: Run, replicas: u32) {
+        self.tell(Event::Scaled(replicas));
+        self.record.told.clear();
+        self.actions.push(Action::ScaleTarget(replicas));
+        self.waits_for = Some("the canary to be scaled".into());
+        self.record.state = State::Analysing(Run { replicas: Some(replicas), ..run });
+    }
+
+    fn primary_replicas(&self) -> u32 {
+        self.world.primary.as_ref().map_or(1, |primary| primary.replicas).max(1)
     }
 
     /// What the target is scaled up to: its own number, else the primary's, else its scaler's least, else one.

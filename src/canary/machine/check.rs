@@ -1,8 +1,10 @@
-//! One check: hooks are asked, metrics are judged, failures are counted.
+//! One check: hooks are asked, failures are counted.
 
-use super::super::event::{Bound, Breach};
-use super::super::settings::{MetricCheck, MetricSource, NoData};
+use super::super::settings::{self, Strategy};
 use super::*;
+
+/// What is waited for when inconclusive checks bring a person.
+pub(super) const UNDECIDED: &str = "a person to resume or abort it: its metrics are inconclusive";
 
 /// What the hooks of one moment said together.
 pub(super) enum Said {
@@ -16,6 +18,8 @@ pub(super) enum Checked {
     Failed(Event),
     /// Nothing is known, and that counts neither way.
     Silent(Event),
+    /// What is known says neither, and that counts neither way.
+    Inconclusive(Event),
 }
 
 impl Course<'_> {
@@ -51,88 +55,70 @@ impl Course<'_> {
         Ok(Said::Yes)
     }
 
-    pub(super) fn verdict(&mut self, run: &Run) -> Step<Checked> {
-        let is_first = run.iterations == 0 && self.record.route.split == Split::PRIMARY_ONLY;
-        let moment = if is_first { HookType::PreRollout } else { HookType::Rollout };
+    pub(super) fn verdict(&mut self, run: &mut Run) -> Step<Checked> {
+        let has_traffic = self.has_traffic(run);
+        let is_first = !has_traffic && run.step == 0 && !matches!(run.hold, Hold::Step(_));
         if is_first {
             self.tell(Event::Starting);
         }
-        if let Said::No { name, body, .. } = self.ask_all(moment, run.check)? {
-            return Ok(Checked::Failed(Event::HookRefused { moment, name, body }));
-        }
-        if is_first || self.settings.metrics.is_empty() {
-            return Ok(Checked::Passed);
-        }
-        let readings = self.readings(run.check)?;
-        let mut silent = None;
-        for (at, metric) in self.settings.metrics.iter().enumerate() {
-            // A reading that is not there is no success.
-            let missing = Reading::NoData("not measured".into());
-            match self.judge(metric, readings.get(at).unwrap_or(&missing)) {
-                Checked::Passed => {}
-                Checked::Silent(event) => drop(silent.get_or_insert(event)),
-                failed @ Checked::Failed(_) => return Ok(failed),
+        if is_first || has_traffic {
+            let moment = if is_first { HookType::PreRollout } else { HookType::Rollout };
+            if let Said::No { name, body, .. } = self.ask_all(moment, run.check)? {
+                return Ok(Checked::Failed(Event::HookRefused { moment, name, body }));
             }
         }
-        Ok(silent.map_or(Checked::Passed, Checked::Silent))
+        if has_traffic || self.counts_checks(run) { self.measure(run) } else { Ok(Checked::Passed) }
     }
 
-    fn judge(&self, metric: &MetricCheck, reading: &Reading) -> Checked {
-        let name = metric.name.clone();
-        let value = match reading {
-            Reading::Error(why) => {
-                let metric = (metric.source != MetricSource::BuiltIn).then_some(name);
-                return Checked::Failed(Event::QueryFailed { metric, why: short(why) });
-            }
-            Reading::Firing(alert) => return Checked::Failed(Event::AlarmFires(short(alert))),
-            Reading::Value(value) if !value.is_nan() => *value,
-            nothing => {
-                let why = if let Reading::NoData(why) = nothing { short(why) } else { "the value is NaN".into() };
-                let provider = (metric.source == MetricSource::BuiltIn).then(|| self.settings.provider.to_string());
-                let event = Event::NoData { metric: name, provider, why };
-                return match self.settings.no_data {
-                    NoData::Fail => Checked::Failed(event),
-                    NoData::Hold => Checked::Silent(event),
-                };
-            }
-        };
-        let compared = |number: f64| {
-            let in_milliseconds = metric.source == MetricSource::BuiltIn && metric.name == "request-duration";
-            if in_milliseconds { number.trunc() } else { number }
-        };
-        let breach = |bound| Checked::Failed(Event::OutOfBounds(Breach { metric: name.clone(), value, bound }));
-        match (metric.min, metric.max) {
-            (Some(min), _) if compared(value) < compared(min) => breach(Bound::Min(min)),
-            (_, Some(max)) if compared(value) > compared(max) => breach(Bound::Max(max)),
-            _ => Checked::Passed,
-        }
+    /// True at a step that is there to be measured, with traffic or without.
+    fn counts_checks(&self, run: &Run) -> bool {
+        let Strategy::Steps(steps) = &self.settings.strategy else { return false };
+        let step = usize::try_from(run.step).ok().and_then(|at| steps.get(at));
+        matches!(step, Some(settings::Step::Analysis(_)))
+    }
+
+    /// True when the canary has answered, or could have.
+    pub(super) fn has_traffic(&self, run: &Run) -> bool {
+        matches!(self.record.state, State::Verifying(_))
+            || run.iterations > 0
+            || self.record.route.split != Split::PRIMARY_ONLY
     }
 
     pub(super) fn fail_check(&mut self, mut run: Run, event: Event) {
+        (run.since, run.check, run.inconclusive) = (self.now, run.check + 1, 0);
+        self.record.told.clear();
+        self.count_failure(run, event);
+        if self.record.run().is_some() {
+            self.wake_at(after(self.now, self.settings.interval));
+        }
+    }
+
+    /// One more has failed; too many end the run.
+    pub(super) fn count_failure(&mut self, mut run: Run, event: Event) {
         let what = match &event {
             Event::OutOfBounds(breach) => breach.to_string(),
             other => other.message(&self.settings.subject),
         };
-        let last = format!("{} at weight {}", short(&what), self.record.route.split.canary);
+        let last = match self.record.state {
+            State::Verifying(_) => format!("{} after the promotion", short(&what)),
+            _ => format!("{} at weight {}", short(&what), self.record.route.split.canary),
+        };
         self.tell(event);
-        self.record.told.clear();
-        (run.since, run.check, run.failed_checks) = (self.now, run.check + 1, run.failed_checks + 1);
-        self.record.state = State::Analysing(run.clone());
+        run.failed_checks += 1;
+        self.keep(run.clone());
         if run.failed_checks >= self.settings.threshold {
             let event = Event::ThresholdReached(run.failed_checks);
             self.alert(Severity::Error, &event);
             self.tell(event);
             self.turn_back(run.versions, Why::Checks(last));
-            return;
         }
-        self.wake_at(after(self.now, self.settings.interval));
     }
 
     /// No data, and the user wants that to count as nothing: the weight is held for as long as a workload may be
     /// unready, then a person decides.
     pub(super) fn hold_silent(&mut self, mut run: Run, event: Event) {
         let since = *run.silent.get_or_insert(self.now);
-        (run.since, run.check) = (self.now, run.check + 1);
+        (run.since, run.check, run.inconclusive) = (self.now, run.check + 1, 0);
         self.waits_for = Some("data of a metric".into());
         self.tell_once(event);
         if self.now >= after(since, self.settings.deadline) && run.hold != Hold::Paused {
@@ -141,6 +127,24 @@ impl Course<'_> {
             self.alert(Severity::Warn, &event);
             self.tell(event);
             self.waits_for = Some("a person to resume or abort it: its metrics have no data".into());
+        }
+        self.wake_at(after(self.now, self.settings.interval));
+        self.record.state = State::Analysing(run);
+    }
+
+    /// Neither good nor bad: the weight is held, for so many checks in a row; then a person decides.
+    pub(super) fn hold_inconclusive(&mut self, mut run: Run, event: Event) {
+        (run.since, run.check, run.inconclusive) = (self.now, run.check + 1, run.inconclusive + 1);
+        self.waits_for = Some("a metric to be good or bad".into());
+        self.tell_once(event);
+        if run.inconclusive >= self.settings.inconclusive_limit {
+            self.waits_for = Some(UNDECIDED.into());
+            if run.hold != Hold::Paused {
+                run.hold = Hold::Paused;
+                let event = Event::Undecided(run.inconclusive, self.record.route.split.canary);
+                self.alert(Severity::Warn, &event);
+                self.tell(event);
+            }
         }
         self.wake_at(after(self.now, self.settings.interval));
         self.record.state = State::Analysing(run);

@@ -14,6 +14,7 @@ impl Course<'_> {
             since: self.now,
             iterations: run.iterations,
             skipped,
+            returns: false,
             drain: Drain::Due,
             unready: None,
         };
@@ -30,6 +31,9 @@ impl Course<'_> {
         };
         if primary.revision.as_ref() != Some(&promotion.versions.applied) {
             if target.revision != promotion.versions.applied {
+                if self.was_promoted(&target.revision) {
+                    return self.go_back(target, promotion.versions.promoted);
+                }
                 // What has passed is gone; what is there now has not.
                 self.tell(Event::Restarted);
                 self.want(Split::PRIMARY_ONLY);
@@ -46,7 +50,14 @@ impl Course<'_> {
         if let Some(missing) = missing {
             let since = *promotion.unready.get_or_insert(self.now);
             self.record.state = State::Promoting(promotion.clone());
-            if self.is_past(since, primary) {
+            let is_past = self.is_past(since, primary);
+            if is_past && promotion.returns {
+                let event = Event::DeadlineExceeded(missing.clone());
+                self.alert(Severity::Error, &event);
+                self.tell(event);
+                return self.turn_back(promotion.versions, Why::Deadline(short(&missing)));
+            }
+            if is_past {
                 return self.strand(promotion.versions, &missing);
             }
             self.tell_once(Event::PrimaryNotReady(missing));
@@ -91,7 +102,10 @@ impl Course<'_> {
             }
             self.want(Split::PRIMARY_ONLY);
             promotion.since = self.now;
-            promotion.drain = if had_traffic { Drain::Due } else { Drain::Needless };
+            // Amid a run it had some not long ago.
+            let has_pods = matches!(&self.world.target, Sighting::Seen(target) if target.workload.replicas > 0);
+            let is_due = had_traffic || (promotion.returns && has_pods);
+            promotion.drain = if is_due { Drain::Due } else { Drain::Needless };
             self.record.state = State::Finalising(promotion);
         }
         self.route_stands();
@@ -112,21 +126,68 @@ impl Course<'_> {
             self.waits_for = Some("the target to be scaled down".into());
             return;
         }
-        let skipped = promotion.skipped;
-        let promoted = promotion.versions.applied;
+        let Promotion { versions, skipped, returns, .. } = promotion;
+        match self.settings.verify_after {
+            Some(length) if !skipped => self.begin_verification(versions, length),
+            _ => self.succeed(versions, skipped, returns),
+        }
+    }
+
+    /// The primary has it for good.
+    pub(super) fn succeed(&mut self, versions: Versions, skipped: bool, returns: bool) {
+        self.remember(&versions, returns);
+        let promoted = versions.applied;
         self.record.told.clear();
         self.record.state = State::Resting(Rest {
             versions: Versions { applied: promoted.clone(), promoted },
-            outcome: Outcome::Succeeded,
+            outcome: if returns { Outcome::RolledBack } else { Outcome::Succeeded },
             farewell: Farewell::Owed { skipped },
             unready: None,
         });
     }
 
+    /// True when the primary had this version before, not too long ago.
+    pub(super) fn was_promoted(&self, revision: &Revision) -> bool {
+        self.record.earlier.iter().take(self.settings.rollback_window).any(|earlier| earlier == revision)
+    }
+
+    /// Git went back to what the primary had before: that was tried already.
+    pub(super) fn go_back(&mut self, target: &Target, promoted: Revision) {
+        let event = Event::GoingBack(target.revision.clone());
+        self.alert(Severity::Info, &event);
+        self.tell(event);
+        self.record.told.clear();
+        self.record.configs = target.configs.clone();
+        self.want(Split::PRIMARY_ONLY);
+        self.record.state = State::Promoting(Promotion {
+            versions: Versions { applied: target.revision.clone(), promoted },
+            since: self.now,
+            iterations: 0,
+            skipped: true,
+            returns: true,
+            drain: Drain::Due,
+            unready: None,
+        });
+        self.waits_for = Some("the primary to become the old version again".into());
+    }
+
+    /// What the primary had can be gone back to; what was left by going back cannot: it was left for a reason.
+    fn remember(&mut self, Versions { applied, promoted }: &Versions, returns: bool) {
+        let earlier = &mut self.record.earlier;
+        if returns {
+            let known = earlier.iter().position(|known| known == applied).map_or(0, |at| at + 1);
+            earlier.drain(..known);
+        } else {
+            earlier.retain(|known| known != applied && known != promoted);
+            earlier.insert(0, promoted.clone());
+            earlier.truncate(self.settings.rollback_window);
+        }
+    }
+
     /// Ends a run without success.
     pub(super) fn turn_back(&mut self, versions: Versions, why: Why) {
         let (failed_checks, iterations) = match &self.record.state {
-            State::Analysing(run) => (run.failed_checks, run.iterations),
+            State::Analysing(run) | State::Verifying(run) => (run.failed_checks, run.iterations),
             _ => (0, 0),
         };
         let had_traffic = self.record.route.split != Split::PRIMARY_ONLY;

@@ -133,6 +133,11 @@ impl Course<'_> {
             self.alert(Severity::Info, &event);
             self.tell(event);
         }
+        if rest.outcome == Outcome::RolledBack {
+            let event = Event::IsBack(rest.versions.promoted.clone());
+            self.alert(Severity::Info, &event);
+            self.tell(event);
+        }
         let rest = Rest { farewell: Farewell::Told, ..rest };
         self.record.state = State::Resting(rest.clone());
         Ok(rest)

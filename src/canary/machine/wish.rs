@@ -15,7 +15,7 @@ impl Course<'_> {
                 self.fail(versions, Why::Aborted(by));
                 return true;
             }
-            (WishKind::Abort, State::Analysing(Run { versions, .. }))
+            (WishKind::Abort, State::Analysing(Run { versions, .. }) | State::Verifying(Run { versions, .. }))
             | (WishKind::Abort, State::Promoting(Promotion { versions, .. }))
             | (WishKind::Abort, State::Finalising(Promotion { versions, .. }))
             | (WishKind::Abort, State::Resting(Rest { versions, outcome: Outcome::Stranded(_), .. })) => {
@@ -30,6 +30,7 @@ impl Course<'_> {
                     since: self.now,
                     iterations: 0,
                     skipped: false,
+                    returns: false,
                     drain: Drain::Due,
                     unready: None,
                 });
@@ -48,7 +49,9 @@ impl Course<'_> {
             }
             (WishKind::Resume | WishKind::Promote, State::Analysing(run)) if run.hold == Hold::Paused => {
                 self.tell(Event::Resumed);
-                self.record.state = State::Analysing(Run { hold: Hold::Free, ..run });
+                // Whoever resumes it knows what was told, and wants to hear it anew when it is so again.
+                self.record.told.clear();
+                self.record.state = State::Analysing(Run { hold: Hold::Free, inconclusive: 0, ..run });
             }
             (WishKind::Promote, State::Analysing(run)) => match run.hold {
                 Hold::Step(_) => {
@@ -63,6 +66,10 @@ impl Course<'_> {
             },
             (WishKind::Promote | WishKind::PromoteFully, State::Waiting(candidate)) => {
                 self.start(target, candidate.versions.promoted);
+                return true;
+            }
+            (WishKind::Promote | WishKind::PromoteFully, State::Verifying(run)) => {
+                self.succeed(run.versions, false, false);
                 return true;
             }
             (WishKind::PromoteFully, State::Analysing(run)) if run.versions.applied == target.revision => {

@@ -44,8 +44,54 @@ pub enum Refusal {
         after: Weight,
     },
     /// A step that says nothing, or two things.
-    #[error("`spec.analysis.steps[{0}]` needs either `weight` or `pause`")]
+    #[error("`spec.analysis.steps[{0}]` needs one of `weight`, `pause`, `analysis`, `scale` and `job`")]
     EmptyStep(usize),
+    /// A step that scales to nothing, or to two numbers.
+    #[error("`spec.analysis.steps[{0}].scale` needs either `replicas` or `percent`")]
+    EmptyScale(usize),
+    /// Something else says how many pods there are.
+    #[error("`spec.analysis.steps` cannot `scale` {0}")]
+    ScaleUnsupported(&'static str),
+    /// A step that runs what is not there.
+    #[error("`spec.analysis.steps[{step}].job` is `{name}`: no hook of type `job` has this name")]
+    NoJob {
+        /// Which step.
+        step: usize,
+        /// What stands there.
+        name: String,
+    },
+    /// What fails and what passes cannot be told apart.
+    #[error("`spec.analysis.metrics[{metric}].failureRange` {why}: values that fail must be out of `thresholdRange`")]
+    FailureRange {
+        /// Which metric.
+        metric: usize,
+        /// What does not fit.
+        why: &'static str,
+    },
+    /// A record has no room for all of them.
+    #[error("{count} metrics are measured in the background or have a `consecutiveErrorLimit`: {most} can be")]
+    TooManyMetrics {
+        /// How many there are.
+        count: usize,
+        /// How many can be.
+        most: usize,
+    },
+    /// What the primary had cannot be given back to it.
+    #[error("`spec.analysis.verifyAfter` needs a Deployment: the former template of a {0} is not kept")]
+    VerifyUnsupported(&'static str),
+    /// The metrics say nothing of the primary.
+    #[error(
+        "the built-in metrics of provider {0} are not measured of the primary, as `spec.analysis.verifyAfter` needs: use a MetricTemplate with `{{{{ target }}}}`"
+    )]
+    VerifyBuiltIn(Provider),
+    /// A number that counts nothing.
+    #[error("`spec.analysis.{field}` is {value}: a number of 1 or more is needed")]
+    NoCount {
+        /// Below `spec.analysis`.
+        field: String,
+        /// What stands there.
+        value: i32,
+    },
     /// What cannot be read as a duration.
     #[error("`{field}` is `{text}`: a duration as 30s, 5m or 1h is needed")]
     NoDuration {

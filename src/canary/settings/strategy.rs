@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use smol_str::SmolStr;
+
 use super::Refusal;
 use crate::api::duration;
-use crate::api::flagger::{Analysis, Provider};
+use crate::api::flagger::{self, Analysis, HookType, Provider, Webhook};
 use crate::canary::Weight;
 
 /// How a new version is tried.
@@ -62,9 +64,34 @@ impl Weights {
     }
 }
 
-/// One of Leeboard's steps.
+/// How many pods the canary has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scale {
+    /// So many.
+    Replicas(u32),
+    /// As many as that share of the primary's, rounded up.
+    OfPrimary(Weight),
+}
+
+impl Scale {
+    /// The number, beside a primary of so many pods.
+    pub fn beside(self, primary: u32) -> u32 {
+        match self {
+            Scale::Replicas(replicas) => replicas,
+            Scale::OfPrimary(share) => primary.saturating_mul(share.percent().into()).div_ceil(100).max(1),
+        }
+    }
+}
+
+/// One of Leeboard's steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
+    /// Hold the weight until so many checks have passed.
+    Analysis(u32),
+    /// Give the canary another number of pods.
+    Scale(Scale),
+    /// Run the hook of this name, of type `job`.
+    Job(SmolStr),
     /// Give the canary this weight.
     Weight(Weight),
     /// Hold the weight for that long; until a person says so when there is no time.
@@ -157,23 +184,47 @@ fn rising(field: &'static str, weights: &[Weight]) -> Result<(), Refusal> {
 }
 
 fn steps(analysis: &Analysis) -> Result<Vec<Step>, Refusal> {
-    let read = analysis.steps.iter().enumerate().map(|(at, step)| match (step.weight, &step.pause) {
-        (Some(weight), None) => Ok(Step::Weight(share("steps[].weight", weight.into(), 1)?)),
-        (None, Some(pause)) => match &pause.duration {
-            None => Ok(Step::Pause(None)),
-            Some(text) => {
-                let field = format!("spec.analysis.steps[{at}].pause.duration");
-                let read = duration::parse(text).ok_or(Refusal::NoDuration { field, text: text.clone() })?;
-                Ok(Step::Pause(Some(read)))
-            }
-        },
-        _ => Err(Refusal::EmptyStep(at)),
-    });
+    let read = analysis.steps.iter().enumerate().map(|(at, step)| read(analysis, at, step));
     let steps = read.collect::<Result<Vec<_>, _>>()?;
     let weights: Vec<Weight> =
         steps.iter().filter_map(|step| if let Step::Weight(weight) = step { Some(*weight) } else { None }).collect();
     rising("steps", &weights)?;
     if weights.is_empty() { Err(Refusal::NoStrategy) } else { Ok(steps) }
+}
+
+fn read(analysis: &Analysis, at: usize, step: &flagger::Step) -> Result<Step, Refusal> {
+    let flagger::Step { weight, pause, analysis: checks, scale, job } = step;
+    match (weight, pause, checks, scale, job) {
+        (Some(weight), None, None, None, None) => Ok(Step::Weight(share("steps[].weight", (*weight).into(), 1)?)),
+        (None, Some(flagger::Pause { duration: None }), None, None, None) => Ok(Step::Pause(None)),
+        (None, Some(flagger::Pause { duration: Some(text) }), None, None, None) => {
+            let field = format!("spec.analysis.steps[{at}].pause.duration");
+            let read = duration::parse(text).ok_or(Refusal::NoDuration { field, text: text.clone() })?;
+            Ok(Step::Pause(Some(read)))
+        }
+        (None, None, Some(checks), None, None) => Ok(Step::Analysis(count(at, "analysis.checks", checks.checks)?)),
+        (None, None, None, Some(scale), None) => match (scale.replicas, scale.percent) {
+            (Some(replicas), None) => Ok(Step::Scale(Scale::Replicas(count(at, "scale.replicas", replicas)?))),
+            (None, Some(percent)) => {
+                Ok(Step::Scale(Scale::OfPrimary(share("steps[].scale.percent", percent.into(), 1)?)))
+            }
+            _ => Err(Refusal::EmptyScale(at)),
+        },
+        (None, None, None, None, Some(name)) => {
+            let is_it = |hook: &Webhook| hook.moment == HookType::Job && hook.name == *name;
+            if analysis.webhooks.iter().any(is_it) {
+                Ok(Step::Job(name.as_str().into()))
+            } else {
+                Err(Refusal::NoJob { step: at, name: name.clone() })
+            }
+        }
+        _ => Err(Refusal::EmptyStep(at)),
+    }
+}
+
+fn count(at: usize, field: &str, value: i32) -> Result<u32, Refusal> {
+    let count = u32::try_from(value).ok().filter(|count| *count > 0);
+    count.ok_or_else(|| Refusal::NoCount { field: format!("steps[{at}].{field}"), value })
 }
 
 /// A number that stands below `spec.analysis`, as a share of traffic.

@@ -76,7 +76,7 @@ fn what_cannot_work_is_refused() {
         (
             json!({"steps": [{"weight": 10}, {}]}),
             "istio",
-            "InvalidSpec: `spec.analysis.steps[1]` needs either `weight` or `pause`",
+            "InvalidSpec: `spec.analysis.steps[1]` needs one of `weight`, `pause`, `analysis`, `scale` and `job`",
         ),
         (
             json!({"steps": [{"pause": {"duration": "soon"}}]}),
@@ -160,7 +160,8 @@ fn a_threshold_is_the_least_rate_and_the_most_of_all_else() {
         {"name": "request-duration", "thresholdRange": {"max": 500.0}},
     ]});
     let settings = Settings::new(&canary(&analysis, "istio"), Provider::Istio).unwrap();
-    let found: Vec<_> = settings.metrics.iter().map(|metric| (&*metric.name, metric.min, metric.max)).collect();
+    let found: Vec<_> =
+        settings.metrics.iter().map(|metric| (&*metric.name, metric.bounds.min, metric.bounds.max)).collect();
     assert_eq!(
         found,
         [

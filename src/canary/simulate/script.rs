@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::super::world::{HookAnswer, Reading, RouterProblem, WishKind};
+use super::super::world::{HookAnswer, Reading, RouterProblem, Side, WishKind};
 use super::super::{Split, Weight};
 use crate::api::duration;
 use crate::api::flagger::Phase;
@@ -87,15 +87,6 @@ pub enum Command {
     Scaler(u32),
     /// Print the status.
     Status,
-}
-
-/// One of the two versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The target.
-    Canary,
-    /// Its primary.
-    Primary,
 }
 
 /// How pods are.

@@ -14,11 +14,11 @@ use super::super::record::Record;
 use super::super::settings::{MetricCheck, Settings};
 use super::super::status;
 use super::super::world::{
-    Answers, HookAnswer, Part, Question, Reading, Rollout, Route, RouterProblem, Sighting, Target, Wish, Workload,
-    World, after,
+    Answers, HookAnswer, Part, Question, Reading, Rollout, Route, RouterProblem, Side, Sighting, Target, Wish,
+    Workload, World, after,
 };
 use super::super::{Revision, Split};
-use super::script::{Command, Moment, Pods, Side};
+use super::script::{Command, Moment, Pods};
 use crate::api::flagger::{Canary, CanaryStatus, Phase, Provider, Severity};
 
 /// More decisions than that without rest are a machine that runs in circles.
@@ -422,18 +422,19 @@ impl Stage {
                 self.notes.push(format!("? {} {name}: {said}", moment.as_str()));
                 self.answers.hooks.insert(question, answer);
             }
-            Question::Metrics { .. } => {
-                let readings: Vec<Reading> = settings.metrics.iter().map(|metric| self.reading(metric)).collect();
-                let said: Vec<String> =
-                    settings.metrics.iter().zip(&readings).map(|(metric, it)| tell(metric, it)).collect();
-                self.notes.push(format!("? {}", said.join(", ")));
+            Question::Metrics { of, which, .. } => {
+                let asked: Vec<&MetricCheck> = which.iter().filter_map(|at| settings.metrics.get(*at)).collect();
+                let readings: Vec<Reading> = asked.iter().map(|metric| self.reading(metric)).collect();
+                let said: Vec<String> = asked.iter().zip(&readings).map(|(metric, it)| tell(metric, it)).collect();
+                let whose = if *of == Side::Primary { "of the primary: " } else { "" };
+                self.notes.push(format!("? {whose}{}", said.join(", ")));
                 self.answers.metrics.insert(question, readings);
             }
         }
     }
 
     fn reading(&self, metric: &MetricCheck) -> Reading {
-        let good = metric.max.or(metric.min).unwrap_or(0.0);
+        let good = metric.bounds.max.or(metric.bounds.min).unwrap_or(0.0);
         self.metrics.get(metric.name.as_str()).cloned().unwrap_or(Reading::Value(good))
     }
 

@@ -152,7 +152,7 @@ impl View {
         match (&self.record, self.phase) {
             (Some(Record { state: State::Stillborn { .. }, .. }), _) | (None, Some(Phase::Failed)) => Ended::Badly,
             (Some(Record { state: State::Resting(rest), .. }), _) => match rest.outcome {
-                Outcome::Initialized | Outcome::Succeeded => Ended::Well,
+                Outcome::Initialized | Outcome::Succeeded | Outcome::RolledBack => Ended::Well,
                 Outcome::Failed(_) | Outcome::Stranded(_) => Ended::Badly,
             },
             (None, Some(Phase::Succeeded | Phase::Initialized)) => Ended::Well,
@@ -242,7 +242,7 @@ impl View {
             State::Resting(rest) => match rest.outcome {
                 Outcome::Failed(_) => "retry",
                 Outcome::Stranded(_) => "promote",
-                Outcome::Initialized | Outcome::Succeeded => return None,
+                Outcome::Initialized | Outcome::Succeeded | Outcome::RolledBack => return None,
             },
             _ => return None,
         };
@@ -417,8 +417,8 @@ fn versions(before: &str, after: &str) -> (String, String) {
 /// `request-success-rate ≥ 99`.
 fn bound(metric: &MetricCheck, terminal: &Terminal) -> String {
     let (least, most) = if terminal.unicode() { ("≥", "≤") } else { (">=", "<=") };
-    let least = metric.min.map(|min| format!(" {least} {min}")).unwrap_or_default();
-    let most = metric.max.map(|max| format!(" {most} {max}")).unwrap_or_default();
+    let least = metric.bounds.min.map(|min| format!(" {least} {min}")).unwrap_or_default();
+    let most = metric.bounds.max.map(|max| format!(" {most} {max}")).unwrap_or_default();
     format!("{}{least}{most}", metric.name)
 }
 
@@ -449,6 +449,7 @@ pub(super) fn needless(view: &View, wish: world::WishKind) -> Option<Needless> {
             Outcome::Stranded(_) => cannot("its promotion got stuck; `promote` without `--full` lets it go on"),
             Outcome::Initialized => cannot("no version is being tried"),
             Outcome::Succeeded => cannot("the last version was promoted, and no other one is being tried"),
+            Outcome::RolledBack => cannot("it was rolled back to an earlier version, and no other one is being tried"),
             Outcome::Failed(why) => cannot(&format!("the last version was rolled back: {why}")),
         },
         (W::Retry, State::Resting(rest)) if matches!(rest.outcome, Outcome::Failed(_)) => None,

@@ -19,8 +19,8 @@ use crate::api::{FLAGGER_GROUP, duration};
 use crate::canary::alarm::Alarms;
 use crate::canary::metric::{self, Ask, Credentials, Problem, Provider, Reading, To, builtin, template};
 use crate::canary::record::{Record, State};
-use crate::canary::settings::{self, MetricSource, TargetKind};
-use crate::canary::world::{self, Answers, HookAnswer, Question};
+use crate::canary::settings::{self, MetricCheck, MetricSource, TargetKind};
+use crate::canary::world::{self, Answers, HookAnswer, Question, Side};
 use crate::canary::{Revision, Settings, alarm, job, status, webhook};
 use crate::live::client::{self, ListOptions};
 use crate::live::record::KindVersion;
@@ -46,6 +46,8 @@ pub(super) struct Asker<'a> {
     pub(super) record: &'a Record,
     /// The version that git wants.
     pub(super) revision: Option<&'a Revision>,
+    /// When something else is to be asked.
+    pub(super) until: Option<Timestamp>,
     /// Rings when something of the canary has changed: a long wait is not worth it then.
     pub(super) bell: &'a Notify,
 }
@@ -76,21 +78,24 @@ impl Asker<'_> {
                 debug!(canary = %self.settings.subject.name, hook = %name, ?answered, "Hook answered");
                 answers.hooks.insert(question.clone(), answered);
             }
-            Question::Metrics { .. } => {
+            Question::Metrics { of, which, .. } => {
                 let analysis = self.canary.spec.analysis();
-                let asked = self.settings.metrics.iter().map(|check| async {
+                let checks: Vec<&MetricCheck> = which.iter().filter_map(|at| self.settings.metrics.get(*at)).collect();
+                let asked = checks.iter().map(|check| async {
                     if let (MetricSource::Alarms, Some(alarms)) = (check.source, &self.settings.alarms) {
                         return Ok(look_for_alarms(self.daemon, alarms).await);
                     }
                     let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
                     match metric {
-                        Some(metric) => measure(self.daemon, self.canary, self.settings, metric, check.source).await,
+                        Some(metric) => {
+                            measure(self.daemon, self.canary, self.settings, metric, (check.source, *of)).await
+                        }
                         None => Ok(world::Reading::Error("the metric is not there any more".into())),
                     }
                 });
                 let readings = join_all(asked).await.into_iter().collect::<Result<Vec<_>, _>>()?;
                 debug!(canary = %self.settings.subject.name, ?readings, "Measured");
-                self.count(&readings);
+                self.count(&checks, &readings);
                 answers.metrics.insert(question.clone(), readings);
             }
         }
@@ -98,9 +103,9 @@ impl Asker<'_> {
     }
 
     /// Dashboards that were made for Flagger have durations in seconds.
-    fn count(&self, readings: &[world::Reading]) {
+    fn count(&self, checks: &[&MetricCheck], readings: &[world::Reading]) {
         let subject = &self.settings.subject;
-        for (check, reading) in self.settings.metrics.iter().zip(readings) {
+        for (check, reading) in checks.iter().zip(readings) {
             let world::Reading::Value(value) = reading else { continue };
             let is_duration = check.source == MetricSource::BuiltIn && check.name == builtin::DURATION;
             let value = if is_duration { value / 1000.0 } else { *value };
@@ -110,7 +115,8 @@ impl Asker<'_> {
 
     fn hook(&self, moment: HookType, name: &str) -> Option<Webhook> {
         let analysis = self.canary.spec.analysis();
-        let is_asked = |hook: &&Webhook| settings::moment(hook.moment) == moment && hook.name == name;
+        let is_asked =
+            |hook: &&Webhook| (settings::moment(hook.moment) == moment || hook.moment == moment) && hook.name == name;
         analysis.webhooks.iter().find(is_asked).cloned()
     }
 
@@ -177,9 +183,13 @@ impl Asker<'_> {
             let wait = deadline.map_or(LONGEST_PAUSE, |deadline: Timestamp| {
                 Duration::try_from(deadline.duration_since(now())).unwrap_or_default()
             });
+            let interruption = self
+                .until
+                .map_or(Duration::MAX, |until| Duration::try_from(until.duration_since(now())).unwrap_or_default());
             tokio::select! {
                 _ = jobs.changed() => {}
                 () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep(interruption) => return None,
                 () = self.bell.notified() => return None,
             }
             if let Some(Item::Decoded(job)) = jobs.get(key) {
@@ -270,9 +280,12 @@ async fn measure(
     canary: &Canary,
     settings: &Settings,
     metric: &Metric,
-    source: MetricSource,
+    (source, of): (MetricSource, Side),
 ) -> Result<world::Reading, client::Error> {
-    let variables = metric::variables(canary, metric);
+    let mut variables = metric::variables(canary, metric);
+    if of == Side::Primary {
+        variables.target.push_str("-primary");
+    }
     let interval = duration::parse(metric.interval()).unwrap_or(Duration::from_secs(60));
     let server = canary.spec.metrics_server.clone().unwrap_or_else(|| METRICS_SERVER.to_owned());
     let workload = match settings.subject.kind {

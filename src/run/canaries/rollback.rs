@@ -88,7 +88,7 @@ fn failure(record: &Record, revision: Option<&Revision>) -> Option<String> {
         return None;
     }
     match &rest.outcome {
-        Outcome::Initialized | Outcome::Succeeded | Outcome::Failed(Why::WentBack) => None,
+        Outcome::Initialized | Outcome::Succeeded | Outcome::RolledBack | Outcome::Failed(Why::WentBack) => None,
         Outcome::Failed(why) => Some(why.to_string()),
         Outcome::Stranded(missing) => Some(format!("the primary did not come up with it: {missing}")),
     }
