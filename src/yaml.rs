@@ -11,6 +11,7 @@
 pub mod emit;
 mod error;
 mod folded;
+mod foot;
 mod hanging;
 mod json;
 mod node;

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::entry::GeneratorArgs;
 use super::error::{Error, Problem};
 use super::load::Loader;
-use super::place::write_mark;
+use super::place::{typed, write_mark};
 use super::resource::{Behavior, Resource, mapping_at, written_text};
 use super::set::Set;
 use crate::error::Diagnostic;
@@ -82,7 +82,7 @@ pub(super) fn generate(
         }
     }
     if args.options.immutable {
-        node.insert("immutable", Node::bool(true));
+        node.insert("immutable", typed("true", "!!bool"));
     }
     let mut resource = Resource::new(node);
     resource.origin = args.at.origin();

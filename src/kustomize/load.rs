@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::{Error, Problem, nearest};
 use super::field::Text;
+use super::place::typed;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
 use crate::source::remote::{NotRemote, is_remote};
@@ -289,7 +290,7 @@ fn decode(node: &mut Node) {
     }
     if node.is_null() {
         // One that is written, unlike the nothing that may have stood there.
-        *node = Node::plain("null");
+        *node = typed("null", "!!null");
         return;
     }
     match &mut node.content {

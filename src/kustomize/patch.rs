@@ -225,7 +225,7 @@ impl Prepared {
     /// # Errors
     /// When it is neither.
     pub(super) fn strategic(loader: &Loader<'_>, directory: &TreePath, entry: &Text) -> Result<Self, Error> {
-        let inline = Written::Inline(entry).objects().ok().filter(|_| entry.value.contains(':'));
+        let inline = Written::Inline(entry).objects().ok();
         let stands_at = inline.is_some().then(|| Written::Inline(entry).stands_at()).flatten();
         let resources = match inline {
             Some(resources) => resources,

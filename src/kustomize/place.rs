@@ -154,11 +154,17 @@ pub(super) fn check_scalar(node: &Node, field: &str, of: &Gvk) -> Result<(), Err
 /// passes by.
 const UNTYPED: &str = "!";
 
+/// A value whose type is written down: it keeps that whatever text is put in its place, and is refused at the end of the
+/// build where the text is none of that type.
+pub(super) fn typed(text: impl Into<SmolStr>, tag: &'static str) -> Node {
+    let mut node = Node::plain(text);
+    node.set_tag(Some(SmolStr::new_static(tag)));
+    node
+}
+
 /// Text that nobody has given a type.
 pub(super) fn untyped(text: impl Into<SmolStr>) -> Node {
-    let mut node = Node::plain(text);
-    node.set_tag(Some(SmolStr::new_static(UNTYPED)));
-    node
+    typed(text, UNTYPED)
 }
 
 /// True for text that nobody has given a type.

@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use super::error::{Error, Problem};
 use super::hanging::{self, Shifts};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
-use super::parts::{decode, refuse_control_characters, split};
+use super::parts::{self, decode, refuse_control_characters, split};
 use super::plain_blocks;
 use super::resolve::Resolve;
 use super::text::{Span, Text, to_u32};
@@ -172,6 +172,10 @@ impl<'a> Builder<'a> {
 
     /// The first document of a part; `None` when it has only comments.
     fn document(&mut self, part: &str) -> Result<Option<Node>, Error> {
+        if let Some(at) = parts::end_before_content(part) {
+            let problem = Problem::Syntax { reason: "`...` ends a document that has not begun".into() };
+            return Err(self.error(problem, self.base + to_u32(at)));
+        }
         let options = granit_parser::options! {
             flow_nesting_limit: self.limits.depth,
             block_nesting_limit: self.limits.depth,
@@ -226,6 +230,7 @@ impl<'a> Builder<'a> {
         span: Span,
     ) -> Result<(), Error> {
         self.count(span)?;
+        self.refuse_colon_without_key(&scalar, span)?;
         let mut node = Node::read(Content::Scalar(scalar), span, self.text);
         node.set_tag(tag.map(short_tag));
         self.take_comments(&mut node);
@@ -354,6 +359,19 @@ impl<'a> Builder<'a> {
             self.comments.push('\n');
         }
         self.comments.push_str(comment);
+    }
+
+    /// YAML 1.2 takes nothing in front of a `:` for a key, go-yaml only where a `?` says so.
+    fn refuse_colon_without_key(&self, scalar: &Scalar, span: Span) -> Result<(), Error> {
+        let is_key = || self.open.last().is_some_and(|parent| parent.node.is_mapping() && parent.key.is_none());
+        if span.start < span.end || scalar.style != ScalarStyle::Plain || !is_key() {
+            return Ok(());
+        }
+        let before = self.text.slice(Span { start: 0, end: span.start }).trim_end();
+        if before.ends_with('?') || !self.text.slice(Span { start: span.start, end: span.start + 1 }).starts_with(':') {
+            return Ok(());
+        }
+        Err(self.error(Problem::Syntax { reason: "there is no key in front of this `:`".into() }, span.start))
     }
 
     fn take_comments(&mut self, node: &mut Node) {

@@ -59,7 +59,10 @@ impl Node {
     /// # Errors
     /// The first thing in it that has no value in this reading.
     pub fn to_value(&self, mode: Resolve) -> Result<Value, Error> {
-        self.value(mode, false)
+        match self.closed_to_comment() {
+            Some(written) if mode == Resolve::V3 => written.value(mode, false),
+            _ => self.value(mode, false),
+        }
     }
 
     /// The same for what stands inside of a collection of this style.
@@ -196,6 +199,66 @@ impl Node {
             Value::Object(map) => {
                 let entries = map.iter().map(|(key, value)| Entry::new(key, Node::from_value(value))).collect();
                 Node::new(Content::Mapping(Mapping { entries, style: CollectionStyle::Block }))
+            }
+        }
+    }
+
+    /// The tree of a value that was taken from another tree: what is in both stands where it was written there.
+    pub fn from_value_of(value: &Value, written: &Node) -> Node {
+        let mut node = Node::from_value(value);
+        node.take_places(written);
+        node
+    }
+
+    /// A null stays without a place: its own says whether it was written at all.
+    fn take_places(&mut self, written: &Node) {
+        if self.is_null() {
+            return;
+        }
+        self.move_to(written);
+        match (&mut self.content, &written.content) {
+            (Content::Sequence(new), Content::Sequence(old)) => {
+                new.items.iter_mut().zip(&old.items).for_each(|(new, old)| new.take_places(old));
+            }
+            (Content::Mapping(new), Content::Mapping(old)) => {
+                let old: HashMap<&str, &Entry> =
+                    old.entries.iter().filter_map(|entry| Some((entry.name()?, entry))).collect();
+                for entry in &mut new.entries {
+                    if let Some(old) = entry.name().and_then(|name| old.get(name)) {
+                        entry.key.move_to(&old.key);
+                        entry.value.take_places(&old.value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes each text what it is once the tree has been written and read again; what has no value stays as it is.
+    #[must_use]
+    pub fn with_settled_texts(&self) -> Node {
+        let mut node = self.closed_to_comment().unwrap_or_else(|| self.clone());
+        node.settle_texts(false);
+        node
+    }
+
+    fn settle_texts(&mut self, in_flow: bool) {
+        match &mut self.content {
+            Content::Scalar(scalar) => {
+                let scalar = scalar.clone();
+                if let Ok(Value::String(text)) = self.scalar_value(&scalar, Resolve::V3, in_flow)
+                    && text != scalar.text
+                {
+                    *self = Node::string(text).at_place_of(self);
+                }
+            }
+            Content::Sequence(sequence) => {
+                let in_flow = in_flow || sequence.style == CollectionStyle::Flow;
+                sequence.items.iter_mut().for_each(|item| item.settle_texts(in_flow));
+            }
+            Content::Mapping(mapping) => {
+                let in_flow = in_flow || mapping.style == CollectionStyle::Flow;
+                mapping.entries.iter_mut().for_each(|entry| entry.value.settle_texts(in_flow));
             }
         }
     }

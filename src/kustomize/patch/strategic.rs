@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{is_quoted, is_untyped, settle_untyped, untyped};
+use crate::kustomize::place::{is_quoted, is_untyped, settle_untyped, typed, untyped};
 use crate::kustomize::resource::written_text;
 use crate::yaml::{CollectionStyle, Content, Entry, Node, ScalarStyle};
 
@@ -112,9 +112,7 @@ fn in_style_of(dest: &Node, patch: &Node) -> Node {
         }
         // It is a string all the same, but the next one is none because of it.
         (Some(_), Some(new)) if new.style != ScalarStyle::Plain && patch.tag().is_none() => {
-            let mut node = Node::plain(new.text.clone()).at_place_of(patch);
-            node.set_tag(Some(SmolStr::new_static("!!str")));
-            node
+            typed(new.text.clone(), "!!str").at_place_of(patch)
         }
         _ => {
             let mut node = patch.clone();
