@@ -282,6 +282,10 @@ impl<'a> Build<'a> {
         let origin = self.shown(entry.as_str()).map(BuildOrigin::File);
         for resource in self.loader.objects(&target.directory, path, entry)? {
             self.look_up(&resource);
+            if origin.is_some() {
+                // kustomize notes there where it comes from.
+                errors.extend(resource.check_marks("annotations").err());
+            }
             errors.extend(layer.set.append(Resource { build_origin: origin.clone(), ..resource }).err());
         }
         self.tell(before, layer, &By::file());

@@ -116,6 +116,9 @@ impl Node {
             }
             Ok(Value::String(text.to_owned()))
         };
+        if mode == Resolve::V3 && !in_flow && scalar.text.starts_with('\t') && is_written_as_block(scalar) {
+            return Err(self.error(Problem::LeadingTab));
+        }
         if scalar.style == ScalarStyle::Folded && mode == Resolve::V3 && !in_flow && self.tag().is_none() {
             return text(&folded::written_and_read(&scalar.text));
         }
@@ -158,6 +161,8 @@ impl Node {
                 Ok(text.to_owned())
             }
             (_, Plain::Decoded(decoded)) => Ok(decoded),
+            // go-yaml writes a key that is nothing as an empty text.
+            (Resolve::V3, Plain::Null) if self.is_unwritten() => Ok(String::new()),
             (Resolve::V3, Plain::Time(_)) if in_flow && text.contains(':') => Ok(text.to_owned()),
             (Resolve::V2, Plain::Bool(value)) => Ok(value.to_string()),
             (Resolve::V2, Plain::Int(number)) => Ok(number.to_string()),
@@ -275,7 +280,7 @@ impl Node {
             Content::Scalar(_) => {}
             Content::Sequence(sequence) => sequence.items.iter().for_each(|item| item.find_duplicate_keys(found)),
             Content::Mapping(mapping) => {
-                if has_duplicate_keys(mapping) {
+                if has_duplicate_keys(&mapping.entries) {
                     let mut first: HashMap<&str, &Node> = HashMap::new();
                     for Entry { key, .. } in &mapping.entries {
                         match key.as_str().map(|name| first.entry(name).or_insert(key)) {
@@ -292,15 +297,26 @@ impl Node {
     }
 }
 
-/// Small mappings are compared pair by pair: nearly all are small, and a set costs more than it saves.
-fn has_duplicate_keys(mapping: &Mapping) -> bool {
+/// True when a key stands twice in a mapping. Small ones are compared pair by pair: nearly all are small, and a set costs
+/// more than it saves.
+pub fn has_duplicate_keys(entries: &[Entry]) -> bool {
     const SMALL: usize = 16;
-    let names = || mapping.entries.iter().filter_map(Entry::name);
-    if mapping.entries.len() <= SMALL {
+    let names = || entries.iter().filter_map(Entry::name);
+    if entries.len() <= SMALL {
         return names().enumerate().any(|(at, name)| names().take(at).any(|earlier| earlier == name));
     }
-    let mut seen = HashSet::with_capacity(mapping.entries.len());
+    let mut seen = HashSet::with_capacity(entries.len());
     !names().all(|name| seen.insert(name))
+}
+
+/// True for text that go-yaml v3 writes on lines of its own.
+fn is_written_as_block(scalar: &Scalar) -> bool {
+    let wants_lines = match scalar.style {
+        ScalarStyle::Plain => scalar.text.contains('\n'),
+        ScalarStyle::Literal | ScalarStyle::Folded => true,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => false,
+    };
+    wants_lines && folded::fits_a_block(&scalar.text)
 }
 
 fn duplicate_of(mapping: &Mapping, second: &Node) -> Error {

@@ -51,6 +51,11 @@ fn generators_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: eAoKICB5CnoK\n  b: eAoKCg==\nkind: Secret\nmetadata:\n  name: s-fb6cd84m8c\ntype: Opaque\n",
         ),
+        (
+            "a file that begins with a tab",
+            &[("kustomization.yaml", "configMapGenerator: [{name: c, files: [a.txt]}]\n"), ("a.txt", "\tb\nc\n")],
+            "refused",
+        ),
     ];
     check(cases);
 }

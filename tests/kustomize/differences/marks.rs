@@ -77,6 +77,49 @@ fn marks_once_differed() {
             ],
             "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    a: new\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        a: new\n",
         ),
+        (
+            "of an annotation that is there twice the last one holds",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a: one, a: two}}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: two\n  name: c\n",
+        ),
+        (
+            "a mark for who manages what has no labels",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nbuildMetadata: [managedByLabel]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, labels: a}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "annotations that are none",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: a}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where the origin is noted there",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nbuildMetadata: [originAnnotations]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: a}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a null in the place of annotations takes a value once the name has changed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nnameSuffix: -x\ntransformers:\n- |\n  apiVersion: builtin\n  kind: ValueAddTransformer\n  metadata: {name: v}\n  value: b\n  targets: [{fieldPath: metadata/annotations/a}]\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations: null\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: b\n  name: c-x\n",
+        ),
     ];
     check(cases);
 }

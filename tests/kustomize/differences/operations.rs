@@ -186,6 +186,35 @@ fn operations_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a comment behind the key of annotations hides nothing where notes stand in them",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"add\", \"path\": \"/a\", \"value\": 1}]'\n",
+                ),
+                (
+                    "base/c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations: # why\n    a: b\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata:\n      name: c\n      annotations: {a: null}\n",
+                ),
+            ],
+            "a: 1\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a test for a text with the character U+0085, which a patch loses on its way",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: \"[{\\\"op\\\": \\\"test\\\", \\\"path\\\": \\\"/data/a\\\", \\\"value\\\": \\\"x\\u0085y\\\"}]\"\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: \"x\\u0085y\"}\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

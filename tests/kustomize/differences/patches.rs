@@ -284,6 +284,39 @@ fn patches_once_differed() {
             )],
             "apiVersion: v1\ndata:\n  a: 1\n  b: 2\n  c: 3\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "of a field that a patch has twice the first one is read",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata:\n      name: c\n      annotations:\n        a: one\n        a: two\n    data:\n      b: one\n      b: two\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {z: x}}\ndata: {z: x}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  b: one\n  z: x\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: one\n    z: x\n  name: c\n",
+        ),
+        (
+            "of a label that a patch with a target has twice the last one holds",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata:\n      name: c\n      annotations:\n        a: one\n        a: two\n      labels:\n        b: one\n        b: two\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: two\n  labels:\n    b: two\n  name: c\n",
+        ),
+        (
+            "text that would be a bool is in quotes once another patch has passed by",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\npatches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: web}\n    spec: {replicas: 'y'}\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: web}\nreplicas: [{name: web, count: 6}]\n",
+                ),
+                ("web.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: \"6\"\n",
+        ),
     ];
     check(cases);
 }

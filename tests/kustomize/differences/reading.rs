@@ -154,6 +154,57 @@ fn reading_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "a colon ends the name of an anchor, and nothing in front of it is an empty text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: &a b\n  *a: c\n  list:\n  - &b:\n      d: e\n    f: g\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\n  b: c\n  list:\n  - \"\":\n      d: e\n    f: g\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the name of an anchor with a dot in it",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: &a.b c\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is nothing is an empty text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  ? \n  : b\n"),
+            ],
+            "apiVersion: v1\ndata:\n  \"\": b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab in front of the first line of a block",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n\n    \tb\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a tab in front of a further line of a block",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    b\n    \tc\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: \"b\\n\\tc\\n\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab in front of the first line of a block that says how far it is indented, which is lost on the way",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |2\n    \tb\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

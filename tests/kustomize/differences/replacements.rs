@@ -186,6 +186,104 @@ fn replacements_once_differed() {
             ],
             "refused",
         ),
+        (
+            "several lines in single quotes inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.b.c]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"it's\\nb\\n\"\n  t: |\n    # why\n    a: 'x'\n    b: {c: 'x'}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: 'it''s\n\n      b\n\n    '\n    b: {c: 'it''s\n\n        b\n\n    '}\n  v: |\n    it's\n    b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where such quotes can't hold them",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"a\\n  b\"\n  t: |\n    # why\n    a: 'x'\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: \"a\\n  b\"\n  v: |-\n    a\n      b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a comment behind a word that becomes several lines, which look like a comment themselves",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"# a\\nb\"\n  t: |\n    # why\n    a: x # line\n    b: y\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: |- # line\n      # a\n      b\n    b: y\n  v: |-\n    # a\n    b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "text that would be something else without quotes inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.b.0]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"- a\"\n  t: |\n    # why\n    a: x\n    b: [x]\n    c: 12:30\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: '- a'\n    b: ['- a']\n    c: 12:30\n  v: '- a'\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab inside of a text inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.b]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"a\\tb\"\n  t: |\n    # why\n    a: x\n    b: |\n      x\n      y\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: \"# why\\na: \\\"a\\\\tb\\\"\\nb: |-\\n  a\\tb\"\n  v: \"a\\tb\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a merge that is none is read as one",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"<<\"\n  t: |\n    # why\n    a: x\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: !!merge <<\n  v: <<\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a variable of which the value is a null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\nvars: [{name: V, objref: {kind: ConfigMap, apiVersion: v1, name: c}, fieldref: {fieldpath: data.a}}]\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: ~}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, args: [$(V)]}]}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: null\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - \"~\"\n    name: a\n",
+        ),
     ];
     check(cases);
 }
