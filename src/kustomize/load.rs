@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::{Error, Problem, nearest};
-use super::field::Text;
+use super::field::{Text, handed_over};
 use super::place::typed;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
@@ -309,11 +309,16 @@ fn decode(node: &mut Node) {
             Plain::Time(time) if scalar.style == ScalarStyle::Plain => {
                 *scalar = Scalar { text: time.into(), style: ScalarStyle::DoubleQuoted };
             }
-            Plain::Text => scalar.style = ScalarStyle::DoubleQuoted,
-            _ if scalar.style != ScalarStyle::Plain => scalar.style = ScalarStyle::DoubleQuoted,
+            Plain::Text => *scalar = decoded(scalar),
+            _ if scalar.style != ScalarStyle::Plain => *scalar = decoded(scalar),
             _ => {}
         },
     }
+}
+
+/// A string of JSON, once it is read as YAML.
+fn decoded(scalar: &Scalar) -> Scalar {
+    Scalar { text: handed_over(&scalar.text).into(), style: ScalarStyle::DoubleQuoted }
 }
 
 /// Takes out the keys `<<` that are left once merges are expanded: those in quotes, which kustomize loses.

@@ -188,9 +188,9 @@ pub(super) struct Resource {
     /// The variables whose values it holds.
     pub(super) variables: Vec<SmolStr>,
     /// What `buildMetadata` says about it.
-    pub(super) build_origin: Option<BuildOrigin>,
+    pub(super) build_origin: Option<Arc<BuildOrigin>>,
     /// What `buildMetadata` says about the transformers that saw it.
-    pub(super) transformations: Vec<BuildOrigin>,
+    pub(super) transformations: Vec<Arc<BuildOrigin>>,
     /// What became of its fields, in a build that is to be explained.
     pub(super) story: Option<Arc<Story>>,
 }
@@ -240,15 +240,15 @@ impl Resource {
     }
 
     /// The origin of what a plugin makes or changes that this object configures.
-    pub(super) fn origin_of_made(&self) -> Option<BuildOrigin> {
-        let Some(BuildOrigin::File(file)) = &self.build_origin else { return None };
-        Some(BuildOrigin::Configured {
+    pub(super) fn origin_of_made(&self) -> Option<Arc<BuildOrigin>> {
+        let Some(BuildOrigin::File(file)) = self.build_origin.as_deref() else { return None };
+        Some(Arc::new(BuildOrigin::Configured {
             file: file.clone(),
             api_version: self.gvk().api_version().into(),
             kind: self.kind().into(),
             name: self.name().into(),
             namespace: self.namespace().into(),
-        })
+        }))
     }
 
     /// What it is called now.

@@ -215,6 +215,20 @@ fn operations_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a test for a text with that character in an item of a list, which loses it when it is read",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [l.yaml]\npatches:\n- target: {kind: W}\n  patch: |\n    - {op: test, path: /a, value: \"x\\u0085y\"}\n",
+                ),
+                (
+                    "l.yaml",
+                    "apiVersion: v1\nkind: WList\nitems: [{apiVersion: e/v1, kind: W, metadata: {name: w}, a: \"x\\u0085y\"}]\n",
+                ),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }
