@@ -229,7 +229,7 @@ fn render<T, P: Send>(
     let finished = in_order::map(options.workers, &pieces, |piece| {
         let objects = std::mem::take(&mut *piece.lock()).into_iter().map(|mut resource| {
             let resource = Arc::make_mut(&mut resource);
-            finish.apply(resource);
+            finish.apply(resource)?;
             resource.to_object().map(&each)
         });
         all_or_errors(objects).map(&all)
@@ -261,8 +261,11 @@ impl Finish {
         }
     }
 
-    fn apply(&self, resource: &mut Resource) {
+    /// # Errors
+    /// When the object has something else in the place of its labels.
+    fn apply(&self, resource: &mut Resource) -> Result<(), Error> {
         if self.adds_managed_by {
+            resource.check_marks("labels")?;
             resource.set_mark("labels", MANAGED_BY.0, MANAGED_BY.1);
         }
         resource.settle_annotations();
@@ -274,6 +277,7 @@ impl Finish {
             let text = origin::list_text(&resource.transformations);
             resource.set_mark("annotations", "alpha.config.kubernetes.io/transformations", &text);
         }
+        Ok(())
     }
 }
 
@@ -302,7 +306,7 @@ pub fn explain(files: &dyn Files, root: &TreePath, options: &Options) -> Result<
     let (resources, finish) = resources(&mut build, root, options).map_err(|errors| told(&errors))?;
     let explained = resources.into_iter().map(|before| {
         let mut resource = Resource::clone(&before);
-        finish.apply(&mut resource);
+        finish.apply(&mut resource)?;
         let story = story::retold(&before, &resource.node, &By::build("buildMetadata"));
         Ok(Explained {
             object: resource.to_object()?,

@@ -7,12 +7,16 @@
 //! Two readings exist in the field and differ in what a plain `yes` is: see [`Resolve`]. The grammar is that of
 //! granit-parser (YAML 1.2, accepted as go-yaml v3 accepts it); everything after its events is ours.
 //! Read `node`, then `parts` → `parse` → `resolve` → `value` → [`emit`]; `objects` is the short cut for plain manifests.
+//! What go-yaml's scanner takes otherwise than the parser is found by a `rough` reading: `hanging` and `names` give the
+//! parser a copy with blanks added (`shifts`). `folded` and `foot` tell what a round through go-yaml's writer changes.
 
 pub mod emit;
 mod error;
 mod folded;
+mod foot;
 mod hanging;
 mod json;
+mod names;
 mod node;
 mod number;
 mod objects;
@@ -21,6 +25,8 @@ mod parse;
 mod parts;
 mod plain_blocks;
 mod resolve;
+mod rough;
+mod shifts;
 mod text;
 mod value;
 
@@ -34,7 +40,7 @@ pub use parse::{Limits, parse, parse_as, parse_within};
 pub use parts::is_one_part;
 pub use resolve::{Plain, Resolve, plain};
 pub use text::{Span, Text};
-pub use value::DuplicateKey;
+pub use value::{DuplicateKey, has_duplicate_keys};
 
 #[cfg(test)]
 mod tests;

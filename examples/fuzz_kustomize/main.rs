@@ -27,8 +27,8 @@
 //! - Operations that copy or move all annotations, and with them what kustomize notes there for itself.
 //! - Trees on which kustomize panics, or says something else each time, are counted as neither.
 //!
-//! New seeds still find about one difference in a thousand trees, each for a cause of its own; what was found is mended
-//! and stands in `tests/kustomize/differences.rs`.
+//! New seeds still find about one difference in two thousand trees, each for a cause of its own; what was found is mended
+//! and stands in `tests/kustomize/differences`.
 //!
 //! Read `layer` for what a tree is made of, then the files that it uses; `style` says how that is written down.
 

@@ -279,9 +279,13 @@ impl<'a> Build<'a> {
     fn file(&mut self, target: &Target, path: &TreePath, entry: &Text, layer: &mut Layer) -> Result<(), Vec<Error>> {
         let mut errors = Vec::new();
         let before = self.before(layer);
-        let origin = self.shown(entry.as_str()).map(BuildOrigin::File);
+        let origin = self.shown(entry.as_str()).map(|file| Arc::new(BuildOrigin::File(file)));
         for resource in self.loader.objects(&target.directory, path, entry)? {
             self.look_up(&resource);
+            if origin.is_some() {
+                // kustomize notes there where it comes from.
+                errors.extend(resource.check_marks("annotations").err());
+            }
             errors.extend(layer.set.append(Resource { build_origin: origin.clone(), ..resource }).err());
         }
         self.tell(before, layer, &By::file());
@@ -346,9 +350,9 @@ impl<'a> Build<'a> {
             |args: &GeneratorArgs| GeneratorArgs { options: args.options.with_defaults(defaults), ..args.clone() };
         let field = |what: Generates| {
             let kind = if what == Generates::Secret { "SecretGenerator" } else { "ConfigMapGenerator" };
-            self.shown(target.file.file_name()).map(|file| BuildOrigin::builtin(file, kind))
+            self.shown(target.file.file_name()).map(|file| Arc::new(BuildOrigin::builtin(file, kind)))
         };
-        let mut all: Vec<(Generator, Option<BuildOrigin>, By)> = Vec::new();
+        let mut all: Vec<(Generator, Option<Arc<BuildOrigin>>, By)> = Vec::new();
         for (what, name, list) in [
             (Generates::ConfigMap, "configMapGenerator", &kustomization.config_maps),
             (Generates::Secret, "secretGenerator", &kustomization.secrets),
@@ -390,7 +394,7 @@ impl<'a> Build<'a> {
         for entry in entries {
             match plugin::inline(entry) {
                 Some(resources) => {
-                    let origin = self.shown(target.file.file_name()).map(BuildOrigin::File);
+                    let origin = self.shown(target.file.file_name()).map(|file| Arc::new(BuildOrigin::File(file)));
                     for resource in resources {
                         self.look_up(&resource);
                         let resource = Resource { build_origin: origin.clone(), ..resource };

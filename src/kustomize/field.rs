@@ -3,9 +3,12 @@
 //! kustomize reads its own files as YAML 1.1 and then through Go's JSON decoder: names match in any case, the last of
 //! two equal keys wins, null is as good as absent, and a bool where a string is wanted is refused.
 
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem, nearest};
+use crate::yaml::emit::without_next_line;
 use crate::yaml::{Node, Plain, Resolve, ScalarStyle};
 
 /// Text with its place.
@@ -30,6 +33,16 @@ impl Text {
         Text { value, node: node.place(), is_literal }
     }
 
+    /// The text as the part of kustomize gets it that it is for.
+    pub(super) fn handed_over(&self) -> Text {
+        let value = handed_over(&self.value);
+        Text {
+            is_literal: self.is_literal && value == self.value.as_str(),
+            value: value.into(),
+            node: self.node.clone(),
+        }
+    }
+
     /// The text without what surrounds it; one that began with a line break stands at no place of its own.
     pub(super) fn trimmed(&self) -> Text {
         let value = self.value.trim();
@@ -43,6 +56,11 @@ impl Text {
     pub(super) fn as_str(&self) -> &str {
         &self.value
     }
+}
+
+/// A text of a kustomization as the part of kustomize gets it that it is for: as YAML, which folds the character U+0085.
+pub(super) fn handed_over(text: &str) -> Cow<'_, str> {
+    without_next_line(text)
 }
 
 /// Whether a field that is not known is a problem.

@@ -10,12 +10,12 @@ use smol_str::SmolStr;
 use super::entry::GeneratorArgs;
 use super::error::{Error, Problem};
 use super::load::Loader;
-use super::place::write_mark;
+use super::place::{typed, write_mark};
 use super::resource::{Behavior, Resource, mapping_at, written_text};
 use super::set::Set;
 use crate::error::Diagnostic;
 use crate::source::TreePath;
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Node, ScalarStyle};
 
 /// Which of the two is generated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) fn generate(
             let (mut text, mut binary) = (Vec::new(), Vec::new());
             for pair in pairs {
                 match String::from_utf8(pair.value) {
-                    Ok(value) => text.push(Entry::new(pair.key, Node::string(value))),
+                    Ok(value) => text.push(Entry::new(pair.key, written(value))),
                     Err(bytes) => binary.push(Entry::new(pair.key, Node::string(encode(bytes.as_bytes())))),
                 }
             }
@@ -82,12 +82,18 @@ pub(super) fn generate(
         }
     }
     if args.options.immutable {
-        node.insert("immutable", Node::bool(true));
+        node.insert("immutable", typed("true", "!!bool"));
     }
     let mut resource = Resource::new(node);
     resource.origin = args.at.origin();
     resource.needs_hash = !args.options.disable_name_suffix_hash;
     Ok(resource)
+}
+
+/// Text of several lines stands on lines of its own.
+fn written(text: String) -> Node {
+    let style = if text.contains('\n') { ScalarStyle::Literal } else { ScalarStyle::DoubleQuoted };
+    Node::scalar(text, style)
 }
 
 fn mapping_of(entries: Vec<Entry>) -> Node {

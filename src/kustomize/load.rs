@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::error::{Error, Problem, nearest};
-use super::field::Text;
+use super::field::{Text, handed_over};
+use super::place::typed;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
 use crate::source::remote::{NotRemote, is_remote};
@@ -289,7 +290,7 @@ fn decode(node: &mut Node) {
     }
     if node.is_null() {
         // One that is written, unlike the nothing that may have stood there.
-        *node = Node::plain("null");
+        *node = typed("null", "!!null");
         return;
     }
     match &mut node.content {
@@ -308,11 +309,16 @@ fn decode(node: &mut Node) {
             Plain::Time(time) if scalar.style == ScalarStyle::Plain => {
                 *scalar = Scalar { text: time.into(), style: ScalarStyle::DoubleQuoted };
             }
-            Plain::Text => scalar.style = ScalarStyle::DoubleQuoted,
-            _ if scalar.style != ScalarStyle::Plain => scalar.style = ScalarStyle::DoubleQuoted,
+            Plain::Text => *scalar = decoded(scalar),
+            _ if scalar.style != ScalarStyle::Plain => *scalar = decoded(scalar),
             _ => {}
         },
     }
+}
+
+/// A string of JSON, once it is read as YAML.
+fn decoded(scalar: &Scalar) -> Scalar {
+    Scalar { text: handed_over(&scalar.text).into(), style: ScalarStyle::DoubleQuoted }
 }
 
 /// Takes out the keys `<<` that are left once merges are expanded: those in quotes, which kustomize loses.

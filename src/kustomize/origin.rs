@@ -1,5 +1,7 @@
 //! What `buildMetadata` writes into annotations: where an object came from, and what changed it.
 
+use std::sync::Arc;
+
 use crate::source::TreePath;
 use crate::yaml;
 
@@ -63,7 +65,7 @@ fn scalar(text: &str) -> String {
 }
 
 /// A list of transformers, as the annotation says it.
-pub(super) fn list_text(origins: &[BuildOrigin]) -> String {
+pub(super) fn list_text(origins: &[Arc<BuildOrigin>]) -> String {
     let mut text = String::new();
     for origin in origins {
         for (at, line) in origin.lines().iter().enumerate() {

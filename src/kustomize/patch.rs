@@ -11,7 +11,7 @@ use super::error::{Error, Problem};
 use super::field::Text;
 use super::load::{Loader, objects};
 use super::place::{untyped, write_text};
-use super::resource::{Resource, written_text};
+use super::resource::{Resource, settle_marks};
 use super::selector::Matcher;
 use super::set::Set;
 use crate::source::TreePath;
@@ -174,7 +174,7 @@ impl Prepared {
     /// When its text can't be read or is no patch.
     pub(super) fn new(loader: &Loader<'_>, directory: &TreePath, patch: &Patch) -> Result<Self, Error> {
         // kustomize trims the text of such an entry: a block at its end has no final line break.
-        let inline = patch.patch.as_ref().map(Text::trimmed);
+        let inline = patch.patch.as_ref().map(|text| text.trimmed().handed_over());
         let written = Written::of(loader, directory, patch.path.as_ref(), inline.as_ref(), &patch.at)?;
         let body = written.body()?;
         // A patch that says nothing asks nobody.
@@ -203,7 +203,8 @@ impl Prepared {
                 Problem::MissingField { field: "target.name", of: "a patch of operations" },
             ));
         };
-        let written = Written::of(loader, directory, patch.path.as_ref(), patch.patch.as_ref(), &patch.at)?;
+        let inline = patch.patch.as_ref().map(Text::handed_over);
+        let written = Written::of(loader, directory, patch.path.as_ref(), inline.as_ref(), &patch.at)?;
         let operations = written.operations().ok_or_else(|| Error::at(&patch.at, Problem::NotAPatch))?;
         if operations.is_empty() {
             return Err(Error::at(&patch.at, Problem::EmptyPatch));
@@ -225,8 +226,9 @@ impl Prepared {
     /// # Errors
     /// When it is neither.
     pub(super) fn strategic(loader: &Loader<'_>, directory: &TreePath, entry: &Text) -> Result<Self, Error> {
-        let inline = Written::Inline(entry).objects().ok().filter(|_| entry.value.contains(':'));
-        let stands_at = inline.is_some().then(|| Written::Inline(entry).stands_at()).flatten();
+        let text = entry.handed_over();
+        let inline = Written::Inline(&text).objects().ok();
+        let stands_at = inline.is_some().then(|| Written::Inline(&text).stands_at()).flatten();
         let resources = match inline {
             Some(resources) => resources,
             None => {
@@ -301,12 +303,7 @@ impl Prepared {
                     if self.remembers {
                         resource.remember_id();
                     }
-                    // Where a name has changed there are annotations in kustomize's eyes: it keeps its notes in them.
-                    if resource.has_notes()
-                        && let Some(metadata) = resource.metadata_mut()
-                    {
-                        super::resource::mapping_at(metadata, "annotations");
-                    }
+                    resource.make_room_for_notes();
                     // The object is written as JSON and read again: nothing is shared any more.
                     resource.shared.clear();
                     let applied = resource.with_open_notes(|resource| json::apply(&mut resource.node, operations));
@@ -389,7 +386,7 @@ impl Prepared {
         }
         let mut node = patch.node.clone();
         if self.settles_marks {
-            settle_marks(&mut node);
+            settle_all_marks(&mut node);
         }
         if self.target.is_some() {
             match resource.node.get("apiVersion") {
@@ -437,12 +434,12 @@ impl Prepared {
 }
 
 /// Makes strings of all labels and annotations; without any, the field goes, so that a null does not remove anything.
-fn settle_marks(node: &mut Node) {
+fn settle_all_marks(node: &mut Node) {
     let Some(metadata) = node.get_mut("metadata") else { return };
     for field in ["labels", "annotations"] {
         let Some(marks) = metadata.get_mut(field) else { continue };
-        for entry in marks.as_mapping_mut().into_iter().flatten() {
-            entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
+        if let Some(entries) = marks.as_mapping_mut() {
+            settle_marks(entries);
         }
         if marks.as_mapping().is_none_or(|entries| entries.is_empty()) {
             metadata.remove(field);

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
-use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, ScalarStyle, plain, push_entry};
+use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain, push_entry};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,11 +154,17 @@ pub(super) fn check_scalar(node: &Node, field: &str, of: &Gvk) -> Result<(), Err
 /// passes by.
 const UNTYPED: &str = "!";
 
+/// A value whose type is written down: it keeps that whatever text is put in its place, and is refused at the end of the
+/// build where the text is none of that type.
+pub(super) fn typed(text: impl Into<SmolStr>, tag: &'static str) -> Node {
+    let mut node = Node::plain(text);
+    node.set_tag(Some(SmolStr::new_static(tag)));
+    node
+}
+
 /// Text that nobody has given a type.
 pub(super) fn untyped(text: impl Into<SmolStr>) -> Node {
-    let mut node = Node::plain(text);
-    node.set_tag(Some(SmolStr::new_static(UNTYPED)));
-    node
+    typed(text, UNTYPED)
 }
 
 /// True for text that nobody has given a type.
@@ -166,9 +172,11 @@ pub(super) fn is_untyped(node: &Node) -> bool {
     node.tag() == Some(UNTYPED)
 }
 
-/// Makes a string of text that nobody has given a type and that YAML 1.1 would not take for one.
+/// Puts text into quotes that nobody has given a type, or that is a string without them, and that YAML 1.1 would not take
+/// for one.
 pub(super) fn settle_untyped(node: &mut Node) {
-    if is_untyped(node)
+    let is_bare = |scalar: &Scalar| scalar.style == ScalarStyle::Plain;
+    if (is_untyped(node) || (node.tag() == Some("!!str") && node.as_scalar().is_some_and(is_bare)))
         && let Some(scalar) = node.as_scalar()
         && !is_string_unquoted(&scalar.text)
     {

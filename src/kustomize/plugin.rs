@@ -28,7 +28,7 @@ pub(super) fn transformers(
     config: &Resource,
 ) -> Result<Vec<Transformer>, Vec<Error>> {
     let kind = built_in(config)?;
-    let node = &config.node;
+    let node = &handed_over(config)?;
     let mut errors = Vec::new();
     let mut open = Fields::open(node, "the configuration of a transformer", &[], Unknown::Ignored, &mut errors);
     let fields = &mut open;
@@ -106,7 +106,9 @@ pub(super) enum Generator {
 /// # Errors
 /// When it is none that is built in, or its configuration is wrong.
 pub(super) fn generator(config: &Resource) -> Result<Generator, Vec<Error>> {
-    let what = match built_in(config)? {
+    let kind = built_in(config)?;
+    let node = &handed_over(config)?;
+    let what = match kind {
         "ConfigMapGenerator" => Generates::ConfigMap,
         "SecretGenerator" => Generates::Secret,
         "IAMPolicyGenerator" => return service_account(config).map(|made| Generator::Object(Box::new(made))),
@@ -114,7 +116,7 @@ pub(super) fn generator(config: &Resource) -> Result<Generator, Vec<Error>> {
         _ => return Err(vec![unknown(config)]),
     };
     let mut errors = Vec::new();
-    let mut fields = Fields::open(&config.node, "the configuration of a generator", &[], Unknown::Ignored, &mut errors);
+    let mut fields = Fields::open(node, "the configuration of a generator", &[], Unknown::Ignored, &mut errors);
     let mut args = GeneratorArgs::read(&mut fields);
     // The old field `env` is one of kustomization files only.
     args.envs = fields.texts("envs");
@@ -159,19 +161,23 @@ fn service_account(config: &Resource) -> Result<Resource, Vec<Error>> {
     Ok(made)
 }
 
-/// The objects that an entry holds itself; `None` when it is a path.
+/// The objects that an entry holds itself, of which nothing is none; `None` when it is a path.
 pub(super) fn inline(entry: &Text) -> Option<Vec<Resource>> {
-    if !entry.value.contains(':') {
-        return None;
-    }
     let file = entry.node.file().cloned().unwrap_or_else(|| "inline object".into());
     let documents = yaml::parse(&file, entry.value.as_bytes()).ok()?;
     objects(documents, entry.value.as_bytes()).ok()
 }
 
-fn built_in(config: &Resource) -> Result<&str, Vec<Error>> {
-    // It is handed over as JSON: what has no form in that is refused here already.
+/// The configuration as a plugin gets it, which is as JSON.
+///
+/// # Errors
+/// When it has no form in that.
+fn handed_over(config: &Resource) -> Result<Node, Vec<Error>> {
     config.node.to_value(Resolve::V3).map_err(|error| vec![error.into()])?;
+    Ok(config.node.with_settled_texts())
+}
+
+fn built_in(config: &Resource) -> Result<&str, Vec<Error>> {
     let gvk = config.gvk();
     if gvk.group.is_empty() && gvk.version == "builtin" {
         return Ok(config.kind());

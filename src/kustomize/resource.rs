@@ -1,5 +1,6 @@
 //! One object on its way through the layers: its tree, and every name that it ever had.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::origin::{BuildOrigin, ORIGIN};
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
-use crate::yaml::{Node, Resolve};
+use crate::yaml::{Entry, Node, Resolve, has_duplicate_keys};
 
 /// Group, version and kind. In a rule an empty part stands for any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -187,9 +188,9 @@ pub(super) struct Resource {
     /// The variables whose values it holds.
     pub(super) variables: Vec<SmolStr>,
     /// What `buildMetadata` says about it.
-    pub(super) build_origin: Option<BuildOrigin>,
+    pub(super) build_origin: Option<Arc<BuildOrigin>>,
     /// What `buildMetadata` says about the transformers that saw it.
-    pub(super) transformations: Vec<BuildOrigin>,
+    pub(super) transformations: Vec<Arc<BuildOrigin>>,
     /// What became of its fields, in a build that is to be explained.
     pub(super) story: Option<Arc<Story>>,
 }
@@ -239,15 +240,15 @@ impl Resource {
     }
 
     /// The origin of what a plugin makes or changes that this object configures.
-    pub(super) fn origin_of_made(&self) -> Option<BuildOrigin> {
-        let Some(BuildOrigin::File(file)) = &self.build_origin else { return None };
-        Some(BuildOrigin::Configured {
+    pub(super) fn origin_of_made(&self) -> Option<Arc<BuildOrigin>> {
+        let Some(BuildOrigin::File(file)) = self.build_origin.as_deref() else { return None };
+        Some(Arc::new(BuildOrigin::Configured {
             file: file.clone(),
             api_version: self.gvk().api_version().into(),
             kind: self.kind().into(),
             name: self.name().into(),
             namespace: self.namespace().into(),
-        })
+        }))
     }
 
     /// What it is called now.
@@ -363,6 +364,23 @@ impl Resource {
         result
     }
 
+    /// Where a name has changed there are annotations in kustomize's eyes, and a comment behind their key hides nothing: it
+    /// keeps its notes in them.
+    pub(super) fn make_room_for_notes(&mut self) {
+        if !self.has_notes() {
+            return;
+        }
+        let Some(metadata) = self.metadata_mut() else { return };
+        let is_empty =
+            mapping_at(metadata, "annotations").and_then(|node| node.as_mapping()).is_some_and(<[_]>::is_empty);
+        if is_empty && let Some(entries) = metadata.as_mapping_mut() {
+            entries
+                .iter_mut()
+                .filter(|entry| entry.is_under("annotations"))
+                .for_each(|entry| entry.key.forget_comments());
+        }
+    }
+
     /// True when kustomize would keep notes about it in its annotations.
     pub(super) fn has_notes(&self) -> bool {
         !self.formers.is_empty() || self.needs_hash || self.build_origin.is_some()
@@ -409,6 +427,24 @@ impl Resource {
         self.node.get("metadata")?.get("annotations")?.get(name)?.as_str()
     }
 
+    /// # Errors
+    /// When `metadata.annotations` or `metadata.labels` is there but can take no entry.
+    pub(super) fn check_marks(&self, field: &str) -> Result<(), Error> {
+        let marks = self.node.get("metadata").and_then(|metadata| metadata.get(field));
+        match marks.filter(|marks| !marks.is_mapping() && !marks.is_null()) {
+            None => Ok(()),
+            Some(marks) => {
+                let problem = Problem::FieldKind {
+                    field: format!("metadata/{field}"),
+                    of: self.gvk().to_string(),
+                    found: marks.describe(),
+                    expected: "a mapping",
+                };
+                Err(Error::at(marks, problem))
+            }
+        }
+    }
+
     /// Makes strings of all annotations, and removes the field when there are none: what kustomize does to every
     /// object at the end of a build.
     pub(super) fn settle_annotations(&mut self) {
@@ -416,12 +452,10 @@ impl Resource {
         let Some(annotations) = metadata.get_mut("annotations") else { return };
         let empty = match annotations.as_mapping_mut() {
             Some(entries) => {
-                for entry in entries.iter_mut() {
-                    entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
-                }
+                settle_marks(entries);
                 entries.is_empty()
             }
-            None => annotations.is_null(),
+            None => annotations.as_sequence().is_none_or(|items| items.is_empty()),
         };
         if empty {
             metadata.remove("annotations");
@@ -446,6 +480,19 @@ impl Resource {
             body,
             origin: self.origin.clone(),
         })
+    }
+}
+
+/// Makes strings of labels or annotations. Of one that is there twice the last one holds.
+pub(super) fn settle_marks(marks: &mut Vec<Entry>) {
+    if has_duplicate_keys(marks) {
+        let mut seen = HashSet::new();
+        let is_last: Vec<bool> = marks.iter().rev().map(|entry| seen.insert(entry.name())).collect();
+        let mut is_last = is_last.into_iter().rev();
+        marks.retain(|_| is_last.next().unwrap_or(true));
+    }
+    for entry in marks {
+        entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
     }
 }
 

@@ -12,7 +12,8 @@ use serde_json::{Map, Value};
 
 use super::number::push_number;
 use super::order::in_natural_order;
-use form::{Traits, is_break, is_misread, is_special, push_escape};
+use form::is_misread;
+pub use form::{Traits, is_break, is_special, push_escape};
 
 /// Lines are folded at the first space beyond this column.
 const WIDTH: usize = 80;
@@ -298,7 +299,7 @@ impl Emitter<'_> {
 
 /// kustomize reads each value back from JSON, where a raw next-line character is a line break: with the spaces around
 /// it, one becomes a space, and several one line feed less.
-fn without_next_line(text: &str) -> Cow<'_, str> {
+pub fn without_next_line(text: &str) -> Cow<'_, str> {
     const NEXT_LINE: char = '\u{85}';
     if text.is_ascii() || !text.contains(NEXT_LINE) {
         return text.into();

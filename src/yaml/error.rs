@@ -101,6 +101,9 @@ pub enum Problem {
         /// The key.
         key: String,
     },
+    /// Text on lines of its own that begins with a tab.
+    #[error("kustomize can't read what it writes for lines of text of which the first one begins with a tab")]
+    LeadingTab,
     /// A number that JSON cannot hold.
     #[error("`{text}` is no number that JSON can hold")]
     NotFinite {
@@ -142,6 +145,7 @@ impl Error {
         Some(match &self.problem {
             Problem::DuplicateKey { .. } => "Remove one of the two.",
             Problem::KeyNotString { .. } => "Put the key into quotes.",
+            Problem::LeadingTab => "Put the text into quotes, or another line in front of it.",
             Problem::Separator => "Put what follows `---` on a line of its own.",
             Problem::Directive => "Remove this line.",
             Problem::NotText => "Save the file as UTF-8.",

@@ -9,12 +9,16 @@ use std::borrow::Cow;
 /// The text as it is after one round.
 pub(super) fn written_and_read(text: &str) -> Cow<'_, str> {
     let has_one_line = !text.trim_end_matches('\n').contains('\n') && !text.ends_with("\n\n");
-    // What no block can hold is written in quotes.
-    let is_special = |character: char| character == '\u{feff}' || character.is_control() && !"\n\t".contains(character);
-    if has_one_line || text.contains(" \n") || text.ends_with(' ') || text.contains(is_special) {
+    if has_one_line || !fits_a_block(text) {
         return text.into();
     }
     read(&write(text), text).into()
+}
+
+/// True for text that can be written as a block; other text is written in quotes.
+pub(super) fn fits_a_block(text: &str) -> bool {
+    let is_special = |character: char| character == '\u{feff}' || character.is_control() && !"\n\t".contains(character);
+    !text.contains(" \n") && !text.ends_with(' ') && !text.contains(is_special)
 }
 
 fn starts_blank(line: &str) -> bool {

@@ -200,9 +200,13 @@ impl Node {
     /// The same node, said to stand where another one stands.
     #[must_use]
     pub fn at_place_of(mut self, other: &Node) -> Self {
+        self.move_to(other);
+        self
+    }
+
+    pub(super) fn move_to(&mut self, other: &Node) {
         self.span = other.span;
         self.text.clone_from(&other.text);
-        self
     }
 
     /// A node without content that stands where this one stands: for messages about it.

@@ -12,11 +12,13 @@ use granit_parser::{Event, Placement, StructureStyle};
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
-use super::hanging::{self, Shifts};
+use super::hanging;
+use super::names::{self, Names};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
-use super::parts::{decode, refuse_control_characters, split};
+use super::parts::{self, decode, refuse_control_characters, split};
 use super::plain_blocks;
 use super::resolve::Resolve;
+use super::shifts::Shifts;
 use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
 
@@ -75,26 +77,45 @@ pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve
             documents.push(Document { root });
             continue;
         }
-        builder = Builder::new(&text, part.start, limits, mode, nodes);
-        let mut root = builder.document(text.slice(part));
-        if root.is_err()
-            && builder.hangs
-            && let Some((copy, shifts)) = hanging::indent(text.slice(part))
-        {
-            let mut again = Builder::new(&text, part.start, limits, mode, nodes);
-            again.shifts = Some(shifts);
-            let found = again.document(&copy);
-            let is_sound = again.shifts.as_ref().is_some_and(|shifts| shifts.are_inside(&again.quoted));
-            if is_sound {
-                (builder, root) = (again, found);
-            }
-        }
-        nodes = builder.nodes;
+        let new = || Builder::new(&text, part.start, limits, mode, nodes);
+        let (read, root) = long_way(text.slice(part), new);
+        nodes = read;
         if let Some(root) = root?.filter(|root| !root.is_null()) {
             documents.push(Document { root });
         }
     }
     Ok(documents)
+}
+
+/// What the parser makes of a part, or of a copy in which it finds what go-yaml finds in the part; and how many nodes there
+/// are by then.
+fn long_way<'a>(part: &str, new: impl Fn() -> Builder<'a>) -> (usize, Result<Option<Node>, Error>) {
+    if let Some(Names { copy, shifts, refused }) = names::separate(part) {
+        let mut builder = new();
+        builder.shifts = Some(shifts);
+        let root = builder.document(&copy);
+        if let Some(refused) = builder.are_outside_of_text(refused) {
+            let error = refused.map(|at| {
+                let reason = "a name of letters, digits, `_` and `-` is followed by something else".to_owned();
+                builder.error(Problem::Syntax { reason }, builder.base + to_u32(at))
+            });
+            return (builder.nodes, root.and_then(|root| error.map_or(Ok(root), Err)));
+        }
+    }
+    let mut builder = new();
+    let root = builder.document(part);
+    if root.is_err()
+        && builder.hangs
+        && let Some((copy, shifts)) = hanging::indent(part)
+    {
+        let mut again = new();
+        again.shifts = Some(shifts);
+        let root = again.document(&copy);
+        if again.are_inside_of_quotes() {
+            return (again.nodes, root);
+        }
+    }
+    (builder.nodes, root)
 }
 
 /// What an anchor stands for, once its node is complete.
@@ -131,7 +152,8 @@ struct Builder<'a> {
     hangs: bool,
     /// When the parser reads a copy in which such text is indented.
     shifts: Option<Shifts>,
-    /// Then: the quoted scalars in the copy.
+    /// Then: the scalars in the copy, and those of them that are quoted.
+    scalars: Vec<Span>,
     quoted: Vec<Span>,
 }
 
@@ -150,6 +172,7 @@ impl<'a> Builder<'a> {
             root: None,
             hangs: false,
             shifts: None,
+            scalars: Vec::new(),
             quoted: Vec::new(),
         }
     }
@@ -172,6 +195,10 @@ impl<'a> Builder<'a> {
 
     /// The first document of a part; `None` when it has only comments.
     fn document(&mut self, part: &str) -> Result<Option<Node>, Error> {
+        if let Some(at) = parts::end_before_content(part) {
+            let problem = Problem::Syntax { reason: "`...` ends a document that has not begun".into() };
+            return Err(self.error(problem, self.base + to_u32(at)));
+        }
         let options = granit_parser::options! {
             flow_nesting_limit: self.limits.depth,
             block_nesting_limit: self.limits.depth,
@@ -187,11 +214,17 @@ impl<'a> Builder<'a> {
             let span = self.span(place);
             match event {
                 Event::Scalar(text, style, anchor, tag) => {
-                    if self.shifts.is_some() && is_quoted(style) {
-                        self.quoted.push(byte_span(place));
+                    if self.shifts.is_some() {
+                        self.scalars.push(byte_span(place));
+                        self.quoted.extend(is_quoted(style).then(|| byte_span(place)));
                     }
                     let style = scalar_style(style);
                     let span = if is_block(style) { self.without_indentation(span) } else { span };
+                    if is_block(style)
+                        && begins_with_tab(self.text.slice(Span { start: 0, end: span.start }), self.text.slice(span))
+                    {
+                        return Err(self.error(Problem::LeadingTab, span.start));
+                    }
                     let text =
                         if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
                     let scalar = Scalar { text: SmolStr::new(text), style };
@@ -226,6 +259,9 @@ impl<'a> Builder<'a> {
         span: Span,
     ) -> Result<(), Error> {
         self.count(span)?;
+        if anchor == 0 && tag.is_none() {
+            self.refuse_colon_without_key(&scalar, span)?;
+        }
         let mut node = Node::read(Content::Scalar(scalar), span, self.text);
         node.set_tag(tag.map(short_tag));
         self.take_comments(&mut node);
@@ -356,6 +392,19 @@ impl<'a> Builder<'a> {
         self.comments.push_str(comment);
     }
 
+    /// YAML 1.2 takes nothing in front of a `:` for a key, go-yaml only where a `?` says so.
+    fn refuse_colon_without_key(&self, scalar: &Scalar, span: Span) -> Result<(), Error> {
+        let is_key = || self.open.last().is_some_and(|parent| parent.node.is_mapping() && parent.key.is_none());
+        if span.start < span.end || scalar.style != ScalarStyle::Plain || !is_key() {
+            return Ok(());
+        }
+        let before = self.text.slice(Span { start: 0, end: span.start }).trim_end();
+        if before.ends_with('?') || !self.text.slice(Span { start: span.start, end: span.start + 1 }).starts_with(':') {
+            return Ok(());
+        }
+        Err(self.error(Problem::Syntax { reason: "there is no key in front of this `:`".into() }, span.start))
+    }
+
     fn take_comments(&mut self, node: &mut Node) {
         if !self.comments.is_empty() {
             node.set_head_comment(std::mem::take(&mut self.comments));
@@ -398,6 +447,22 @@ impl<'a> Builder<'a> {
     /// The byte of the file that a byte of what the parser reads stands for.
     fn place(&self, byte: u32) -> u32 {
         self.base + self.shifts.as_ref().map_or(byte, |shifts| shifts.original(byte))
+    }
+
+    /// True when all blanks that were added to the copy are part of quoted text.
+    fn are_inside_of_quotes(&self) -> bool {
+        self.shifts.as_ref().is_some_and(|shifts| shifts.are_inside(&self.quoted))
+    }
+
+    /// `refused`, a byte of the part, unless it or one of the added blanks is part of a text.
+    #[expect(clippy::option_option, reason = "nothing is refused, or it is not known")]
+    fn are_outside_of_text(&self, refused: Option<usize>) -> Option<Option<usize>> {
+        let shifts = self.shifts.as_ref()?;
+        let is_text = |byte: u32| {
+            self.scalars.iter().any(|span| shifts.original(span.start) < byte && byte < shifts.original(span.end))
+        };
+        let is_outside = shifts.are_outside(&self.scalars) && !refused.is_some_and(|at| is_text(to_u32(at)));
+        is_outside.then_some(refused)
     }
 
     fn error(&self, problem: Problem, byte: u32) -> Error {
@@ -481,6 +546,22 @@ fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
 
 fn is_block(style: ScalarStyle) -> bool {
     matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+}
+
+/// True for a block scalar that has a tab in front of its first line of text, where go-yaml still looks how far it is
+/// indented; a digit behind its `|` says that. `before`: what stands in front of the text.
+fn begins_with_tab(before: &str, block: &str) -> bool {
+    let mut has_tab = block.trim_start_matches([' ', '\n']).starts_with('\t');
+    for line in before.rsplit('\n') {
+        if !line.trim().is_empty() {
+            let header = line.rfind(['|', '>']).and_then(|at| line.get(at..)).unwrap_or_default();
+            let is_told =
+                header.trim_start_matches(['|', '>', '+', '-']).starts_with(|next: char| next.is_ascii_digit());
+            return has_tab && !is_told;
+        }
+        has_tab |= line.contains('\t');
+    }
+    has_tab
 }
 
 /// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.

@@ -57,6 +57,21 @@ pub fn is_one_part(bytes: &[u8]) -> bool {
     !lines.into_iter().any(|(at, _)| bytes.get(at + marker.len()..).is_some_and(|rest| rest.contains(&b'\n')))
 }
 
+/// Where a `...` stands that ends a part before anything has begun; go-yaml takes it for a document without content.
+pub(super) fn end_before_content(part: &str) -> Option<usize> {
+    let mut at = 0;
+    for line in part.split_inclusive('\n') {
+        let content = line.trim();
+        if !content.is_empty() && !content.starts_with('#') {
+            let is_end =
+                line.strip_prefix("...").is_some_and(|rest| rest.trim_start().len() < rest.len() || rest.is_empty());
+            return is_end.then_some(at);
+        }
+        at += line.len();
+    }
+    None
+}
+
 /// The parts between the lines that start with `---`. The file's first line is none of these: its `---` is the parser's.
 pub(super) fn split(text: &Text) -> Result<Vec<Span>, Error> {
     let all = text.as_str();

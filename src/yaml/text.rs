@@ -18,9 +18,13 @@ pub struct Span {
 pub struct Text {
     file: Arc<str>,
     text: Box<str>,
-    /// Where each line begins; made when the first line number is asked for.
+    /// Where every [`STRIDE`]th line begins, the first one included; made when the first line number is asked for.
     lines: OnceLock<Box<[u32]>>,
 }
+
+/// Most files are asked for the place of each object in them, and of nothing else: the lines between two of these are
+/// counted each time.
+const STRIDE: usize = 32;
 
 impl Text {
     /// The text of this file.
@@ -46,26 +50,28 @@ impl Text {
     /// Line and column of a byte.
     pub fn origin(&self, byte: u32) -> Origin {
         let lines = self.lines();
-        let line = lines.partition_point(|start| *start <= byte);
-        let start = lines.get(line.wrapping_sub(1)).copied().unwrap_or_default();
-        let before = self.text.get(start as usize..byte as usize).unwrap_or_default();
-        let column = before.trim_start_matches('\u{feff}').chars().count() + 1;
-        Origin::new(Arc::clone(&self.file), to_u32(line), to_u32(column))
+        let known = lines.partition_point(|start| *start <= byte).saturating_sub(1);
+        let start = lines.get(known).copied().unwrap_or_default() as usize;
+        let before = self.text.get(start..byte as usize).unwrap_or_default();
+        let further = before.bytes().filter(|byte| *byte == b'\n').count();
+        let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
+        let column = line.trim_start_matches('\u{feff}').chars().count() + 1;
+        Origin::new(Arc::clone(&self.file), to_u32(known * STRIDE + further + 1), to_u32(column))
     }
 
     /// The text of a line, counted from 1, without its line break.
     pub fn line(&self, line: u32) -> Option<&str> {
-        let lines = self.lines();
         let index = (line as usize).checked_sub(1)?;
-        let start = *lines.get(index)? as usize;
-        let end = lines.get(index + 1).map_or(self.text.len(), |next| *next as usize);
-        Some(self.text.get(start..end)?.trim_end_matches(['\n', '\r']).trim_start_matches('\u{feff}'))
+        let start = *self.lines().get(index / STRIDE)? as usize;
+        let found = self.text.get(start..)?.split('\n').nth(index % STRIDE)?;
+        Some(found.trim_end_matches('\r').trim_start_matches('\u{feff}'))
     }
 
     fn lines(&self) -> &[u32] {
         self.lines.get_or_init(|| {
             let breaks = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-            std::iter::once(0).chain(breaks.map(|(at, _)| to_u32(at + 1))).collect()
+            let starts = std::iter::once(0).chain(breaks.map(|(at, _)| to_u32(at + 1)));
+            starts.step_by(STRIDE).collect()
         })
     }
 }

@@ -59,7 +59,10 @@ impl Node {
     /// # Errors
     /// The first thing in it that has no value in this reading.
     pub fn to_value(&self, mode: Resolve) -> Result<Value, Error> {
-        self.value(mode, false)
+        match self.closed_to_comment() {
+            Some(written) if mode == Resolve::V3 => written.value(mode, false),
+            _ => self.value(mode, false),
+        }
     }
 
     /// The same for what stands inside of a collection of this style.
@@ -113,6 +116,9 @@ impl Node {
             }
             Ok(Value::String(text.to_owned()))
         };
+        if mode == Resolve::V3 && !in_flow && scalar.text.starts_with('\t') && is_written_as_block(scalar) {
+            return Err(self.error(Problem::LeadingTab));
+        }
         if scalar.style == ScalarStyle::Folded && mode == Resolve::V3 && !in_flow && self.tag().is_none() {
             return text(&folded::written_and_read(&scalar.text));
         }
@@ -155,6 +161,8 @@ impl Node {
                 Ok(text.to_owned())
             }
             (_, Plain::Decoded(decoded)) => Ok(decoded),
+            // go-yaml writes a key that is nothing as an empty text.
+            (Resolve::V3, Plain::Null) if self.is_unwritten() => Ok(String::new()),
             (Resolve::V3, Plain::Time(_)) if in_flow && text.contains(':') => Ok(text.to_owned()),
             (Resolve::V2, Plain::Bool(value)) => Ok(value.to_string()),
             (Resolve::V2, Plain::Int(number)) => Ok(number.to_string()),
@@ -200,6 +208,66 @@ impl Node {
         }
     }
 
+    /// The tree of a value that was taken from another tree: what is in both stands where it was written there.
+    pub fn from_value_of(value: &Value, written: &Node) -> Node {
+        let mut node = Node::from_value(value);
+        node.take_places(written);
+        node
+    }
+
+    /// A null stays without a place: its own says whether it was written at all.
+    fn take_places(&mut self, written: &Node) {
+        if self.is_null() {
+            return;
+        }
+        self.move_to(written);
+        match (&mut self.content, &written.content) {
+            (Content::Sequence(new), Content::Sequence(old)) => {
+                new.items.iter_mut().zip(&old.items).for_each(|(new, old)| new.take_places(old));
+            }
+            (Content::Mapping(new), Content::Mapping(old)) => {
+                let old: HashMap<&str, &Entry> =
+                    old.entries.iter().filter_map(|entry| Some((entry.name()?, entry))).collect();
+                for entry in &mut new.entries {
+                    if let Some(old) = entry.name().and_then(|name| old.get(name)) {
+                        entry.key.move_to(&old.key);
+                        entry.value.take_places(&old.value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Makes each text what it is once the tree has been written and read again; what has no value stays as it is.
+    #[must_use]
+    pub fn with_settled_texts(&self) -> Node {
+        let mut node = self.closed_to_comment().unwrap_or_else(|| self.clone());
+        node.settle_texts(false);
+        node
+    }
+
+    fn settle_texts(&mut self, in_flow: bool) {
+        match &mut self.content {
+            Content::Scalar(scalar) => {
+                let scalar = scalar.clone();
+                if let Ok(Value::String(text)) = self.scalar_value(&scalar, Resolve::V3, in_flow)
+                    && text != scalar.text
+                {
+                    *self = Node::string(text).at_place_of(self);
+                }
+            }
+            Content::Sequence(sequence) => {
+                let in_flow = in_flow || sequence.style == CollectionStyle::Flow;
+                sequence.items.iter_mut().for_each(|item| item.settle_texts(in_flow));
+            }
+            Content::Mapping(mapping) => {
+                let in_flow = in_flow || mapping.style == CollectionStyle::Flow;
+                mapping.entries.iter_mut().for_each(|entry| entry.value.settle_texts(in_flow));
+            }
+        }
+    }
+
     /// All keys below this node that occur more than once in their mapping.
     pub fn duplicate_keys(&self) -> Vec<DuplicateKey<'_>> {
         let mut found = Vec::new();
@@ -212,7 +280,7 @@ impl Node {
             Content::Scalar(_) => {}
             Content::Sequence(sequence) => sequence.items.iter().for_each(|item| item.find_duplicate_keys(found)),
             Content::Mapping(mapping) => {
-                if has_duplicate_keys(mapping) {
+                if has_duplicate_keys(&mapping.entries) {
                     let mut first: HashMap<&str, &Node> = HashMap::new();
                     for Entry { key, .. } in &mapping.entries {
                         match key.as_str().map(|name| first.entry(name).or_insert(key)) {
@@ -229,15 +297,26 @@ impl Node {
     }
 }
 
-/// Small mappings are compared pair by pair: nearly all are small, and a set costs more than it saves.
-fn has_duplicate_keys(mapping: &Mapping) -> bool {
+/// True when a key stands twice in a mapping. Small ones are compared pair by pair: nearly all are small, and a set costs
+/// more than it saves.
+pub fn has_duplicate_keys(entries: &[Entry]) -> bool {
     const SMALL: usize = 16;
-    let names = || mapping.entries.iter().filter_map(Entry::name);
-    if mapping.entries.len() <= SMALL {
+    let names = || entries.iter().filter_map(Entry::name);
+    if entries.len() <= SMALL {
         return names().enumerate().any(|(at, name)| names().take(at).any(|earlier| earlier == name));
     }
-    let mut seen = HashSet::with_capacity(mapping.entries.len());
+    let mut seen = HashSet::with_capacity(entries.len());
     !names().all(|name| seen.insert(name))
+}
+
+/// True for text that go-yaml v3 writes on lines of its own.
+fn is_written_as_block(scalar: &Scalar) -> bool {
+    let wants_lines = match scalar.style {
+        ScalarStyle::Plain => scalar.text.contains('\n'),
+        ScalarStyle::Literal | ScalarStyle::Folded => true,
+        ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => false,
+    };
+    wants_lines && folded::fits_a_block(&scalar.text)
 }
 
 fn duplicate_of(mapping: &Mapping, second: &Node) -> Error {

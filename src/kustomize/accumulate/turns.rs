@@ -1,5 +1,7 @@
 //! Whose turn it is: the transformers of a kustomization in the order in which they work.
 
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 
 use super::Target;
@@ -21,7 +23,7 @@ use crate::yaml::Node;
 pub(super) struct Turn {
     pub(super) transformer: Transformer,
     /// What `buildMetadata` calls it, when it wants to know.
-    pub(super) noted: Option<BuildOrigin>,
+    pub(super) noted: Option<Arc<BuildOrigin>>,
     /// The entry that asks for it.
     pub(super) by: By,
 }
@@ -120,7 +122,7 @@ struct Turns<'a> {
 
 impl Turns<'_> {
     fn add(&mut self, field: &'static str, at: &Node, transformer: Transformer) {
-        let noted = self.file.map(|file| BuildOrigin::builtin(file.to_owned(), plugin_of(field)));
+        let noted = self.file.map(|file| Arc::new(BuildOrigin::builtin(file.to_owned(), plugin_of(field))));
         self.turns.push(Turn { transformer, noted, by: By::field(field, at) });
     }
 }

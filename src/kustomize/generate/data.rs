@@ -7,10 +7,9 @@ use smol_str::SmolStr;
 use crate::error::{Diagnostic, Origin};
 use crate::kustomize::entry::GeneratorArgs;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::field::Text;
+use crate::kustomize::field::{Text, handed_over};
 use crate::kustomize::load::Loader;
 use crate::source::TreePath;
-use crate::yaml;
 
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,19 +60,7 @@ fn literal(entry: &Text) -> Result<Pair, Error> {
     let (key, value) = entry.value.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(refused)?;
     let unquoted =
         ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value);
-    Ok(Pair { key: key.into(), value: handed_over(unquoted).into_bytes() })
-}
-
-/// kustomize hands literals from one part of it to another as YAML, which folds the character U+0085.
-fn handed_over(text: &str) -> String {
-    if text.contains('\u{85}') {
-        let written = yaml::emit::to_string(&text.into());
-        let read = yaml::parse(&"literal".into(), written.as_bytes()).ok();
-        if let Some(read) = read.as_ref().and_then(|documents| documents.first()?.root.as_str()) {
-            return read.to_owned();
-        }
-    }
-    text.to_owned()
+    Ok(Pair { key: key.into(), value: handed_over(unquoted).into_owned().into_bytes() })
 }
 
 /// `path` or `key=path`.

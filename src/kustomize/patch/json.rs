@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::go_json;
+use crate::kustomize::place::typed;
 use crate::kustomize::resource::{count, depth};
 use crate::yaml::{self, CollectionStyle, Content, Entry, Node, Plain, Resolve, ScalarStyle};
 
@@ -76,7 +77,7 @@ fn operation(node: &Node, language: Language) -> Option<Operation> {
     let text = |field| Some(get(field)?.as_str()?.to_owned());
     let value = |field| -> Option<Node> {
         let written = get(field)?;
-        Some(Node::from_value(&written.to_value(Resolve::V2).ok()?).at_place_of(written))
+        Some(Node::from_value_of(&written.to_value(Resolve::V2).ok()?, written))
     };
     let value_or_null = || value("value").unwrap_or_else(Node::null);
     let what = match get("op").and_then(Node::as_str).unwrap_or_default() {
@@ -95,9 +96,11 @@ fn operation(node: &Node, language: Language) -> Option<Operation> {
 /// Executes the operations one after the other.
 ///
 /// # Errors
-/// When one has nothing to work on, a test fails, or the object holds what is not of the type that it is said to be.
+/// When one has nothing to work on, a test fails, or the object holds what has no form in JSON.
 pub(in crate::kustomize) fn apply(object: &mut Node, operations: &[Operation]) -> Result<(), Error> {
-    check_types(object)?;
+    // It becomes JSON before the first operation, which can't take out any more what has no form in that.
+    object.to_value(Resolve::V3)?;
+    object.close_to_comment();
     for operation in operations {
         operation.execute(object).map_err(|reason| {
             let problem = Problem::Operation {
@@ -325,19 +328,6 @@ fn same_value(one: &Value, other: &Value) -> bool {
 /// The tag that `<<` has in go-yaml's eyes, wherever it stands.
 pub(in crate::kustomize) const MERGE: &str = "!!merge";
 
-/// The object becomes JSON before the first operation, which can't take out any more what has no value.
-fn check_types(node: &Node) -> Result<(), Error> {
-    if let Some(items) = node.as_sequence() {
-        items.iter().try_for_each(check_types)
-    } else if let Some(entries) = node.as_mapping() {
-        entries.iter().try_for_each(|entry| check_types(&entry.value))
-    } else if node.tag().is_some() {
-        node.resolve(Resolve::V3).map(drop).map_err(Error::from)
-    } else {
-        Ok(())
-    }
-}
-
 /// The whole object has been through JSON, also where no operation went: nothing remembers how it was written, and only
 /// what is empty is in braces. `around`: what it was written in before.
 fn settle(node: &mut Node, around: CollectionStyle) {
@@ -383,7 +373,10 @@ fn settle_scalar(node: &mut Node, around: CollectionStyle) {
         Ok(Some(Plain::Null)) if around == CollectionStyle::Flow && node.is_unwritten() => {
             return settle_string(node, around);
         }
-        Ok(Some(Plain::Null)) => return *node = Node::null(),
+        Ok(Some(Plain::Null)) => {
+            *node = typed("null", "!!null");
+            return;
+        }
         Ok(Some(Plain::Bool(value))) => return *node = Node::bool(value).at_place_of(node),
         _ => return settle_string(node, around),
     };
@@ -395,8 +388,8 @@ fn settle_scalar(node: &mut Node, around: CollectionStyle) {
 fn settle_string(node: &mut Node, around: CollectionStyle) {
     let Ok(Value::String(text)) = node.to_value_within(Resolve::V3, around) else { return };
     if text == "<<" {
-        *node = Node::plain(text).at_place_of(node);
-        return node.set_tag(Some(SmolStr::new_static(MERGE)));
+        *node = typed(text, MERGE).at_place_of(node);
+        return;
     }
     let is_bare = |mode| matches!(yaml::plain(&text, mode), Plain::Text);
     let style = if !text.is_empty() && !text.contains('\n') && is_bare(Resolve::V2) && is_bare(Resolve::V3) {

@@ -34,6 +34,9 @@ pub(in crate::kustomize) fn apply(
 
 fn mark(resource: &mut Resource, pairs: &[(SmolStr, SmolStr)], places: &[Place]) -> Result<(), Error> {
     let gvk = resource.gvk();
+    if places.iter().any(|place| place.parts().starts_with(&["metadata".into(), "annotations".into()])) {
+        resource.make_room_for_notes();
+    }
     let mut made: Vec<Vec<Vec<SmolStr>>> = vec![Vec::new(); pairs.len()];
     for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
         let mut written: Vec<Vec<Written>> = Vec::new();

@@ -4,8 +4,9 @@ use smol_str::SmolStr;
 
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::error::{Error, Problem};
+use crate::kustomize::patch::json::MERGE;
 use crate::kustomize::place::is_untyped;
-use crate::yaml::{Content, Node, Plain, Resolve, ScalarStyle};
+use crate::yaml::{Content, Node, Plain, Resolve, Scalar, ScalarStyle};
 
 /// The value of a field, or the part of its text that the options ask for.
 ///
@@ -71,6 +72,7 @@ pub(super) fn write(node: &mut Node, value: &Node, options: &FieldOptions, at: &
 fn pinned(node: &Node) -> Node {
     let mut node = node.clone();
     let tag = match node.resolve(Resolve::V3) {
+        Ok(Some(Plain::Text)) if node.as_scalar().is_some_and(is_merge) => MERGE,
         Ok(Some(Plain::Text)) if node.as_scalar().is_some_and(|scalar| scalar.style == ScalarStyle::Plain) => "!!str",
         Ok(Some(Plain::Int(_) | Plain::Uint(_))) => "!!int",
         Ok(Some(Plain::Float(_))) => "!!float",
@@ -83,6 +85,10 @@ fn pinned(node: &Node) -> Node {
         node.set_tag(Some(SmolStr::new_static(tag)));
     }
     node
+}
+
+fn is_merge(scalar: &Scalar) -> bool {
+    scalar.style == ScalarStyle::Plain && scalar.text == "<<"
 }
 
 fn set_text(node: &mut Node, text: SmolStr) {

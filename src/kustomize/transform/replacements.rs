@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use crate::kustomize::entry::{Replacement, ReplacementSource, ReplacementTarget, Selector};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::untyped;
-use crate::kustomize::resource::{Gvk, Id, Resource, count, depth, mapping_at, text_length};
+use crate::kustomize::resource::{Gvk, Id, Resource, count, depth, text_length};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
 use crate::kustomize::transform::path::{self, Lookup, Step};
@@ -161,13 +161,7 @@ fn copy_into(
     paths: &Paths<'_>,
     budget: &mut usize,
 ) -> Result<(), Error> {
-    // The notes that kustomize keeps there have made a mapping of annotations without any.
-    if resource.has_notes()
-        && let Some(metadata) = resource.metadata_mut()
-        && metadata.get("annotations").is_some_and(Node::is_null)
-    {
-        mapping_at(metadata, "annotations");
-    }
+    resource.make_room_for_notes();
     let source = value;
     for (text, steps, written) in paths {
         let value = &*source;

@@ -1,8 +1,10 @@
 //! `replicas`: sets the number of replicas of what is called so.
 
+use smol_str::SmolStr;
+
 use crate::kustomize::entry::{FieldSpec, Replica};
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{Make, Place, check_scalar, write_text};
+use crate::kustomize::place::{Make, Place, check_scalar, is_quoted, write_text};
 use crate::kustomize::resource::Resource;
 use crate::kustomize::set::Set;
 
@@ -24,7 +26,7 @@ pub(in crate::kustomize) fn apply(set: &mut Set, replica: &Replica, specs: &[Fie
                     check_scalar(node, &place.spec.path, &gvk)?;
                     // What was in quotes stays in quotes, number or not.
                     write_text(node, smol_str::format_smolstr!("{}", replica.count));
-                    node.set_tag(None);
+                    node.set_tag((!is_quoted(node)).then_some(SmolStr::new_static("!!int")));
                     Ok(())
                 })?;
             }

@@ -5,14 +5,16 @@
 
 use crate::kustomize::place::is_untyped;
 use crate::kustomize::resource::written_text;
+use crate::yaml::emit::{Traits, is_break, is_special, push_escape};
 use crate::yaml::{CollectionStyle, Content, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain};
 
 const INDENT: usize = 2;
 
 /// The text; `None` when it holds something that is not written here.
 pub(super) fn to_string(document: &Node, original: &str) -> Option<String> {
-    let header = header(original)?;
-    let mut writer = Writer { out: String::new(), header };
+    let masked = masked(document, original)?;
+    let header = header(&masked, original)?;
+    let mut writer = Writer { out: String::new(), header, line_comment: None };
     match &document.content {
         Content::Mapping(mapping) => writer.mapping(&mapping.entries, 0, Place::OwnLine)?,
         Content::Sequence(sequence) => writer.sequence(&sequence.items, 0, Place::OwnLine)?,
@@ -21,13 +23,35 @@ pub(super) fn to_string(document: &Node, original: &str) -> Option<String> {
     Some(writer.out)
 }
 
+/// The text with a letter in the place of each byte of a scalar, line breaks left out: what looks odd in there is not.
+fn masked(document: &Node, original: &str) -> Option<String> {
+    fn mask(node: &Node, bytes: &mut [u8]) {
+        match &node.content {
+            Content::Scalar(_) if node.text().is_some() => {
+                let span = node.span();
+                let scalar = bytes.get_mut(span.start as usize..span.end as usize).unwrap_or_default();
+                scalar.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b'x');
+            }
+            Content::Scalar(_) => {}
+            Content::Sequence(sequence) => sequence.items.iter().for_each(|item| mask(item, bytes)),
+            Content::Mapping(mapping) => mapping.entries.iter().for_each(|entry| {
+                mask(&entry.key, bytes);
+                mask(&entry.value, bytes);
+            }),
+        }
+    }
+    let mut bytes = original.as_bytes().to_vec();
+    mask(document, &mut bytes);
+    String::from_utf8(bytes).ok()
+}
+
 /// Looks at what the tree does not say. Gives the comment that stands apart, above everything; `None` when there are
 /// comments that belong to no line below them, or anything but plain mappings and lists.
-fn header(original: &str) -> Option<Option<&str>> {
+fn header<'a>(masked: &str, original: &'a str) -> Option<Option<&'a str>> {
     if original.contains('\r') {
         return None;
     }
-    let lines: Vec<&str> = original.lines().collect();
+    let lines: Vec<&str> = masked.lines().collect();
     let indentation = |line: &str| line.len() - line.trim_start().len();
     let is_comment = |line: &str| line.trim_start().starts_with('#');
     let mut header = None;
@@ -75,28 +99,34 @@ enum Place {
     AfterDash,
 }
 
+/// In what a scalar stands, and how far the collection around it is indented.
+#[derive(Clone, Copy)]
+enum Around {
+    Block(usize),
+    /// Braces; there are no lines of text inside of these.
+    Flow(usize),
+}
+
 struct Writer<'a> {
     out: String,
     header: Option<&'a str>,
+    /// The comment behind the scalar that is being written.
+    line_comment: Option<&'a str>,
 }
 
-impl Writer<'_> {
-    fn mapping(&mut self, entries: &[Entry], indent: usize, place: Place) -> Option<()> {
+impl<'a> Writer<'a> {
+    fn mapping(&mut self, entries: &'a [Entry], indent: usize, place: Place) -> Option<()> {
         for (at, entry) in entries.iter().enumerate() {
             self.begin(&entry.key, indent, at == 0 && place == Place::AfterDash)?;
-            self.scalar(entry.key.as_scalar()?, &entry.key, indent)?;
+            self.scalar(entry.key.as_scalar()?, &entry.key, Around::Block(indent))?;
             self.out.push(':');
             if entry.value.head_comment().is_some() {
                 return None;
             }
             let below = is_block(&entry.value);
-            let is_text = |node: &Node| node.as_scalar().is_some_and(is_of_lines);
             match entry.key.line_comment() {
                 Some(_) if !below && !is_unwritten(&entry.value) => return None,
-                comment => self.line_comment(comment),
-            }
-            if is_text(&entry.value) && entry.value.line_comment().is_some() {
-                return None;
+                comment => self.comment(comment),
             }
             if below {
                 self.out.push('\n');
@@ -115,7 +145,7 @@ impl Writer<'_> {
         Some(())
     }
 
-    fn sequence(&mut self, items: &[Node], indent: usize, place: Place) -> Option<()> {
+    fn sequence(&mut self, items: &'a [Node], indent: usize, place: Place) -> Option<()> {
         for (at, item) in items.iter().enumerate() {
             self.begin(item, indent, at == 0 && place == Place::AfterDash)?;
             self.out.push_str("- ");
@@ -156,7 +186,7 @@ impl Writer<'_> {
         Some(())
     }
 
-    fn line_comment(&mut self, comment: Option<&str>) {
+    fn comment(&mut self, comment: Option<&str>) {
         if let Some(comment) = comment {
             self.out.push(' ');
             self.out.push_str(comment);
@@ -164,33 +194,29 @@ impl Writer<'_> {
     }
 
     /// What stands on one line, or begins there, with the comment behind it.
-    fn inline(&mut self, node: &Node, indent: usize) -> Option<()> {
+    fn inline(&mut self, node: &'a Node, indent: usize) -> Option<()> {
+        self.line_comment = node.line_comment();
         match node.as_scalar() {
-            Some(scalar) => self.scalar(scalar, node, indent)?,
-            None => self.flow(node)?,
+            Some(scalar) => self.scalar(scalar, node, Around::Block(indent))?,
+            None => self.flow(node, indent + INDENT)?,
         }
-        self.line_comment(node.line_comment());
+        let comment = self.line_comment.take();
+        self.comment(comment);
         if !self.out.ends_with('\n') {
             self.out.push('\n');
         }
         Some(())
     }
 
-    fn flow(&mut self, node: &Node) -> Option<()> {
+    fn flow(&mut self, node: &Node, indent: usize) -> Option<()> {
         let has_comment = |node: &Node| node.head_comment().is_some() || node.line_comment().is_some();
         let part = |writer: &mut Self, node: &Node| {
             if is_unwritten(node) || has_comment(node) {
                 return None;
             }
             match node.as_scalar() {
-                // There are no lines inside of braces.
-                Some(scalar) if is_of_lines(scalar) => {
-                    let is_text = node.tag().is_none_or(|tag| is_untyped(node) || tag == "!!str");
-                    let is_written = |letter: char| is_printable(letter) || matches!(letter, '\n' | '\t');
-                    (is_text && scalar.text.chars().all(is_written)).then(|| writer.double_quoted(&scalar.text))
-                }
-                Some(scalar) => writer.scalar(scalar, node, 0),
-                None => writer.flow(node),
+                Some(scalar) => writer.scalar(scalar, node, Around::Flow(indent)),
+                None => writer.flow(node, indent + INDENT),
             }
         };
         match &node.content {
@@ -217,14 +243,14 @@ impl Writer<'_> {
         Some(())
     }
 
-    fn scalar(&mut self, scalar: &Scalar, node: &Node, indent: usize) -> Option<()> {
+    fn scalar(&mut self, scalar: &Scalar, node: &Node, around: Around) -> Option<()> {
         let text = scalar.text.as_str();
+        let traits = Traits::of(text);
         match scalar.style {
             ScalarStyle::Plain if is_unwritten(node) => {}
             // A key that was made.
-            ScalarStyle::DoubleQuoted if node.text().is_none() && is_safe(text) => self.out.push_str(text),
+            ScalarStyle::DoubleQuoted if node.text().is_none() && traits.plain => self.out.push_str(text),
             ScalarStyle::Plain => {
-                let is_read = node.text().is_some() && node.tag().is_none();
                 match node.tag().filter(|_| !is_untyped(node)) {
                     Some(tag) if tag == type_of(text) => {}
                     Some("!!str") => {
@@ -238,89 +264,87 @@ impl Writer<'_> {
                     }
                     None => {}
                 }
-                if text.contains('\n') {
-                    return self.lines(text, indent);
-                }
-                if is_read || is_safe(text) {
-                    self.out.push_str(text);
-                } else if needs_quotes(text) && text.chars().all(is_printable) {
-                    self.single_quoted(text);
-                } else {
-                    return None;
+                match around {
+                    _ if text.contains('\n') => self.lines(text, traits, around),
+                    Around::Block(_) if traits.plain => self.out.push_str(text),
+                    Around::Flow(_) if traits.plain_in_flow => self.out.push_str(text),
+                    _ => self.single_quoted(text, traits, around),
                 }
             }
-            ScalarStyle::SingleQuoted if text.chars().all(is_printable) => self.single_quoted(text),
-            ScalarStyle::DoubleQuoted
-                if text.chars().all(|letter| is_printable(letter) || matches!(letter, '\n' | '\t')) =>
-            {
-                self.double_quoted(text);
-            }
-            ScalarStyle::Literal => self.lines(text, indent)?,
-            _ => return None,
+            ScalarStyle::SingleQuoted => self.single_quoted(text, traits, around),
+            ScalarStyle::DoubleQuoted => self.double_quoted(text),
+            ScalarStyle::Literal => self.lines(text, traits, around),
+            ScalarStyle::Folded => return None,
         }
         Some(())
     }
 
     /// Text on lines of its own; in quotes where these would lose some of it.
-    fn lines(&mut self, text: &str, indent: usize) -> Option<()> {
-        if !text.chars().all(|letter| is_printable(letter) || matches!(letter, '\n' | '\t')) {
-            return None;
-        }
-        if text.contains(" \n") || text.ends_with(' ') || text.is_empty() {
-            self.double_quoted(text);
-            return Some(());
+    fn lines(&mut self, text: &str, traits: Traits, around: Around) {
+        let Around::Block(indent) = around else { return self.double_quoted(text) };
+        if !traits.literal_with_tabs || text.is_empty() {
+            return self.double_quoted(text);
         }
         self.out.push('|');
-        if text.starts_with([' ', '\n']) {
+        if text.starts_with(|first| first == ' ' || is_break(first)) {
             self.out.push('2');
         }
-        let keeps_all = text == "\n" || text.ends_with("\n\n");
-        self.out.push_str(match text.ends_with('\n') {
-            true if keeps_all => "+",
-            true => "",
-            false => "-",
+        let mut from_end = text.chars().rev().map(is_break);
+        self.out.push_str(match (from_end.next(), from_end.next()) {
+            (Some(true), Some(true) | None) => "+",
+            (Some(true), _) => "",
+            _ => "-",
         });
-        for line in text.lines() {
-            self.out.push('\n');
-            if !line.is_empty() {
+        let comment = self.line_comment.take();
+        self.comment(comment);
+        self.out.push('\n');
+        let mut after_break = true;
+        for line in text.split_inclusive(is_break) {
+            if after_break && !line.starts_with(is_break) {
                 self.out.push_str(&" ".repeat(indent + INDENT));
-                self.out.push_str(line);
             }
+            self.out.push_str(line);
+            after_break = line.ends_with(is_break);
         }
-        if keeps_all {
-            self.out.push('\n');
-        }
-        Some(())
     }
 
-    fn single_quoted(&mut self, text: &str) {
+    /// Where such quotes can't hold the text it is in double ones.
+    fn single_quoted(&mut self, text: &str, traits: Traits, around: Around) {
+        if !traits.single_quoted {
+            return self.double_quoted(text);
+        }
+        let (Around::Block(indent) | Around::Flow(indent)) = around;
         self.out.push('\'');
-        self.out.push_str(&text.replace('\'', "''"));
+        let mut after_break = false;
+        for letter in text.chars() {
+            if is_break(letter) {
+                // Only the second one of two is read as a line break.
+                if !after_break && letter == '\n' {
+                    self.out.push('\n');
+                }
+            } else if after_break {
+                self.out.push_str(&" ".repeat(indent + INDENT));
+            }
+            if letter == '\'' {
+                self.out.push('\'');
+            }
+            self.out.push(letter);
+            after_break = is_break(letter);
+        }
         self.out.push('\'');
     }
 
     fn double_quoted(&mut self, text: &str) {
         self.out.push('"');
         for letter in text.chars() {
-            match letter {
-                '"' => self.out.push_str("\\\""),
-                '\\' => self.out.push_str("\\\\"),
-                '\t' => self.out.push_str("\\t"),
-                '\n' => self.out.push_str("\\n"),
-                letter => self.out.push(letter),
+            if is_special(letter) || is_break(letter) || matches!(letter, '"' | '\\') {
+                push_escape(&mut self.out, letter);
+            } else {
+                self.out.push(letter);
             }
         }
         self.out.push('"');
     }
-}
-
-fn is_printable(letter: char) -> bool {
-    matches!(letter, ' '..='~' | '\u{a0}'..='\u{2027}' | '\u{202a}'..='\u{d7ff}')
-}
-
-/// True for what is written on lines of its own: text that was, and several lines in the place of one.
-fn is_of_lines(scalar: &Scalar) -> bool {
-    scalar.style == ScalarStyle::Literal || (scalar.style == ScalarStyle::Plain && scalar.text.contains('\n'))
 }
 
 /// The type of text without quotes.
@@ -351,22 +375,4 @@ fn is_unwritten(node: &Node) -> bool {
         // Text has been put in place of the null, which keeps its type.
         tag => tag == Some("!!null") && node.as_scalar().is_some_and(|scalar| scalar.text.is_empty()),
     }
-}
-
-/// True for text that needs no quotes, whatever it means; there is more of that than is known here.
-fn is_safe(text: &str) -> bool {
-    let is_plain =
-        |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '.' | '/' | '-' | ':' | ' ' | '+');
-    text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '/')
-        && text.chars().all(is_plain)
-        && !text.contains(": ")
-        && !text.ends_with([':', ' '])
-}
-
-/// True for text that can't be written without quotes.
-fn needs_quotes(text: &str) -> bool {
-    text.starts_with(['#', ',', '[', ']', '{', '}', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`', ' '])
-        || text.contains(": ")
-        || text.contains(" #")
-        || text.ends_with([':', ' '])
 }

@@ -48,6 +48,7 @@ impl ValueAdd {
                 if target.field_path == "metadata/namespace" {
                     namespace.apply_to(resource, &[])?;
                 } else {
+                    resource.make_room_for_notes();
                     self.write(&mut resource.node, &path, target)?;
                 }
             }

@@ -9,7 +9,7 @@ use crate::kustomize::entry::{FieldSpec, Var};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::patch::json::MERGE;
 use crate::kustomize::place::{Make, Place, is_untyped};
-use crate::kustomize::resource::Id;
+use crate::kustomize::resource::{Id, written_text};
 use crate::kustomize::set::Set;
 use crate::yaml::{Node, Plain, Resolve, ScalarStyle};
 
@@ -148,7 +148,10 @@ fn value(set: &Set, var: &Var) -> Result<Option<Value>, Error> {
         let problem = Problem::NoField { path: var.field_path.to_string(), of: resource.id().to_string() };
         Error::at(&var.at, problem)
     };
-    let node = path::look_up(&resource.node, &steps).ok_or_else(no_field)?;
+    let node = field(&resource.node, &steps).ok_or_else(no_field)?;
+    if node.is_null() {
+        return Ok(Some(Value { text: written_text(node), is_string: true }));
+    }
     let Some(scalar) = node.as_scalar() else { return Ok(None) };
     Ok(match node.resolve(Resolve::V3)? {
         Some(Plain::Text | Plain::Time(_)) => Some(Value { text: scalar.text.clone(), is_string: true }),
@@ -159,6 +162,12 @@ fn value(set: &Set, var: &Var) -> Result<Option<Value>, Error> {
         Some(Plain::Float(value)) => Some(Value { text: smol_str::format_smolstr!("{value}"), is_string: false }),
         _ => None,
     })
+}
+
+/// The field at the end of a path, which may be null.
+fn field<'a>(node: &'a Node, steps: &[SmolStr]) -> Option<&'a Node> {
+    let (last, above) = steps.split_last()?;
+    path::look_up(node, steps).or_else(|| path::look_up(node, above)?.get(last))
 }
 
 /// `spec.ports[0].port` is as good as `spec.ports.0.port`.

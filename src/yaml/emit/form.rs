@@ -5,22 +5,39 @@ use std::fmt::Write as _;
 use crate::yaml::resolve::{self, Plain, Resolve};
 
 /// Which forms can hold a text.
-#[derive(Clone, Copy)]
-pub(super) struct Traits {
-    pub(super) plain: bool,
-    pub(super) single_quoted: bool,
-    pub(super) literal: bool,
-    pub(super) has_break: bool,
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    /// No quotes.
+    pub plain: bool,
+    /// No quotes, inside of braces.
+    pub plain_in_flow: bool,
+    /// `'…'`
+    pub single_quoted: bool,
+    /// `|`, as go-yaml v2 writes it.
+    pub literal: bool,
+    /// The same with tabs, as go-yaml v3 writes it.
+    pub literal_with_tabs: bool,
+    /// True for more than one line.
+    pub has_break: bool,
 }
 
 impl Traits {
-    pub(super) fn of(text: &str) -> Self {
+    /// The forms that can hold this text.
+    pub fn of(text: &str) -> Self {
         if is_simple_word(text) {
-            return Traits { plain: true, single_quoted: true, literal: true, has_break: false };
+            return Traits {
+                plain: true,
+                plain_in_flow: true,
+                single_quoted: true,
+                literal: true,
+                literal_with_tabs: true,
+                has_break: false,
+            };
         }
         let starts_like_a_document = text.starts_with("---") || text.starts_with("...");
         let mut is_indicator = starts_like_a_document;
         let (mut special, mut has_break, mut break_space, mut space_break) = (false, false, false, false);
+        let mut is_flow_indicator = false;
         let mut before = None;
         let mut rest = text.chars().peekable();
         while let Some(character) = rest.next() {
@@ -34,7 +51,8 @@ impl Traits {
                 ('#', Some(before)) => matches!(before, ' ' | '\t' | '\0') || is_break(before),
                 _ => false,
             };
-            special |= is_special(character);
+            is_flow_indicator |= matches!(character, ',' | '?' | '[' | ']' | '{' | '}' | ':');
+            special |= is_special(character) && character != '\t';
             let after_break = before.is_some_and(is_break);
             if is_break(character) {
                 has_break = true;
@@ -45,11 +63,16 @@ impl Traits {
             before = Some(character);
         }
         let ends_with_space = text.ends_with(' ');
-        let no_single = break_space || space_break || special;
+        let has_tab = text.contains('\t');
+        let no_single = break_space || space_break || special || has_tab;
+        let plain = !(is_indicator || has_break || text.starts_with(' ') || ends_with_space || no_single);
+        let literal_with_tabs = !(ends_with_space || space_break || special);
         Traits {
-            plain: !(is_indicator || has_break || text.starts_with(' ') || ends_with_space || no_single),
+            plain,
+            plain_in_flow: plain && !is_flow_indicator,
             single_quoted: !no_single,
-            literal: !(ends_with_space || space_break || special),
+            literal: literal_with_tabs && !has_tab,
+            literal_with_tabs,
             has_break,
         }
     }
@@ -85,15 +108,17 @@ fn is_base_60(text: &str) -> bool {
 }
 
 /// What forces double quotes.
-pub(super) fn is_special(character: char) -> bool {
+pub fn is_special(character: char) -> bool {
     !matches!(character, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fefe}' | '\u{ff00}'..='\u{fffd}')
 }
 
-pub(super) fn is_break(character: char) -> bool {
+/// What ends a line.
+pub fn is_break(character: char) -> bool {
     matches!(character, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-pub(super) fn push_escape(out: &mut String, character: char) {
+/// Appends a character as it is written in double quotes when it is not written as itself.
+pub fn push_escape(out: &mut String, character: char) {
     out.push('\\');
     let short = match character {
         '\0' => '0',

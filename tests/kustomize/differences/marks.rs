@@ -1,0 +1,125 @@
+//! Labels, annotations, and what `buildMetadata` notes there.
+
+use super::{Case, DEPLOYMENT, check};
+
+#[test]
+fn marks_once_differed() {
+    let cases: &[Case<'_>] = &[
+        // what it is about, files, what is printed
+        (
+            "a label that one entry has made in several places is one value for the next entry",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nlabels:\n- pairs: {a: one}\n  includeTemplates: true\n- pairs: {a: two}\n",
+                ),
+                ("web.yaml", DEPLOYMENT),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels:\n    a: two\n  name: web\nspec:\n  template:\n    \
+             metadata:\n      labels:\n        a: two\n",
+        ),
+        (
+            "the same inside of lists",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [policy.yaml]\nlabels:\n- pairs: {a: one}\n  includeSelectors: true\n- pairs: {a: two}\n",
+                ),
+                (
+                    "policy.yaml",
+                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: p}\nspec:\n  ingress:\n  \
+                     - from:\n    - podSelector: {matchLabels: {app: x}}\n",
+                ),
+            ],
+            "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  labels:\n    a: two\n  name: p\nspec:\n  \
+             ingress:\n  - from:\n    - podSelector:\n        matchLabels:\n          a: two\n          app: x\n",
+        ),
+        (
+            "origins are shown as entries lead to them",
+            &[
+                ("kustomization.yaml", "resources: [below]\nbuildMetadata: [originAnnotations]\n"),
+                ("below/kustomization.yaml", "resources: [../below2/]\n"),
+                ("below2/kustomization.yaml", "resources: [./web.yaml]\n"),
+                ("below2/web.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      path: \
+             below2/web.yaml\n  name: web\n",
+        ),
+        (
+            "annotations that are written again for buildMetadata are one value no more",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nbuildMetadata: [originAnnotations]\ntransformers: [t.yaml]\n",
+                ),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: AnnotationsTransformer\nmetadata: {name: t}\nannotations: {a: new}\nfieldSpecs: [{path: metadata/annotations}]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [d.yaml]\ncommonAnnotations: {a: old}\nbuildMetadata: [originAnnotations]\n",
+                ),
+                ("base/d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    a: new\n    config.kubernetes.io/origin: |\n      path: base/d.yaml\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        a: old\n",
+        ),
+        (
+            "annotations that are one value",
+            &[
+                ("kustomization.yaml", "resources: [base]\ntransformers: [t.yaml]\n"),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: AnnotationsTransformer\nmetadata: {name: t}\nannotations: {a: new}\nfieldSpecs: [{path: metadata/annotations}]\n",
+                ),
+                ("base/kustomization.yaml", "resources: [d.yaml]\ncommonAnnotations: {a: old}\n"),
+                ("base/d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    a: new\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        a: new\n",
+        ),
+        (
+            "of an annotation that is there twice the last one holds",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {a: one, a: two}}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: two\n  name: c\n",
+        ),
+        (
+            "a mark for who manages what has no labels",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nbuildMetadata: [managedByLabel]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, labels: a}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "annotations that are none",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: a}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where the origin is noted there",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nbuildMetadata: [originAnnotations]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: a}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a null in the place of annotations takes a value once the name has changed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nnameSuffix: -x\ntransformers:\n- |\n  apiVersion: builtin\n  kind: ValueAddTransformer\n  metadata: {name: v}\n  value: b\n  targets: [{fieldPath: metadata/annotations/a}]\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations: null\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: b\n  name: c-x\n",
+        ),
+    ];
+    check(cases);
+}

@@ -1,0 +1,322 @@
+//! Patches that look like objects: what is merged, what is swept away, and what type it is then.
+
+use super::{Case, DEPLOYMENT, check};
+
+#[test]
+fn patches_once_differed() {
+    let cases: &[Case<'_>] = &[
+        // what it is about, files, what is printed
+        (
+            "a patch that replaces the whole object does nothing",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\npatches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    \
+                     metadata: {name: web}\n    $patch: replace\n    spec: {replicas: 2}\n",
+                ),
+                ("web.yaml", DEPLOYMENT),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n",
+        ),
+        (
+            "a patch that takes the annotations away takes the hash and the former names with them",
+            &[(
+                "kustomization.yaml",
+                "configMapGenerator:\n- name: c\n  literals: [a=b]\npatches:\n- patch: |\n    apiVersion: v1\n    \
+                     kind: ConfigMap\n    metadata: {name: c, annotations: null}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the text of an entry of patches is trimmed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    \
+                     metadata: {name: c}\n    data:\n      k: |\n        v\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "what a patch adds to an item of a typed list stands in braces",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [list.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    \
+                     metadata: {name: w}\n    rules:\n    - groups:\n",
+                ),
+                (
+                    "list.yaml",
+                    "apiVersion: v1\nkind: WList\nitems:\n- apiVersion: e/v1\n  kind: W\n  metadata: {name: w}\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nrules:\n- groups: \"\"\n",
+        ),
+        (
+            "what a transformer has written without a type is a string after a patch",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec: {z: 1}\n",
+                ),
+                ("base/kustomization.yaml", "resources: [s.yaml]\ntransformers: [add.yaml]\n"),
+                (
+                    "base/add.yaml",
+                    "apiVersion: builtin\nkind: ValueAddTransformer\nmetadata: {name: x}\nvalue: \"5\"\ntargets: [{fieldPath: spec/a}]\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: \"5\"\n  z: 1\n",
+        ),
+        (
+            "the same where a replacement has made the field",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec: {z: 1}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- sourceValue: \"5\"\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [spec.a]\n    options: {create: true}\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: \"5\"\n  z: 1\n",
+        ),
+        (
+            "a comment behind a key whose value a patch has emptied",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: null}\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: # why\n  a: b\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the built-in schema stays known when a patch was applied before another one came",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [one, two]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec:\n      ports: [{port: 81}]\n",
+                ),
+                (
+                    "one/kustomization.yaml",
+                    "resources: [s.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s, labels: {a: b}}\n",
+                ),
+                ("one/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 80}]\n"),
+                ("two/kustomization.yaml", "openapi: {path: schema.json}\n"),
+                ("two/schema.json", "{\"definitions\": {}}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  labels:\n    a: b\n  name: s\nspec:\n  ports:\n  - port: 81\n  - port: 80\n",
+        ),
+        (
+            "two elements of a patch that come to the same keys",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [s.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: s}\n    spec:\n      ports: [{port: 80, $patch: delete}, {targetPort: 9}]\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 80}]\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - port: 80\n",
+        ),
+        (
+            "an expression without sense, for a patch that says nothing",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches:\n- target: {name: (}\n  patch: '[]'\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a patch for an object without a version",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- target: {kind: W}\n  patch: |\n    kind: W\n    metadata: {name: x}\n    a: b\n",
+                ),
+                ("w.yaml", "kind: W\nmetadata: {name: w}\n"),
+            ],
+            "a: b\napiVersion: null\nkind: W\nmetadata:\n  name: w\n",
+        ),
+        (
+            "a bool that takes the place of a generated text that would be none without quotes",
+            &[(
+                "kustomization.yaml",
+                "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: [a=yes, b=maybe]}]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: true, b: true}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: \"true\"\n  b: true\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a name that a patch has written again is no string any more",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: Service}\n  patch: |\n    apiVersion: v1\n    kind: Service\n    metadata: {name: x}\n    spec: {z: 1}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- sourceValue: \"2\"\n  targets:\n  - select: {kind: Service}\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: 2\nspec:\n  z: 1\n",
+        ),
+        (
+            "a count takes the place of a text that a patch has put into that of a number",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [d.yaml]\npatches:\n- target: {kind: Deployment}\n  patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: d}\n    spec: {replicas: 'many'}\nreplicas: [{name: d, count: 3}]\n",
+                ),
+                ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\nspec: {replicas: 2}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\nspec:\n  replicas: 3\n",
+        ),
+        (
+            "a prefix for a kind that a patch has made another one",
+            &[
+                ("kustomization.yaml", "resources: [base]\ntransformers: [t.yaml]\n"),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: t}\nprefix: a\nfieldSpecs: [{path: metadata/name, kind: Service}]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\npatches:\n- target: {kind: Service}\n  options: {allowKindChange: true}\n  patch: |\n    apiVersion: v1\n    kind: Other\n    metadata: {name: s}\n",
+                ),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\nkind: Other\nmetadata:\n  name: s\n",
+        ),
+        (
+            "a bool that takes the place of a generated text that would be a comment without quotes",
+            &[(
+                "kustomization.yaml",
+                "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: ['a=#b', 'b=[c]', 'c=d: e', 'd=*e', 'e=%f']}]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: true, b: true, c: true, d: true, e: true}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: \"true\"\n  b: \"true\"\n  c: \"true\"\n  d: true\n  e: true\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "of two elements with the same keys the first one is read again as its directive has left it",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - name: http\n    port: 80\n    $patch: replace\n    targetPort:\n  - targetPort: a\n",
+                ),
+                (
+                    "s.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - name: http\n    port: 80\n    targetPort: http\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: http\n    port: 80\n    targetPort: http\n",
+        ),
+        (
+            "a transformer that stands in the kustomization is looked for in the schema, which is known from then on",
+            &[
+                ("kustomization.yaml", "resources: [first, second, third]\n"),
+                (
+                    "first/kustomization.yaml",
+                    "transformers:\n- |\n  apiVersion: builtin\n  kind: LabelTransformer\n  metadata: {name: l}\n",
+                ),
+                ("second/kustomization.yaml", "openapi: {path: schema.json}\n"),
+                ("second/schema.json", "{\"definitions\": {}}"),
+                ("third/kustomization.yaml", "resources: [web.yaml]\npatches:\n- path: change.yaml\n"),
+                (
+                    "third/change.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: b}]}}}\n",
+                ),
+                (
+                    "third/web.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {spec: {containers: [{name: a}]}}}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  template:\n    spec:\n      containers:\n      - name: b\n      - name: a\n",
+        ),
+        (
+            "a patch that takes the annotations away takes the former names with them, which the next one looks for",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: one.yaml\n- path: two.yaml\n"),
+                (
+                    "one.yaml",
+                    "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n  annotations:\n",
+                ),
+                ("two.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n"),
+                ("base/kustomization.yaml", "resources: [p.yaml]\nnamePrefix: x-\n"),
+                ("base/p.yaml", "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: p\n"),
+            ],
+            "refused",
+        ),
+        (
+            "an element whose merge key is empty takes the place of all others, once each",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\n"),
+                (
+                    "s.yaml",
+                    "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec: {template: {spec: {containers: [{name: a, volumeMounts: [{name: a, mountPath: /a}, {name: b, mountPath: \"\"}, {name: c, mountPath: /c}]}]}}}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        volumeMounts:\n        - mountPath: \"\"\n          name: b\n        - mountPath: \"\"\n          name: b\n        - mountPath: \"\"\n          name: b\n        - mountPath: /c\n          name: c\n",
+        ),
+        (
+            "an element whose merge key is null sweeps away what comes before it",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\n"),
+                (
+                    "s.yaml",
+                    "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        volumeMounts:\n        - name: a\n          mountPath: /a\n        - name: b\n          mountPath:\n        - name: c\n          mountPath: /c\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: StatefulSet\nmetadata:\n  name: db\nspec:\n  template:\n    spec:\n      containers:\n      - name: a\n        volumeMounts:\n        - name: b\n        - mountPath: /c\n          name: c\n",
+        ),
+        (
+            "a number that takes the place of a generated text that is no YAML",
+            &[(
+                "kustomization.yaml",
+                "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: [a=..., 'b=:', 'c=: x']}]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: 1, b: 2, c: 3}\n",
+            )],
+            "apiVersion: v1\ndata:\n  a: 1\n  b: 2\n  c: 3\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "of a field that a patch has twice the first one is read",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata:\n      name: c\n      annotations:\n        a: one\n        a: two\n    data:\n      b: one\n      b: two\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {z: x}}\ndata: {z: x}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  b: one\n  z: x\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: one\n    z: x\n  name: c\n",
+        ),
+        (
+            "of a label that a patch with a target has twice the last one holds",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata:\n      name: c\n      annotations:\n        a: one\n        a: two\n      labels:\n        b: one\n        b: two\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: two\n  labels:\n    b: two\n  name: c\n",
+        ),
+        (
+            "text that would be a bool is in quotes once another patch has passed by",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\npatches:\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: web}\n    spec: {replicas: 'y'}\n- patch: |\n    apiVersion: apps/v1\n    kind: Deployment\n    metadata: {name: web}\nreplicas: [{name: web, count: 6}]\n",
+                ),
+                ("web.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: \"6\"\n",
+        ),
+    ];
+    check(cases);
+}

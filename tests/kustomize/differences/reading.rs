@@ -1,0 +1,210 @@
+//! What is made of the bytes of a file: lists of objects, blocks, comments, braces.
+
+use super::{Case, check};
+
+#[test]
+fn reading_once_differed() {
+    let cases: &[Case<'_>] = &[
+        // what it is about, files, what is printed
+        (
+            "folded blocks with indented lines, and with empty lines at the end",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: >\n    x\n      y\n    z\n  b: >+\n    x\n\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |\n    x\n\n      y\n    z\n  b: |+\n    x\n\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a time in an item of a typed list is a time, in braces too",
+            &[
+                ("kustomization.yaml", "resources: [list.yaml]\n"),
+                (
+                    "list.yaml",
+                    "apiVersion: v1\nkind: WList\nitems: [{apiVersion: e/v1, kind: W, metadata: {name: w}, \
+                     t: 2001-12-14t21:59:43.10-05:00}]\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nt: \"2001-12-14T21:59:43.1-05:00\"\n",
+        ),
+        (
+            "nothing in braces is an empty text",
+            &[
+                ("kustomization.yaml", "resources: [web.yaml]\n"),
+                ("web.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: web}\na: {b: , c: null}\nd:\n"),
+            ],
+            "a:\n  b: \"\"\n  c: null\napiVersion: e/v1\nd: null\nkind: W\nmetadata:\n  name: web\n",
+        ),
+        (
+            "a key that is there twice in the configuration of a transformer",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\ntransformers: [t.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+                (
+                    "t.yaml",
+                    "apiVersion: builtin\nkind: PrefixTransformer\nmetadata: {name: x}\nprefix: a\nprefix: b\nfieldSpecs: []\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "definitions in braces that are no JSON",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\ncrds: [crds.yaml]\n"),
+                ("crds.yaml", "{a.Widget: {Schema: {properties: {}}}}\n"),
+                ("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "folded text where variables are looked for",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nconfigurations: [refs.yaml]\nvars: [{name: V, objref: {kind: ConfigMap, apiVersion: v1, name: c}}]\n",
+                ),
+                ("refs.yaml", "varReference: [{path: data}]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: >+\n\n     v\n\n  b: >+\n    x\n     y\n    z\n\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |2+\n\n    v\n\n  b: |+\n    x\n     y\n    z\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a list beside an empty document is made JSON of, and its strings are in quotes then",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatchesStrategicMerge:\n- |\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n  data: {b: 172}\n",
+                ),
+                (
+                    "c.yaml",
+                    "---\n---\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: c}\n  data: {b: beta}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  b: \"172\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the items of lists come after what is none, and those of lists in these at last; an empty list is no object",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nsortOptions: {order: fifo}\n"),
+                (
+                    "c.yaml",
+                    "kind: ConfigMapList\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n- kind: List\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: b}}]\n- []\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}}\n---\nkind: List\nitems:\n- kind: ConfigMapList\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {name: d}}]\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: e}}\n---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: f}}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: f\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: b\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: e\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: d\n",
+        ),
+        (
+            "a comment behind an anchor is that of the value",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {}\n"),
+                ("l.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: &a # why\n"),
+            ],
+            "apiVersion: v1\nkind: LimitRange\nmetadata:\n  name: l\nspec: {}\n",
+        ),
+        (
+            "a comment behind nothing is that of the key, and hides the braces that come behind it",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches:\n- path: change.yaml\n"),
+                ("change.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: {}\n"),
+                ("l.yaml", "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec: # why\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a comment below a document adds a line to the block above it that keeps them",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |+\n    x\n\n  b: >+\n    y\n\n# end\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |+\n    x\n\n  b: |+\n    y\n\n\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "an entry with nothing in it is no path",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\ntransformers:\n- ''\n- '# none'\n- '{}'\ngenerators: ['']\nvalidators: ['---']\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the end of a document that has not begun",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "...\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a colon behind a key that a question mark began",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  ? a\n  : b\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a colon ends the name of an anchor, and nothing in front of it is an empty text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: &a b\n  *a: c\n  list:\n  - &b:\n      d: e\n    f: g\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\n  b: c\n  list:\n  - \"\":\n      d: e\n    f: g\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the name of an anchor with a dot in it",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: &a.b c\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is nothing is an empty text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  ? \n  : b\n"),
+            ],
+            "apiVersion: v1\ndata:\n  \"\": b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab in front of the first line of a block",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n\n    \tb\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a tab in front of a further line of a block",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    b\n    \tc\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: \"b\\n\\tc\\n\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab in front of the first line of a block that says how far it is indented, which is lost on the way",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |2\n    \tb\n"),
+            ],
+            "refused",
+        ),
+    ];
+    check(cases);
+}

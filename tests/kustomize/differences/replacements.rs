@@ -1,0 +1,289 @@
+//! Replacements: what is copied, and what becomes of the field that it goes to.
+
+use super::{Case, check};
+
+#[test]
+fn replacements_once_differed() {
+    let cases: &[Case<'_>] = &[
+        // what it is about, files, what is printed
+        (
+            "annotations with nothing in them take a value once the name has changed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nnamePrefix: p-\nreplacements:\n- sourceValue: v\n  targets:\n  \
+                     - select: {kind: Pod}\n    fieldPaths: [metadata.annotations.a]\n    options: {create: true}\n",
+                ),
+                ("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  annotations:\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    a: v\n  name: p-web\n",
+        ),
+        (
+            "a replacement that makes a field below a null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nreplacements:\n- sourceValue: v\n  targets:\n  - select: {kind: Pod}\n    \
+                     fieldPaths: [metadata.labels.a]\n    options: {create: true}\n",
+                ),
+                ("web.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: web, labels: null}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  labels: null\n  name: web\n",
+        ),
+        (
+            "what is written where a value comes from is what is copied next",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\nreplacements:\n- source: {kind: Service}\n  targets:\n  - select: {kind: Service|ConfigMap}\n    options: {delimiter: '-', index: 1}\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c-s-s\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: s-s\n",
+        ),
+        (
+            "a value that is added below a null",
+            &[
+                ("kustomization.yaml", "resources: [s.yaml]\ntransformers: [add.yaml]\n"),
+                (
+                    "add.yaml",
+                    "apiVersion: builtin\nkind: ValueAddTransformer\nmetadata: {name: x}\nvalue: \"5\"\ntargets: [{fieldPath: spec/a}]\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec: null\n",
+        ),
+        (
+            "a bool in the place of one whose type is written",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    a: true\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\na: !!bool \"false\"\n"),
+            ],
+            "a: true\napiVersion: e/v1\nkind: W\nmetadata:\n  name: w\n",
+        ),
+        (
+            "an empty text that a replacement makes is a string in braces",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- source:\n    kind: ReplicationController\n    fieldPath: spec.args.0\n    options: {delimiter: '-'}\n  targets:\n  - select: {kind: ReplicationController}\n    fieldPaths: [metadata.labels.made, spec.made]\n    options: {create: true}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: w, labels: {a: b}}\nspec: {args: [\"-v\"]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ReplicationController\nmetadata:\n  labels:\n    a: b\n    made: \"\"\n  name: w\nspec:\n  args:\n  - -v\n  made: \"\"\n",
+        ),
+        (
+            "several lines in the place of a word inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.host, data.a.list.0, data.b.f.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: |\n    one: 1\n\n    two\n  a: |\n    # why\n    host: web\n    list:\n    - a\n    - b\n  b: |\n    f: {a: b, c: d}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |-\n    # why\n    host: |\n      one: 1\n\n      two\n    list:\n    - |\n      one: 1\n\n      two\n    - b\n  b: 'f: {a: \"one: 1\\n\\ntwo\\n\", c: d}'\n  x: |\n    one: 1\n\n    two\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where the lines begin or end with nothing",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.x}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.host]\n- source: {kind: ConfigMap, fieldPath: data.y}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.port]\n- source: {kind: ConfigMap, fieldPath: data.z}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a.list.0]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  x: \"a\\n\\n\"\n  y: \" a\\nb\\n\"\n  z: \"a \\nb\"\n  a: |\n    host: web\n    port: http\n    list:\n    - a\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: |-\n    host: |+\n      a\n\n    port: |2\n       a\n      b\n    list:\n    - \"a \\nb\"\n  x: |+\n    a\n\n  \"y\": |2\n     a\n    b\n  z: \"a \\nb\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "what is in no namespace is not in the default one for a replacement's target",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, namespace: default}\n  targets:\n  - select: {kind: ConfigMap, namespace: default}\n    fieldPaths: [data.a]\n    options: {create: true}\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a value that is copied is the element's that once had the name, also when it has another one now",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [s.yaml]\nreplacements:\n- source: {kind: ServiceAccount, fieldPath: 'secrets.[name=web].name'}\n  targets:\n  - select: {kind: ServiceAccount}\n    fieldPaths: ['secrets.[name=web].name']\n    options: {delimiter: '-', index: -1}\n  - select: {name: default}\n",
+                ),
+                ("s.yaml", "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: default}\nsecrets: [{name: web}]\n"),
+            ],
+            "apiVersion: v1\nkind: ServiceAccount\nmetadata:\n  name: web-web\nsecrets:\n- name: web-web\n",
+        ),
+        (
+            "text in the place of a bool that a generator has written",
+            &[(
+                "kustomization.yaml",
+                "generatorOptions: {disableNameSuffixHash: true, immutable: true}\nconfigMapGenerator: [{name: c}]\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [immutable]\n",
+            )],
+            "refused",
+        ),
+        (
+            "text in the place of a count",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nreplicas: [{name: web, count: 4}]\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {kind: Deployment}\n    fieldPaths: [spec.replicas]\n",
+                ),
+                ("web.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "text in the place of a null that operations have put there",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"add\", \"path\": \"/data\", \"value\": {\"a\": null}}]'\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a]\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a number in the place of a text that operations have put there",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap}\n  patch: '[{\"op\": \"add\", \"path\": \"/data\", \"value\": {\"a\": \"b\"}}]'\nreplacements:\n- sourceValue: \"7\"\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a]\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: \"7\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "text in the place of a null in an item of a list",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [l.yaml]\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {kind: W}\n    fieldPaths: [a]\n",
+                ),
+                (
+                    "l.yaml",
+                    "apiVersion: v1\nkind: WList\nitems: [{apiVersion: e/v1, kind: W, metadata: {name: w}, a: null}]\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "several lines in single quotes inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.b.c]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"it's\\nb\\n\"\n  t: |\n    # why\n    a: 'x'\n    b: {c: 'x'}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: 'it''s\n\n      b\n\n    '\n    b: {c: 'it''s\n\n        b\n\n    '}\n  v: |\n    it's\n    b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "the same where such quotes can't hold them",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"a\\n  b\"\n  t: |\n    # why\n    a: 'x'\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: \"a\\n  b\"\n  v: |-\n    a\n      b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a comment behind a word that becomes several lines, which look like a comment themselves",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"# a\\nb\"\n  t: |\n    # why\n    a: x # line\n    b: y\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: |- # line\n      # a\n      b\n    b: y\n  v: |-\n    # a\n    b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "text that would be something else without quotes inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.b.0]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"- a\"\n  t: |\n    # why\n    a: x\n    b: [x]\n    c: 12:30\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: '- a'\n    b: ['- a']\n    c: 12:30\n  v: '- a'\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab inside of a text inside of a text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.b]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"a\\tb\"\n  t: |\n    # why\n    a: x\n    b: |\n      x\n      y\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: \"# why\\na: \\\"a\\\\tb\\\"\\nb: |-\\n  a\\tb\"\n  v: \"a\\tb\"\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a merge that is none is read as one",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.v}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.a, data.t.a]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  v: \"<<\"\n  t: |\n    # why\n    a: x\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    # why\n    a: !!merge <<\n  v: <<\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a variable of which the value is a null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [two.yaml]\nvars: [{name: V, objref: {kind: ConfigMap, apiVersion: v1, name: c}, fieldref: {fieldpath: data.a}}]\n",
+                ),
+                (
+                    "two.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: ~}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, args: [$(V)]}]}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: null\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - \"~\"\n    name: a\n",
+        ),
+    ];
+    check(cases);
+}
