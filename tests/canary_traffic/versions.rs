@@ -114,7 +114,8 @@ pub fn ingress(scene: &Scene) -> Value {
     })
 }
 
-/// Two pods that go on for three seconds after they were told to end, as pods behind a router should.
+/// Two pods that go on after they were told to end, as pods behind a router should: for longer than a busy machine keeps
+/// the router from hearing of it.
 pub fn deployment(version: &str, annotations: &Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web"}},
@@ -126,7 +127,7 @@ pub fn deployment(version: &str, annotations: &Value) -> Value {
                 "spec": {"containers": [{
                     "name": "web", "image": format!("registry.example.com/web:{version}"),
                     "ports": [{"containerPort": 8080}],
-                    "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+                    "lifecycle": {"preStop": {"sleep": {"seconds": 10}}},
                 }]},
             },
         },
