@@ -6,13 +6,14 @@
 //! a directory behind, however its own process ends ([`Process`]).
 //!
 //! Beside it, for tests of traffic: a real [`Router`], a real [`Prometheus`], the [`PodHost`] that answers for the
-//! pods, and the [`Load`] of clients.
+//! pods, the [`Load`] of clients, and the [`Definitions`] of the kinds that routers read.
 //!
 //! Nothing here is used by the daemon. Read [`control_plane`], then [`process`], [`pod_host`] and [`router`].
 
 mod binaries;
 mod certificates;
 mod control_plane;
+mod definitions;
 mod error;
 mod load;
 mod pod_host;
@@ -25,6 +26,7 @@ mod workshop;
 
 pub use binaries::{Binaries, Program};
 pub use control_plane::{ControlPlane, Controllers, Directory, Options, Pods};
+pub use definitions::Definitions;
 pub use error::Error;
 pub use load::{Load, Sample, Wire, by_version};
 pub use pod_host::{PodHost, Tally};

@@ -25,6 +25,7 @@ const CONTROL_PLANE: Module = Module {
         ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
         ("kwok", "sigs.k8s.io/kwok/cmd/kwok"),
     ],
+    copies: &[],
     tags: "",
     stamps: kubernetes_stamps,
 };
@@ -38,6 +39,7 @@ const SKIPPER: Module = Module {
         ("main.go", include_str!("../../tests/skipper/main.go")),
     ],
     programs: &[("skipper", "leeboard.dev/tests/skipper")],
+    copies: &[],
     tags: "",
     stamps: String::new,
 };
@@ -50,6 +52,7 @@ const TRAEFIK: Module = Module {
         ("go.sum", include_str!("../../tests/traefik/go.sum")),
     ],
     programs: &[("traefik", "github.com/traefik/traefik/v3/cmd/traefik")],
+    copies: &[],
     tags: "",
     stamps: String::new,
 };
@@ -62,6 +65,7 @@ const PROMETHEUS: Module = Module {
         ("go.sum", include_str!("../../tests/prometheus/go.sum")),
     ],
     programs: &[("prometheus", "github.com/prometheus/prometheus/cmd/prometheus")],
+    copies: &[],
     // All service discovery but files: nine tenths of what it is made of.
     tags: "remove_all_sd",
     stamps: String::new,

@@ -1,8 +1,9 @@
-//! [`Workshop`]: builds programs from Go modules, once.
+//! [`Workshop`]: builds programs from Go modules, and copies files out of them, once.
 //!
 //! A [`Module`] pins every byte that its programs are made of, and is embedded, so that the demo needs no checkout. What is
 //! built lies in a cache, under the hash of all that went in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fmt;
 use std::fs::{self, File};
@@ -13,6 +14,9 @@ use std::process::{Command, Stdio};
 use sha2::{Digest, Sha256};
 
 use super::error::Error;
+
+/// Name in the cache, Go module, path in it.
+pub(super) type Extract = (&'static str, &'static str, &'static str);
 
 /// Programs that are built together.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +29,8 @@ pub(super) struct Module {
     pub(super) files: &'static [(&'static str, &'static str)],
     /// Name of the program, Go package that it is built from.
     pub(super) programs: &'static [(&'static str, &'static str)],
+    /// What is taken as it is: name in the cache, Go module, path in it.
+    pub(super) copies: &'static [Extract],
     /// Build tags, separated by commas.
     pub(super) tags: &'static str,
     /// What the linker is told to write into packages.
@@ -52,7 +58,8 @@ impl Module {
         let mut hash = Sha256::new();
         let flags = self.compiler_flags().join(" ");
         let files = self.files.iter().map(|(_, text)| *text);
-        for part in files.chain([flags.as_str(), env::consts::OS, env::consts::ARCH]) {
+        let copies = self.copies.iter().map(|(_, _, path)| *path);
+        for part in files.chain(copies).chain([flags.as_str(), env::consts::OS, env::consts::ARCH]) {
             hash.update(part);
             hash.update([0]);
         }
@@ -123,7 +130,7 @@ impl Workshop {
     /// Where each program is; those that are missing are built first.
     pub(super) fn find_or_build(&self, mut report: impl FnMut(Progress)) -> Result<impl Fn(&str) -> PathBuf, Error> {
         let directory = self.cache.join(self.module.directory).join(self.module.build_key());
-        if !self.missing(&directory).is_empty() {
+        if !self.missing(&directory).is_empty() || !self.missing_copies(&directory).is_empty() {
             self.build(&directory, &mut report)?;
         }
         Ok(move |name: &str| self.asset(name).unwrap_or_else(|| directory.join(name)))
@@ -138,6 +145,10 @@ impl Workshop {
         self.module.programs.iter().copied().filter(|(name, _)| is_missing(name)).collect()
     }
 
+    fn missing_copies(&self, directory: &Path) -> Vec<Extract> {
+        self.module.copies.iter().copied().filter(|(name, ..)| !directory.join(name).is_file()).collect()
+    }
+
     /// Builds what is missing. One process at a time: the others wait for its result.
     fn build(&self, directory: &Path, report: &mut impl FnMut(Progress)) -> Result<(), Error> {
         fs::create_dir_all(directory).map_err(Error::io("create", directory))?;
@@ -147,8 +158,8 @@ impl Workshop {
             report(Progress::Waiting { what: self.module.what });
             lock.lock().map_err(Error::io("lock", &path))?;
         }
-        let missing = self.missing(directory);
-        if missing.is_empty() {
+        let (missing, copies) = (self.missing(directory), self.missing_copies(directory));
+        if missing.is_empty() && copies.is_empty() {
             return Ok(());
         }
         let module = directory.join("module");
@@ -165,8 +176,13 @@ impl Workshop {
         self.check_version(&module)?;
 
         let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-        let total = self.count_stale(&module, &packages, report)?;
-        self.compile(&module, &packages, &fresh, total, report)?;
+        if !packages.is_empty() {
+            let total = self.count_stale(&module, &packages, report)?;
+            self.compile(&module, &packages, &fresh, total, report)?;
+        }
+        if !copies.is_empty() {
+            self.copy(&module, &copies, &fresh, report)?;
+        }
 
         for (name, package) in missing {
             // Go names a program after the last part of its package that is no version.
@@ -174,6 +190,9 @@ impl Workshop {
             let path = directory.join(name);
             // From its place in the same file system: whoever sees the name sees the whole program.
             fs::rename(&built, &path).map_err(Error::io("move", &built))?;
+        }
+        for (name, ..) in copies {
+            fs::rename(fresh.join(name), directory.join(name)).map_err(Error::io("move", &fresh.join(name)))?;
         }
         for directory in [&module, &fresh] {
             fs::remove_dir_all(directory).map_err(Error::io("remove", directory))?;
@@ -233,6 +252,36 @@ impl Workshop {
             }
         })?;
         report(Progress::Compiling { what, done: total, total });
+        Ok(())
+    }
+
+    /// Downloads the modules of these files and copies them.
+    fn copy(
+        &self,
+        module: &Path,
+        copies: &[Extract],
+        into: &Path,
+        report: &mut impl FnMut(Progress),
+    ) -> Result<(), Error> {
+        let what = self.module.what;
+        let modules: BTreeSet<&str> = copies.iter().map(|(_, module, _)| *module).collect();
+        report(Progress::Downloading { what, modules: modules.len() });
+        let mut download = self.go(module, ["mod", "download"]);
+        download.args(&modules).stdout(Stdio::null());
+        follow(what, download, |_| {})?;
+        let mut list = self.go(module, ["list", "-m", "-f", "{{.Path}} {{.Dir}}"]);
+        list.args(&modules).stdout(Stdio::piped());
+        let listed = follow(what, list, |_| {})?;
+        let folders: BTreeMap<&str, &str> = listed.lines().filter_map(|line| line.split_once(' ')).collect();
+        for (name, module, path) in copies {
+            let Some(folder) = folders.get(module) else {
+                return Err(Error::Build { what, output: format!("Go does not say where {module} is") });
+            };
+            let from = Path::new(folder).join(path);
+            // By its bytes: what Go has is read-only, and a cache is not.
+            let bytes = fs::read(&from).map_err(Error::io("read", &from))?;
+            fs::write(into.join(name), bytes).map_err(Error::io("write", &into.join(name)))?;
+        }
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{Cluster, established};
 use crate::manifests::{canary, deployment, in_one_step, split};
-use crate::stage::{ROUTES, Scene, Stage, stub};
+use crate::stage::{Scene, Stage, definitions};
 
 /// How many canaries rest.
 const IDLE: usize = 30;
@@ -20,7 +20,10 @@ pub async fn lifetime() {
     let cluster: &'static Cluster = Box::leak(Box::new(Cluster::start(leeboard::sandbox::Options::default()).await));
     cluster.kubectl(["apply", "--server-side", "-f", "deploy/crds"]).await.unwrap();
     established(cluster).await;
-    let definition = |kind: &str| stub(*ROUTES.iter().find(|(_, _, known, _, _)| *known == kind).unwrap()).to_string();
+    let definitions = definitions().await;
+    let definition = |kind: &str| {
+        definitions.iter().find(|definition| definition["spec"]["names"]["kind"] == kind).unwrap().to_string()
+    };
     cluster.apply(&definition("HTTPRoute"), [""; 0]).await;
     let stage: &'static Stage = Box::leak(Box::new(Stage::on(cluster).await));
 

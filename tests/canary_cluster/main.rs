@@ -92,3 +92,12 @@ fn what_flagger_did_is_done_again() {
     }
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n\n"));
 }
+
+#[test]
+fn what_flagger_wrote_is_read_by_the_routers_own_definitions() {
+    let mut surprises = Vec::new();
+    for case in replay::cases() {
+        surprises.extend(RUNTIME.block_on(replay::shown_to_routers(&case)));
+    }
+    assert!(surprises.is_empty(), "{}", surprises.join("\n"));
+}

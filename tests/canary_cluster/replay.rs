@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::recordings::recordings;
 use crate::sink::Measured;
-use crate::stage::{Scene, Stage};
+use crate::stage::{PUBLISHED, Scene, Stage};
 
 /// One folder of the corpus.
 pub struct Case {
@@ -104,6 +104,40 @@ pub async fn replay(case: &Case) -> Vec<String> {
     // What ends with the run is written with its end, or right after it.
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     differences(case, &scene)
+}
+
+/// What Flagger wrote and the router's own definition refuses: case, kind, and what the refusal says. It was recorded
+/// before stubs that keep all fields.
+const REFUSED: [(&str, &str, &str); 1] = [
+    // Contour is right: it lists the words for when to try again, and none is empty. Flagger writes an empty one for
+    // `retries` without `retryOn`; we write none.
+    ("contour", "HTTPProxy", "spec.routes[0].retryPolicy.retryOn[0]: Unsupported value: \"\""),
+];
+
+/// Shows a case's routes to the definitions that their projects publish; what was not expected, in words.
+pub async fn shown_to_routers(case: &Case) -> Vec<String> {
+    let scene = Stage::shared().await.scene(&format!("shown-{}", case.name)).await;
+    let (mut surprises, mut shown) = (Vec::new(), 0);
+    let mut expected: Vec<_> = REFUSED.into_iter().filter(|refused| refused.0 == case.name).collect();
+    for (at, step) in case.timeline.iter().enumerate() {
+        let mut object = step["object"].clone();
+        let Some(kind) = PUBLISHED.into_iter().find(|kind| object["kind"] == *kind) else { continue };
+        object.as_object_mut().unwrap().shift_remove("status");
+        // The recordings have no uids.
+        object["metadata"].as_object_mut().unwrap().shift_remove("ownerReferences");
+        shown += 1;
+        let Some(refusal) = scene.refusal(&object).await else { continue };
+        let is_known = |(_, of, why): &(&str, &str, &str)| *of == kind && refusal.contains(why);
+        if !REFUSED.iter().any(|refused| refused.0 == case.name && is_known(refused)) {
+            surprises.push(format!("{}: step {at}: {refusal}", case.name));
+        }
+        expected.retain(|refused| !is_known(refused));
+    }
+    if shown > 0 {
+        println!("{}: {shown} routes shown", case.name);
+    }
+    surprises.extend(expected.iter().map(|(case, kind, why)| format!("{case}: {kind} is not refused for {why}")));
+    surprises
 }
 
 /// The phases of a recording.

@@ -1,16 +1,18 @@
 //! [`Stage`]: a control plane with one daemon that looks after the canaries of all scenes; and [`Scene`]: a namespace of
 //! its own on it.
 
-use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
+use leeboard::sandbox::Definitions;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, SOON, eventually, install_crds, random_suffix};
+use crate::harness::{
+    Cluster, Daemon, DaemonOptions, Namespace, SOON, eventually, install_crds, random_suffix, report,
+};
 use crate::recorder::{Recorder, State, resource};
 use crate::sink::Sink;
 
@@ -36,8 +38,11 @@ pub const KINDS: [(&str, &str, &str); 9] = [
     ("networking.k8s.io", "v1", "Ingress"),
 ];
 
-/// Routes whose definitions keep all fields: group, versions (the stored one first), kind, plural, scope.
-pub const ROUTES: [(&str, &[&str], &str, &str, &str); 10] = [
+/// Group, versions (the stored one first), kind, plural, scope.
+type Route = (&'static str, &'static [&'static str], &'static str, &'static str, &'static str);
+
+/// The kinds of routes, with what a stub of each says.
+pub const ROUTES: [Route; 10] = [
     ("networking.istio.io", &["v1beta1"], "VirtualService", "virtualservices", "Namespaced"),
     ("networking.istio.io", &["v1beta1"], "DestinationRule", "destinationrules", "Namespaced"),
     ("gateway.networking.k8s.io", &["v1", "v1beta1"], "HTTPRoute", "httproutes", "Namespaced"),
@@ -49,6 +54,9 @@ pub const ROUTES: [(&str, &[&str], &str, &str, &str); 10] = [
     ("kuma.io", &["v1alpha1"], "TrafficRoute", "trafficroutes", "Cluster"),
     ("split.smi-spec.io", &["v1alpha1", "v1alpha2", "v1alpha3"], "TrafficSplit", "trafficsplits", "Namespaced"),
 ];
+
+/// Those whose projects' own definitions are taken.
+pub const PUBLISHED: [&str; 5] = ["VirtualService", "DestinationRule", "HTTPRoute", "TraefikService", "HTTPProxy"];
 
 /// See the module.
 pub struct Stage {
@@ -63,15 +71,21 @@ pub struct Stage {
 impl Stage {
     /// The one of all scenes that need none of their own.
     pub async fn shared() -> &'static Stage {
+        static OPEN: OnceCell<()> = OnceCell::const_new();
+        let stage = Stage::before_the_daemon().await;
+        OPEN.get_or_init(|| stage.open()).await;
+        stage
+    }
+
+    /// The same, for who opens it when something is there that the daemon shall find.
+    pub async fn before_the_daemon() -> &'static Stage {
         static SHARED: OnceCell<Stage> = OnceCell::const_new();
         SHARED
             .get_or_init(async || {
                 let cluster = Cluster::shared().await;
                 install_crds(cluster).await;
                 install_routes(cluster).await;
-                let stage = Stage::on(cluster).await;
-                stage.open().await;
-                stage
+                Stage::on(cluster).await
             })
             .await
     }
@@ -109,36 +123,34 @@ impl Stage {
     }
 }
 
-/// Installs the definitions of routes that a cluster has not.
+/// Installs the definitions of all routes.
 async fn install_routes(cluster: &Cluster) {
-    let real = tokio::task::spawn_blocking(gateway_api_definition).await.unwrap();
-    let mut definitions: Vec<String> = ROUTES
-        .iter()
-        .filter(|(.., kind, _, _)| real.is_none() || *kind != "HTTPRoute")
-        .map(|route| stub(*route).to_string())
-        .collect();
-    match real {
-        Some(real) => definitions.push(real),
-        None => println!("Gateway API's own definition is not at hand: a stub takes its place"),
-    }
+    let definitions: Vec<String> = definitions().await.iter().map(Value::to_string).collect();
     cluster.apply(&definitions.join("\n---\n"), [""; 0]).await;
 }
 
-/// The HTTPRoute of Gateway API itself, from its Go module.
-fn gateway_api_definition() -> Option<String> {
-    let module = "sigs.k8s.io/gateway-api@v1.4.0";
-    // A download names a module; the folder has none of its own.
-    let command = std::process::Command::new("go")
-        .args(["mod", "download", "-json", module])
-        .current_dir(std::env::temp_dir())
-        .output();
-    let told: Value = serde_json::from_slice(&command.ok()?.stdout).ok()?;
-    let folder = Path::new(told["Dir"].as_str()?).join("config/crd/standard");
-    std::fs::read_to_string(folder.join("gateway.networking.k8s.io_httproutes.yaml")).ok()
+/// Of each of [`ROUTES`]: the project's own definition if it is in [`PUBLISHED`], else a stub.
+pub async fn definitions() -> Vec<Value> {
+    let found = tokio::task::spawn_blocking(|| Definitions::find_or_download(report));
+    let mut published = Vec::new();
+    for file in found.await.unwrap().unwrap().files {
+        let path = file.to_str().unwrap().into();
+        let text = std::fs::read(&file).unwrap();
+        published.extend(leeboard::yaml::objects(&path, &text, leeboard::yaml::Resolve::V2).unwrap());
+    }
+    let definition = |route: Route| {
+        if !PUBLISHED.contains(&route.2) {
+            return stub(route);
+        }
+        let name = format!("{}.{}", route.3, route.0);
+        let own = published.iter().find(|object| object.body["metadata"]["name"] == name.as_str());
+        own.unwrap_or_else(|| panic!("nobody defines {name}")).body.clone()
+    };
+    ROUTES.map(definition).to_vec()
 }
 
 /// A definition that keeps all fields.
-pub fn stub((group, versions, kind, plural, scope): (&str, &[&str], &str, &str, &str)) -> Value {
+fn stub((group, versions, kind, plural, scope): Route) -> Value {
     let version = |(at, name): (usize, &&str)| {
         json!({
             "name": name, "served": true, "storage": at == 0,
@@ -192,6 +204,14 @@ impl Scene {
             api.patch(name, &parameters, &Patch::Apply(object)).await.map_err(|error| format!("{error}\n{object}"))
         })
         .await;
+    }
+
+    /// Why the API server would refuse an object, if it would. Fields that it does not know are refused too.
+    pub async fn refusal(&self, object: &Value) -> Option<String> {
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let parameters = PatchParams::apply("person").dry_run().validation_strict();
+        let result = self.api_of(object).patch(name, &parameters, &Patch::Apply(object)).await;
+        result.err().map(|error| error.to_string())
     }
 
     /// Merges into an object.

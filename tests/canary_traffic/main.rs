@@ -20,6 +20,7 @@ mod sink;
 #[allow(dead_code, reason = "shared with canary_cluster")]
 #[path = "../canary_cluster/stage.rs"]
 mod stage;
+mod takeover;
 mod traffic;
 mod versions;
 
@@ -50,6 +51,8 @@ fn every_scene_ends_as_it_should() {
     };
     play("skipper", || Box::pin(versions::skipper()));
     play("traefik", || Box::pin(versions::traefik()));
+    play("comes_and_goes", || Box::pin(takeover::comes_and_goes()));
+    play("left_by_flagger", || Box::pin(takeover::left_by_flagger()));
     play("no_series", || Box::pin(metrics::no_series()));
     play("not_a_number", || Box::pin(metrics::not_a_number()));
     play("held_without_data", || Box::pin(metrics::held_without_data()));

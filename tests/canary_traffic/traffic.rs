@@ -1,12 +1,13 @@
 //! [`Traffic`]: what stands between clients and pods, one for all scenes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use leeboard::sandbox::{PodHost, Program, Prometheus, Router};
-use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use leeboard::sandbox::{Definitions, PodHost, Program, Prometheus, Router};
+use serde_json::json;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::stage::Stage;
+use crate::takeover::{LeftBehind, leave_behind};
 
 /// See the module.
 pub struct Traffic {
@@ -15,6 +16,8 @@ pub struct Traffic {
     pub skipper: Router,
     pub traefik: Router,
     pub prometheus: Prometheus,
+    /// What was there before the daemon was, for the scene that goes on with it.
+    pub left_behind: Mutex<Option<LeftBehind>>,
 }
 
 /// The namespace of the Gateway.
@@ -31,7 +34,7 @@ impl Traffic {
         // Before the control plane runs: a first build takes all there is of the machine.
         let (skipper, traefik, prometheus) =
             tokio::join!(built(Program::Skipper), built(Program::Traefik), built(Program::Prometheus));
-        let stage = Stage::shared().await;
+        let stage = Stage::before_the_daemon().await;
         let control_plane = stage.cluster.control_plane();
         install_gateway_api(stage).await;
         let pods = PodHost::start(control_plane).await.unwrap();
@@ -43,7 +46,9 @@ impl Traffic {
         let targets = [skipper.metrics(), traefik.metrics()];
         let prometheus = Prometheus::start(&prometheus, control_plane, &targets).await.unwrap();
         make_gateway(stage, traefik.port()).await;
-        Traffic { stage, pods, skipper, traefik, prometheus }
+        let left_behind = leave_behind(stage, &skipper.url(), &prometheus.url()).await;
+        stage.open().await;
+        Traffic { stage, pods, skipper, traefik, prometheus, left_behind: Mutex::new(Some(left_behind)) }
     }
 }
 
@@ -51,20 +56,18 @@ async fn built(program: Program) -> PathBuf {
     tokio::task::spawn_blocking(move || program.find_or_build(crate::harness::report).unwrap()).await.unwrap()
 }
 
-/// All of the Gateway API's own definitions, from its Go module: Traefik reads more than the HTTPRoutes.
+/// All of the Gateway API's own definitions: Traefik reads more than the HTTPRoutes.
 async fn install_gateway_api(stage: &Stage) {
-    let told = tokio::process::Command::new("go")
-        .args(["mod", "download", "-json", "sigs.k8s.io/gateway-api@v1.4.0"])
-        .current_dir(std::env::temp_dir())
-        .output()
-        .await
-        .unwrap();
-    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
-    let folder = Path::new(told["Dir"].as_str().unwrap()).join("config/crd/standard");
-    let folder = folder.to_str().unwrap();
-    let apply = ["apply", "--server-side", "--force-conflicts", "-f", folder];
-    stage.cluster.kubectl(apply).await.unwrap();
-    stage.cluster.kubectl(["wait", "-f", folder, "--for=condition=Established", "--timeout=20s"]).await.unwrap();
+    let found = tokio::task::spawn_blocking(|| Definitions::find_or_download(crate::harness::report));
+    let files = found.await.unwrap().unwrap().files;
+    let files = files.iter().map(|file| file.to_str().unwrap());
+    let is_gateway_api =
+        |file: &str| std::fs::read_to_string(file).unwrap().contains("group: gateway.networking.k8s.io");
+    let arguments: Vec<&str> = files.filter(|file| is_gateway_api(file)).flat_map(|file| ["-f", file]).collect();
+    let with =
+        |command: &[&'static str]| command.iter().chain(&arguments).map(|word| word.to_string()).collect::<Vec<_>>();
+    stage.cluster.kubectl(with(&["apply", "--server-side", "--force-conflicts"])).await.unwrap();
+    stage.cluster.kubectl(with(&["wait", "--for=condition=Established", "--timeout=20s"])).await.unwrap();
 }
 
 async fn make_gateway(stage: &Stage, port: u16) {

@@ -15,7 +15,8 @@ const RATE: u32 = 500;
 const TOLERANCE: f64 = 0.02;
 /// The weights at which the canary is held until enough was counted.
 const WEIGHTS: [u32; 2] = [10, 50];
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
+/// Where a workload has it.
+pub const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// A router, and how a canary is led through it.
 struct Way {
@@ -37,17 +38,10 @@ struct Way {
 pub async fn skipper() {
     let traffic = Traffic::shared().await;
     let scene = traffic.stage.scene("skipper").await;
-    let ingress = json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
-        "metadata": {"name": "web", "annotations": {"kubernetes.io/ingress.class": "skipper"}},
-        "spec": {"rules": [{"host": host(&scene), "http": {"paths": [{
-            "path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}},
-        }]}}]},
-    });
     let way = Way {
         router: &traffic.skipper,
         provider: "skipper",
-        files: vec![("app/ingress.yaml", ingress)],
+        files: vec![("app/ingress.yaml", ingress(&scene))],
         spec: json!({"ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"}}),
         metrics: json!([
             {"name": "request-success-rate", "interval": "10s", "thresholdRange": {"min": 99}},
@@ -104,12 +98,25 @@ pub async fn traefik() {
     both_versions(traffic, scene, way).await;
 }
 
-fn host(scene: &Scene) -> String {
+/// What clients ask for.
+pub fn host(scene: &Scene) -> String {
     format!("{}.example.com", scene.namespace)
 }
 
-/// Two pods that go on for three seconds after they were told to end, as pods behind a router should.
-fn deployment(version: &str, annotations: &Value) -> Value {
+/// The user's own, for Skipper.
+pub fn ingress(scene: &Scene) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {"name": "web", "annotations": {"kubernetes.io/ingress.class": "skipper"}},
+        "spec": {"rules": [{"host": host(scene), "http": {"paths": [{
+            "path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"number": 80}}},
+        }]}}]},
+    })
+}
+
+/// Two pods that go on after they were told to end, as pods behind a router should: for longer than a busy machine keeps
+/// the router from hearing of it.
+pub fn deployment(version: &str, annotations: &Value) -> Value {
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "labels": {"app": "web"}},
         "spec": {
@@ -120,7 +127,7 @@ fn deployment(version: &str, annotations: &Value) -> Value {
                 "spec": {"containers": [{
                     "name": "web", "image": format!("registry.example.com/web:{version}"),
                     "ports": [{"containerPort": 8080}],
-                    "lifecycle": {"preStop": {"sleep": {"seconds": 3}}},
+                    "lifecycle": {"preStop": {"sleep": {"seconds": 10}}},
                 }]},
             },
         },
@@ -270,6 +277,7 @@ fn judge(scene: &Scene, weight: u32, counted: &[Sample]) {
     assert!(off <= TOLERANCE, "{}: weight {weight}, measured {share:.4}", scene.namespace);
 }
 
-fn failures(samples: &[Sample]) -> Vec<Sample> {
+/// Those that were not answered with 200.
+pub fn failures(samples: &[Sample]) -> Vec<Sample> {
     samples.iter().filter(|sample| sample.result != Ok(200)).cloned().collect()
 }

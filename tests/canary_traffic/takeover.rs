@@ -1,0 +1,223 @@
+//! What serves already is taken over, and given back, while clients go on.
+
+use std::time::{Duration, Instant};
+
+use leeboard::sandbox::{Load, Sample, Wire, by_version};
+use serde_json::{Value, json};
+
+use crate::harness::{SOON, eventually};
+use crate::stage::{Scene, Stage};
+use crate::traffic::Traffic;
+use crate::versions::{IMAGE, deployment, failures, host, ingress};
+
+/// Requests per second: fewer than where shares are measured, which go on at the same time.
+const RATE: u32 = 50;
+
+/// A Service with clients gets a Canary; amid its first run the Canary is deleted, and everything is as it was.
+pub async fn comes_and_goes() {
+    let traffic = Traffic::shared().await;
+    let scene = traffic.stage.scene("comes").await;
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
+    });
+    for object in [deployment("1", &json!({})), service, ingress(&scene)] {
+        scene.apply(&object).await;
+    }
+    let load = clients(traffic, &scene).await;
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    let steps = json!([{"weight": 30}, {"pause": {}}]);
+    let mut canary = canary(json!({"interval": "10s", "threshold": 3, "steps": steps}));
+    canary["spec"]["revertOnDeletion"] = true.into();
+    scene.apply(&canary).await;
+    scene.phase("Initialized").await;
+    scene.field("Service", "web", "/spec/selector/app", &json!("web-primary")).await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    assert_eq!(scene.seen("Service", "web")["metadata"]["ownerReferences"], Value::Null, "it is the user's");
+
+    scene.image("Deployment", "registry.example.com/web:2").await;
+    eventually("clients meet version 2", A_STEP, async || {
+        let counts = by_version(&load.since(begun));
+        if counts.get("2").is_some_and(|count| *count > 30) { Ok(()) } else { Err(format!("{counts:?}")) }
+    })
+    .await;
+    scene.delete("flagger.app/v1beta1", "Canary", "web").await;
+    scene.field("Canary", "web", "", &Value::Null).await;
+    scene.field("Service", "web", "/spec/selector/app", &json!("web")).await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(2)).await;
+    scene.field("Deployment", "web-primary", "", &Value::Null).await;
+    scene.field("Ingress", "web-canary", "", &Value::Null).await;
+    all_answered(&scene, load, begun).await;
+}
+
+/// A canary at rest as Flagger leaves it, with clients, before the daemon starts.
+pub struct LeftBehind {
+    scene: Scene,
+    load: Load,
+    begun: Instant,
+}
+
+/// Flagger has gone, its objects serve. Told once, by what starts the daemon.
+pub async fn leave_behind(stage: &'static Stage, router: &str, metrics: &str) -> LeftBehind {
+    let scene = stage.scene("left").await;
+    let mut canary = canary(json!({
+        "interval": "10s", "threshold": 5, "stepWeight": 50, "maxWeight": 50,
+        "metrics": [{"name": "request-success-rate", "interval": "10s", "thresholdRange": {"min": 99}}],
+    }));
+    canary["spec"]["metricsServer"] = metrics.into();
+    scene.apply(&canary).await;
+    scene
+        .until("the Canary is there", || {
+            let uid = scene.seen("Canary", "web")["metadata"]["uid"].clone();
+            if uid.is_string() { Ok(()) } else { Err(uid.to_string()) }
+        })
+        .await;
+    for object in flaggers_objects(&scene) {
+        scene.apply(&object).await;
+    }
+    let status = json!({
+        "phase": "Succeeded", "canaryWeight": 0, "failedChecks": 0, "iterations": 0, "trackedConfigs": {},
+        "lastAppliedSpec": "6f7c59d8b4", "lastPromotedSpec": "6f7c59d8b4",
+        "lastTransitionTime": "2026-11-21T10:00:00Z",
+        "conditions": [{
+            "type": "Promoted", "status": "True", "reason": "Succeeded",
+            "message": "Canary analysis completed successfully, promotion finished.",
+            "lastTransitionTime": "2026-11-21T10:00:00Z", "lastUpdateTime": "2026-11-21T10:00:00Z",
+        }],
+    });
+    scene.merge_status("flagger.app/v1beta1", "Canary", "web", &status).await;
+    let load = clients_of(router, &scene).await;
+    let begun = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    LeftBehind { scene, load, begun }
+}
+
+/// The daemon goes on with what Flagger has left: first nothing changes, then the next version is promoted.
+pub async fn left_by_flagger() {
+    let left_behind = Traffic::shared().await.left_behind.lock().await.take();
+    let LeftBehind { scene, load, begun } = left_behind.unwrap();
+    let run = "/metadata/annotations/canary.leeboard.dev~1run";
+    scene
+        .until("the canary is adopted", || {
+            let canary = scene.seen("Canary", "web");
+            canary.pointer(run).map(drop).ok_or_else(|| canary["metadata"].to_string())
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(scene.phases(), ["Succeeded"], "adopted without a run");
+    for (kind, name) in [("Deployment", "web-primary"), ("Deployment", "web"), ("Ingress", "web-canary")] {
+        assert_eq!(scene.seen(kind, name)["metadata"]["generation"], 1, "{name} was touched");
+    }
+    let counts = by_version(&load.since(begun));
+    assert!(counts.len() == 1 && counts.contains_key("1"), "{counts:?}");
+
+    scene.image("Deployment", "registry.example.com/web:2").await;
+    scene.phase("Progressing").await;
+    scene.phase("Succeeded").await;
+    scene.field("Deployment", "web-primary", IMAGE, &json!("registry.example.com/web:2")).await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    all_answered(&scene, load, begun).await;
+}
+
+/// Longer than the first step of a run takes, on a busy machine.
+const A_STEP: Duration = Duration::from_secs(90);
+
+async fn clients(traffic: &Traffic, scene: &Scene) -> Load {
+    clients_of(&traffic.skipper.url(), scene).await
+}
+
+/// Begins once version 1 answers.
+async fn clients_of(router: &str, scene: &Scene) -> Load {
+    let wire = Wire::new(router, &host(scene));
+    eventually("version 1 answers", SOON, async || match wire.ask(Instant::now()).await {
+        Sample { result: Ok(200), version: Some(version), .. } if version == "1" => Ok(()),
+        other => Err(other.text()),
+    })
+    .await;
+    Load::start(wire, RATE)
+}
+
+/// Until the last pods of what has gone have ended: no request has failed, and version 2 is left.
+async fn all_answered(scene: &Scene, load: Load, begun: Instant) {
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let took = begun.elapsed();
+    let all = load.stop().await;
+    let failed = failures(&all);
+    let counts = by_version(&all);
+    println!(
+        "{}: {} requests in {took:.0?}, {} failed, by version {counts:?}",
+        scene.namespace,
+        all.len(),
+        failed.len()
+    );
+    assert!(failed.is_empty(), "{}: {} failed: {:#?}", scene.namespace, failed.len(), &failed[..failed.len().min(20)]);
+    assert!(all.iter().rev().take(100).all(|sample| sample.version.as_deref() == Some("2")), "{counts:?}");
+}
+
+/// By an Ingress, a check each 3 s.
+fn canary(analysis: Value) -> Value {
+    json!({
+        "apiVersion": "flagger.app/v1beta1", "kind": "Canary",
+        "metadata": {
+            "name": "web",
+            "annotations": {"canary.leeboard.dev/interval": "3s", "canary.leeboard.dev/scale-down-delay": "3s"},
+        },
+        "spec": {
+            "provider": "skipper",
+            "targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "ingressRef": {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web"},
+            "progressDeadlineSeconds": 60,
+            "service": {"port": 80, "targetPort": 8080},
+            "analysis": analysis,
+        },
+    })
+}
+
+/// The target at zero, the primary that serves, three Services, the user's Ingress and its copy, which is off after a run.
+fn flaggers_objects(scene: &Scene) -> Vec<Value> {
+    let owners = json!([{
+        "apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web",
+        "uid": scene.seen("Canary", "web")["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
+    }]);
+    let notes = json!({
+        "kustomize.toolkit.fluxcd.io/reconcile": "disabled", "helm.toolkit.fluxcd.io/driftDetection": "disabled",
+    });
+    let mut target = deployment("1", &json!({}));
+    target["spec"]["replicas"] = 0.into();
+    let id = json!({"flagger-id": "8a4b0c0e-52a9-4c43-9a63-0f4fd1c3a7d5"});
+    let mut primary = deployment("1", &id);
+    primary["metadata"] = json!({"name": "web-primary", "labels": {"app": "web-primary"}, "ownerReferences": owners});
+    primary["spec"]["selector"]["matchLabels"]["app"] = "web-primary".into();
+    primary["spec"]["template"]["metadata"]["labels"]["app"] = "web-primary".into();
+    let service = |name: &str, leads_to: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Service",
+            "metadata": {"name": name, "labels": {"app": name}, "annotations": notes, "ownerReferences": owners},
+            "spec": {
+                "type": "ClusterIP", "selector": {"app": leads_to},
+                "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": 8080}],
+            },
+        })
+    };
+    let mut copy = ingress(scene);
+    let path = |version: &str| {
+        let service = json!({"name": version, "port": {"number": 80}});
+        json!({"path": "/", "pathType": "Prefix", "backend": {"service": service}})
+    };
+    copy["spec"]["rules"][0]["http"]["paths"] = json!([path("web-primary"), path("web-canary")]);
+    copy["metadata"]["name"] = "web-canary".into();
+    copy["metadata"]["ownerReferences"] = owners.clone();
+    copy["metadata"]["annotations"]["zalando.org/skipper-predicate"] = "False()".into();
+    copy["metadata"]["annotations"]["zalando.org/backend-weights"] = r#"{"web-canary":0,"web-primary":100}"#.into();
+    vec![
+        target,
+        primary,
+        service("web", "web-primary"),
+        service("web-primary", "web-primary"),
+        service("web-canary", "web"),
+        ingress(scene),
+        copy,
+    ]
+}
