@@ -11,7 +11,7 @@ use crate::traffic::Traffic;
 use crate::versions::{IMAGE, deployment, failures, host, ingress};
 
 /// Requests per second: fewer than where shares are measured, which go on at the same time.
-const RATE: u32 = 50;
+const RATE: u32 = 100;
 
 /// A Service with clients gets a Canary; amid its first run the Canary is deleted, and everything is as it was.
 pub async fn comes_and_goes() {

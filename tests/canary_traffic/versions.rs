@@ -127,7 +127,7 @@ pub fn deployment(version: &str, annotations: &Value) -> Value {
                 "spec": {"containers": [{
                     "name": "web", "image": format!("registry.example.com/web:{version}"),
                     "ports": [{"containerPort": 8080}],
-                    "lifecycle": {"preStop": {"sleep": {"seconds": 10}}},
+                    "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
                 }]},
             },
         },

@@ -19,7 +19,7 @@ struct Case {
 
 fn cases(corpus: &Path) -> Vec<Case> {
     let mut cases = Vec::new();
-    for entry in std::fs::read_dir(corpus.join("kustomize/cases")).unwrap().flatten() {
+    for entry in std::fs::read_dir(corpus).unwrap().flatten() {
         let directory = entry.path();
         let Ok(case) = std::fs::read_to_string(directory.join("case.yaml")) else { continue };
         let field = |name: &str| {
@@ -77,12 +77,9 @@ fn judge(case: &Case) -> Option<String> {
 
 #[test]
 fn the_corpus_is_rendered_byte_for_byte() {
-    let Some(corpus) = std::env::var_os("LEEBOARD_CORPUS") else {
-        println!("skipped: LEEBOARD_CORPUS names no folder");
-        return;
-    };
+    let Some(corpus) = super::source::corpus("kustomize/cases") else { return };
     let only = std::env::var("LEEBOARD_CASE").ok();
-    let cases = cases(Path::new(&corpus));
+    let cases = cases(&corpus);
     let mut failures = 0;
     for case in cases.iter().filter(|case| only.as_ref().is_none_or(|only| case.name.contains(only))) {
         if let Some(why) = judge(case) {

@@ -11,6 +11,8 @@ mod differences;
 mod fixtures;
 mod incremental;
 mod mutations;
+#[path = "../harness/corpus.rs"]
+mod source;
 mod trees;
 
 use leeboard::kustomize::{Options, OverridePatch, OverrideTarget, Overrides};
