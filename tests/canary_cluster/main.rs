@@ -55,6 +55,7 @@ fn every_scene_ends_as_it_should() {
         ("skip_analysis", || Box::pin(strategies::skip_analysis())),
         ("daemon_sets", || Box::pin(strategies::daemon_sets())),
         ("approval", || Box::pin(strategies::approval())),
+        ("deleted_primary", || Box::pin(strategies::deleted_primary())),
         ("suspension", || Box::pin(strategies::suspension())),
         ("deletion", || Box::pin(strategies::deletion())),
         ("lifetime", || Box::pin(lifetime::lifetime())),

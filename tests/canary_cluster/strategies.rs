@@ -167,6 +167,22 @@ pub async fn approval() {
     assert_eq!(halts, 1);
 }
 
+/// A primary that somebody deletes amid a run has no ReplicaSet left to come back from: it is made of what has passed.
+pub async fn deleted_primary() {
+    let scene = Stage::shared().await.scene("deleted-primary").await;
+    scene.stage.sink.answers(&scene.namespace, "confirm-promotion", 403);
+    let analysis = json!({"iterations": 1, "webhooks": [hook(&scene, "confirm-promotion")]});
+    initialized(&scene, &canary(&scene, "kubernetes", analysis, json!({}))).await;
+    scene.image("Deployment", "web:2").await;
+    scene.phase("WaitingPromotion").await;
+    scene.delete("apps/v1", "Deployment", "web-primary").await;
+    scene.field("Deployment", "web-primary", "", &Value::Null).await;
+    scene.stage.sink.answers(&scene.namespace, "confirm-promotion", 200);
+    scene.phase("Succeeded").await;
+    scene.field("Deployment", "web-primary", "/status/readyReplicas", &json!(2)).await;
+    assert_eq!(images(&scene, "web-primary"), ["web:1", "web:2"]);
+}
+
 /// A sleeping canary keeps its weight, and takes a whole interval again when it wakes.
 pub async fn suspension() {
     let scene = Stage::shared().await.scene("suspension").await;

@@ -25,8 +25,11 @@ impl Course<'_> {
     /// The primary becomes the new version while the canary serves as it did; then traffic goes back.
     pub(super) fn promote(&mut self, target: &Target, mut promotion: Promotion) {
         let Some(primary) = &self.world.primary else {
-            // Deleted meanwhile: first what it was, then what it is to become.
-            self.actions.push(Action::RestorePrimary(promotion.versions.promoted));
+            // Deleted meanwhile, and what it was made of went with it: it is made of what has passed, if that is still there.
+            let Versions { applied, promoted } = promotion.versions;
+            let is_there = target.revision == applied;
+            self.actions.push(if is_there { Action::Promote(applied) } else { Action::RestorePrimary(promoted) });
+            self.waits_for = Some("the primary to be made again".into());
             return;
         };
         if primary.revision.as_ref() != Some(&promotion.versions.applied) {

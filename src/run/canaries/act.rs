@@ -151,7 +151,7 @@ impl Hands<'_> {
         if let Some(patch) = primary::promoted_revision(self.target) {
             return self.patch(&patch).await;
         }
-        let Some(live) = &self.seen.primary else { return Ok(()) };
+        let Some(live) = &self.seen.primary else { return self.make_primary(revision).await };
         self.copy_configs().await?;
         let tracked = &self.seen.tracked;
         let id = rollout_id(revision);
