@@ -4,11 +4,12 @@
 //! others that of the parser. The tree is built with a stack of its own, so that no input can exhaust the thread's.
 
 mod merge;
+mod wording;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use granit_parser::{Event, Placement, StructureStyle};
+use granit_parser::{Event, Placement};
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
@@ -21,6 +22,7 @@ use super::resolve::Resolve;
 use super::shifts::Shifts;
 use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
+use wording::{begins_with_tab, byte_span, collection_style, is_block, is_cut_off, is_quoted, scalar_style, short_tag};
 
 /// How much a file may ask for. Files come from anybody who can open a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -535,66 +537,6 @@ fn measure(node: &Node) -> (usize, usize) {
 
 fn deeper<'a>(children: impl Iterator<Item = &'a Node>) -> (usize, usize) {
     children.map(measure).fold((1, 1), |(weight, depth), child| (weight + child.0, depth.max(child.1 + 1)))
-}
-
-fn short_tag(tag: &granit_parser::Tag) -> SmolStr {
-    match tag.parts() {
-        ("tag:yaml.org,2002:", suffix) => smol_str::format_smolstr!("!!{suffix}"),
-        (handle, suffix) => smol_str::format_smolstr!("{handle}{suffix}"),
-    }
-}
-
-fn is_block(style: ScalarStyle) -> bool {
-    matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
-}
-
-/// True for a block scalar that has a tab in front of its first line of text, where go-yaml still looks how far it is
-/// indented; a digit behind its `|` says that. `before`: what stands in front of the text.
-fn begins_with_tab(before: &str, block: &str) -> bool {
-    let mut has_tab = block.trim_start_matches([' ', '\n']).starts_with('\t');
-    for line in before.rsplit('\n') {
-        if !line.trim().is_empty() {
-            let header = line.rfind(['|', '>']).and_then(|at| line.get(at..)).unwrap_or_default();
-            let is_told =
-                header.trim_start_matches(['|', '>', '+', '-']).starts_with(|next: char| next.is_ascii_digit());
-            return has_tab && !is_told;
-        }
-        has_tab |= line.contains('\t');
-    }
-    has_tab
-}
-
-/// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
-fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
-    is_block(style)
-        && part.len() <= span.end as usize
-        && part.rsplit('\n').next().is_some_and(|last| !last.trim_matches(' ').is_empty())
-}
-
-fn byte_span(span: granit_parser::Span) -> Span {
-    let range = span.byte_range().unwrap_or_default();
-    Span { start: to_u32(range.start), end: to_u32(range.end) }
-}
-
-fn is_quoted(style: granit_parser::ScalarStyle) -> bool {
-    matches!(style, granit_parser::ScalarStyle::SingleQuoted | granit_parser::ScalarStyle::DoubleQuoted)
-}
-
-fn scalar_style(style: granit_parser::ScalarStyle) -> ScalarStyle {
-    match style {
-        granit_parser::ScalarStyle::SingleQuoted => ScalarStyle::SingleQuoted,
-        granit_parser::ScalarStyle::DoubleQuoted => ScalarStyle::DoubleQuoted,
-        granit_parser::ScalarStyle::Literal => ScalarStyle::Literal,
-        granit_parser::ScalarStyle::Folded => ScalarStyle::Folded,
-        _ => ScalarStyle::Plain,
-    }
-}
-
-fn collection_style(style: StructureStyle) -> CollectionStyle {
-    match style {
-        StructureStyle::Block => CollectionStyle::Block,
-        StructureStyle::Flow => CollectionStyle::Flow,
-    }
 }
 
 #[cfg(test)]
