@@ -78,15 +78,10 @@ fn read(reference: &git2::Reference<'_>) -> Result<Option<Ref>, git2::Error> {
 pub(super) fn push(url: &RepoUrl, path: &Path, update: &Update, pack: &[u8]) -> Result<(), Error> {
     let session = Session { url: url.clone(), path: path.to_owned() };
     let target = session.open()?;
-    let refused = |reason: &str| Error::PushRefused {
-        url: url.clone(),
-        branch: update.name.trim_start_matches("refs/heads/").to_owned(),
-        reason: reason.to_owned(),
-    };
     // As git does by default: files under somebody's hands would seem to undo the push.
     let checked_out = target.head().ok().and_then(|head| head.name().map(str::to_owned).ok());
     if !target.is_bare() && checked_out.as_ref() == Some(&update.name) {
-        return Err(refused("the branch is checked out there"));
+        return Err(update.refused(url, "the branch is checked out there"));
     }
     let take = || -> Result<(), git2::Error> {
         let objects = target.odb()?;
@@ -98,7 +93,7 @@ pub(super) fn push(url: &RepoUrl, path: &Path, update: &Update, pack: &[u8]) -> 
         target.reference_matching(&update.name, new, true, old, words).map(drop)
     };
     take().map_err(|error| match error.code() {
-        ErrorCode::Modified | ErrorCode::NotFound => refused("it has moved"),
+        ErrorCode::Modified | ErrorCode::NotFound => update.refused(url, "it has moved"),
         _ => session.fault(&error),
     })
 }

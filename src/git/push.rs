@@ -22,6 +22,14 @@ pub(super) struct Update {
     pub(super) new: Oid,
 }
 
+impl Update {
+    /// The server's no, with its reason.
+    pub(super) fn refused(&self, url: &RepoUrl, reason: impl Into<String>) -> Error {
+        let branch = self.name.trim_start_matches("refs/heads/").to_owned();
+        Error::PushRefused { url: url.clone(), branch, reason: reason.into() }
+    }
+}
+
 /// What the server says when it is done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Report {
@@ -101,8 +109,7 @@ impl Report {
         };
         let words = protocol::clean(&self.words);
         let reason = if words.is_empty() { reason } else { format!("{reason}: {words}") };
-        let branch = update.name.trim_start_matches("refs/heads/").to_owned();
-        Err(Error::PushRefused { url: url.clone(), branch, reason })
+        Err(update.refused(url, reason))
     }
 }
 

@@ -3,8 +3,6 @@
 //! **In:** a branch, the commit, why. **Out:** a commit on the server. **May not:** rewrite history, move a branch that
 //! another one has moved meanwhile, or take back the same commit twice.
 
-use std::sync::Arc;
-
 use git2::{Repository, Signature, Time};
 use jiff::Timestamp;
 
@@ -13,7 +11,6 @@ use super::mirror::Mirror;
 use super::oid::Oid;
 use super::push::Update;
 use super::remote::{self, blocking};
-use super::store::Store;
 
 /// How often a branch may move away under our hands.
 const TRIES: usize = 3;
@@ -36,10 +33,14 @@ pub enum Reverted {
     Gone,
 }
 
-/// A commit that was made, with the pack that brings it.
-struct Made {
-    id: Oid,
-    pack: Vec<u8>,
+/// What came of making the commit in the mirror, where nothing points to it.
+enum Undone {
+    /// It is made; the pack brings it to the server.
+    Made { id: Oid, pack: Vec<u8> },
+    /// There is nothing to take back.
+    Needless(Reverted),
+    /// This file was changed since.
+    Conflict { path: String },
 }
 
 impl Mirror {
@@ -63,14 +64,18 @@ impl Mirror {
                 return Err(error);
             }
             let (store, url, reason) = (self.store()?, self.url().clone(), reason.to_owned());
-            let made = move || make(&store, head, commit, &reason, now);
-            let made = match blocking(&url, made).await? {
-                Ok(made) => made,
-                Err(needless) => return Ok(needless),
+            let undone = blocking(&url, move || {
+                let repository = store.repository()?;
+                undo(&repository, head, commit, &reason, now).map_err(|error| store.fault(&error))
+            });
+            let (id, pack) = match undone.await? {
+                Undone::Made { id, pack } => (id, pack),
+                Undone::Needless(reverted) => return Ok(reverted),
+                Undone::Conflict { path } => return Err(Error::Conflicting { url, commit, path }),
             };
-            let update = Update { name: format!("refs/heads/{branch}"), old: head, new: made.id };
-            match remote::push(&url, &self.access(), self.clients(), update, made.pack).await {
-                Ok(()) => return Ok(Reverted::By(made.id)),
+            let update = Update { name: format!("refs/heads/{branch}"), old: head, new: id };
+            match remote::push(&url, &self.access(), self.clients(), update, pack).await {
+                Ok(()) => return Ok(Reverted::By(id)),
                 // Somebody may have been faster: then it is made anew, on top of that.
                 Err(error @ Error::PushRefused { .. }) => refused = Some((head, error)),
                 Err(error) => return Err(error),
@@ -78,31 +83,6 @@ impl Mirror {
         }
         Err(refused.map_or_else(|| Error::Stopped { url: self.url().clone() }, |(_, error)| error))
     }
-}
-
-/// Makes the commit in the mirror, where nothing points to it.
-fn make(
-    store: &Arc<Store>,
-    head: Oid,
-    commit: Oid,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Result<Made, Reverted>, Error> {
-    let repository = store.repository()?;
-    let done = undo(&repository, head, commit, reason, now).map_err(|error| store.fault(&error))?;
-    Ok(match done {
-        Undone::Made(made) => Ok(made),
-        Undone::Needless(reverted) => Err(reverted),
-        Undone::Conflict(path) => {
-            return Err(Error::Conflicting { url: store.url().clone(), commit, path });
-        }
-    })
-}
-
-enum Undone {
-    Made(Made),
-    Needless(Reverted),
-    Conflict(String),
 }
 
 fn undo(repository: &Repository, head: Oid, commit: Oid, reason: &str, now: Timestamp) -> Result<Undone, git2::Error> {
@@ -129,7 +109,7 @@ fn undo(repository: &Repository, head: Oid, commit: Oid, reason: &str, now: Time
         let conflict = conflict?;
         let entry = [conflict.our, conflict.their, conflict.ancestor].into_iter().flatten().next();
         let path = entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned());
-        return Ok(Undone::Conflict(path.unwrap_or_default()));
+        return Ok(Undone::Conflict { path: path.unwrap_or_default() });
     }
     let tree = repository.find_tree(index.write_tree_to(repository)?)?;
     if tree.id() == head.tree_id() {
@@ -146,5 +126,5 @@ fn undo(repository: &Repository, head: Oid, commit: Oid, reason: &str, now: Time
     builder.insert_walk(&mut walk)?;
     let mut pack = git2::Buf::new();
     builder.write_buf(&mut pack)?;
-    Ok(Undone::Made(Made { id: id.into(), pack: pack.to_vec() }))
+    Ok(Undone::Made { id: id.into(), pack: pack.to_vec() })
 }

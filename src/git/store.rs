@@ -109,10 +109,6 @@ impl Store {
         Repository::open_bare(&self.path).map_err(|error| self.fault(&error))
     }
 
-    pub(super) fn url(&self) -> &RepoUrl {
-        &self.url
-    }
-
     pub(super) fn fault(&self, error: &git2::Error) -> Error {
         let error = fault(&self.url, error);
         if matches!(error, Error::Corrupt { .. }) {
