@@ -5,12 +5,14 @@
 //! not:** decide; or ask anything of the API server while nothing changes.
 //!
 //! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`] and [`attending`], then [`see`] (what is there),
-//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys), [`tell`] (Events, alerts) and [`rollback`] (git)
+//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys), [`tell`] (Events, alerts), [`blame`] and
+//! [`rollback`] (git).
 
 mod act;
 mod ask;
 mod attending;
 mod aws;
+mod blame;
 mod claim;
 mod mail;
 mod rollback;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
@@ -46,6 +48,7 @@ use crate::object::{GroupKind, ObjectKey};
 use attending::{Attending, Brief, Signals};
 use tell::Teller;
 
+pub use blame::blamed;
 pub use claim::{Claim, Fields, yielded};
 
 /// After a failed request, and while it fails again.
@@ -77,8 +80,6 @@ pub struct Canaries {
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
-    /// Targets, and commits that were taken back for them, or cannot be: that is told once.
-    taken_back: Mutex<BTreeSet<(ObjectKey, Oid)>>,
     /// All that are there have a task.
     are_listed: AtomicBool,
 }
@@ -148,7 +149,13 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
 }
 
 fn attend(daemon: &Arc<Daemon>, key: ObjectKey, Signals { bell, gone }: Signals) {
-    let attendant = Attendant { daemon: daemon.clone(), key, answers: Answers::default(), teller: Teller::default() };
+    let attendant = Attendant {
+        daemon: daemon.clone(),
+        key,
+        answers: Answers::default(),
+        teller: Teller::default(),
+        taken_back: None,
+    };
     daemon.tasks.spawn(async move {
         tokio::select! {
             () = gone.cancelled() => {}
@@ -197,6 +204,8 @@ struct Attendant {
     /// To the questions of the record that is in force.
     answers: Answers,
     teller: Teller,
+    /// The commit that was taken back last, or cannot be: that is told once.
+    taken_back: Option<Oid>,
 }
 
 /// When a canary is looked at again although nothing has changed.
@@ -204,6 +213,12 @@ enum Again {
     Now,
     At(Timestamp),
     WhenItChanges,
+}
+
+impl Again {
+    fn after(wait: Duration) -> Self {
+        Again::At(now() + SignedDuration::try_from(wait).unwrap_or_default())
+    }
 }
 
 impl Attendant {
@@ -220,9 +235,9 @@ impl Attendant {
                 Err(error) => {
                     let namespace = self.key.namespace.as_deref().unwrap_or_default();
                     warn!(canary = %self.key.name, namespace, %error, "Canary not looked at");
-                    let at = now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default();
+                    let again = Again::after(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    Again::At(at)
+                    again
                 }
             };
             match again {
@@ -277,15 +292,15 @@ impl Attendant {
             }
             world.answers.clone_from(&self.answers);
         };
-        let commit = seen
-            .target
-            .as_ref()
-            .and_then(|target| rollback::brought_by(&self.daemon, &target.key, &record, &decision.record));
+        let commit = match &seen.target {
+            Some(target) if blame::begins(&record, &decision.record) => blame::brought_by(&self.daemon, &target.key),
+            _ => blame::noted(&canary),
+        };
         let changed = self.save(&canary, &record, &decision, commit).await?;
         self.answers = Answers::default();
         // Of a target that an older canary has only that one speaks.
         if world.claimed_by.is_none() {
-            claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+            claim::note(&self.daemon, &self.key, &canary, &seen, &decision, commit);
         }
         // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
         let acted = self.act(&canary, &seen, &flags, &decision).await;
@@ -297,9 +312,11 @@ impl Attendant {
         }
         tell::count(&self.daemon, &settings, &decision.record, &record);
         acted?;
-        if let rollback::Left::Again(pause) = rollback::take_back(&self.daemon, &canary, &seen, &decision.record).await
+        let handled = &mut self.taken_back;
+        if let Err(rollback::TooEarly) =
+            rollback::take_back(&self.daemon, &canary, &seen, &decision.record, handled).await
         {
-            return Ok(Again::At(now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default()));
+            return Ok(Again::after(rollback::PAUSE));
         }
         Ok(match decision.wake {
             // What was written comes back as a change; what was only decided does not.
@@ -371,13 +388,13 @@ impl Attendant {
         Ok(())
     }
 
-    /// Writes what has changed of record and status, and the commit that a run begins with. True when the record has.
+    /// Writes what has changed of record and status, and the commit whose version is tried. True when the record has.
     async fn save(
         &self,
         canary: &Canary,
         before: &Record,
         Decision { record, status, .. }: &Decision,
-        commit: Option<String>,
+        commit: Option<Oid>,
     ) -> Result<bool, client::Error> {
         let text = record.to_annotation();
         let annotations = canary.metadata.annotations.as_ref();
@@ -386,8 +403,8 @@ impl Attendant {
         if known != Some(&text) {
             patch["metadata"]["annotations"][record::ANNOTATION] = text.into();
         }
-        if let Some(commit) = commit {
-            patch["metadata"]["annotations"][rollback::COMMIT] = commit.into();
+        if commit != blame::noted(canary) {
+            patch["metadata"]["annotations"][blame::COMMIT] = commit.map(|commit| commit.to_string()).into();
         }
         let finalizers = canary.metadata.finalizers.clone().unwrap_or_default();
         let is_held = finalizers.iter().any(|finalizer| finalizer == act::FINALIZER);

@@ -9,6 +9,7 @@
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
 mod analysis;
+mod blame;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lifetime;
@@ -61,6 +62,7 @@ fn every_scene_ends_as_it_should() {
         ("lifetime", || Box::pin(lifetime::lifetime())),
         ("failure", || Box::pin(trouble::failure())),
         ("taken-back", || Box::pin(trouble::taken_back())),
+        ("two-waves", || Box::pin(blame::two_waves())),
         ("in_git", || Box::pin(trouble::in_git())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),
