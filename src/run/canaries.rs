@@ -13,6 +13,7 @@ mod ask;
 mod attending;
 mod aws;
 mod blame;
+mod charge;
 mod claim;
 mod mail;
 mod rollback;
@@ -28,7 +29,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -46,6 +47,7 @@ use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Pulse, Target, pulse, typed};
 use crate::object::{GroupKind, ObjectKey};
 use attending::{Attending, Brief, Signals};
+use claim::Looked;
 use tell::Teller;
 
 pub use blame::blamed;
@@ -82,6 +84,8 @@ pub struct Canaries {
     routes: Mutex<BTreeSet<KindVersion>>,
     /// All that are there have a task.
     are_listed: AtomicBool,
+    /// We act on them, nobody else does; until then they are only looked at.
+    are_ours: AtomicBool,
 }
 
 impl Canaries {
@@ -90,6 +94,13 @@ impl Canaries {
         let owns = claim.owns;
         let before = self.claims.lock().insert(object, claim).map(|before| before.owns);
         owns != before.unwrap_or(Fields::None)
+    }
+
+    /// Notes whether we may act on them.
+    pub(super) fn are_ours(&self, are_ours: bool) {
+        if self.are_ours.swap(are_ours, Ordering::Relaxed) != are_ours && are_ours {
+            self.attending.lock().ring_all();
+        }
     }
 
     /// Waits until every canary has been looked at once, for so long at most: who starts has heard no word of them yet.
@@ -107,8 +118,8 @@ impl Canaries {
     }
 }
 
-/// Watches and works until shutdown.
-pub(super) async fn work(daemon: Arc<Daemon>) {
+/// Watches and works until shutdown. `lost` is told when another daemon has taken the canaries from us.
+pub(super) async fn work(daemon: Arc<Daemon>, lost: mpsc::Sender<String>) {
     let kind = GroupKind::new(FLAGGER_GROUP, "Canary");
     let target = Target { kind: KindVersion::new(kind, VERSION), options: ListOptions::default() };
     let (canaries, watch) = typed::<Brief>(daemon.cluster.clone(), target, daemon.shutdown.clone());
@@ -123,6 +134,13 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
             for (group, version, kind) in WATCHED {
                 heed(&daemon, KindVersion::new(GroupKind::new(group, kind), version));
             }
+            let (daemon, lost) = (daemon.clone(), lost.clone());
+            daemon.tasks.clone().spawn(async move {
+                tokio::select! {
+                    () = daemon.shutdown.cancelled() => {}
+                    () = charge::take(&daemon, lost) => {}
+                }
+            });
         }
         let (there, gone): (Vec<_>, Vec<_>) =
             changed.into_iter().map(|key| (canaries.get(&key), key)).partition(|(item, _)| item.is_some());
@@ -260,10 +278,13 @@ impl Attendant {
     async fn look(&mut self, bell: &Notify) -> Result<Again, client::Error> {
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
+        let are_ours = self.daemon.canaries.are_ours.load(Ordering::Relaxed);
         let settings = match Settings::new(&canary, flags.provider) {
             Ok(settings) => Arc::new(settings),
             Err(refusal) => {
-                self.refuse(&canary, &refusal).await?;
+                if are_ours {
+                    self.refuse(&canary, &refusal).await?;
+                }
                 return Ok(Again::WhenItChanges);
             }
         };
@@ -273,6 +294,13 @@ impl Attendant {
         let seen_at = Instant::now();
         let mut world = seen.world.clone();
         world.claimed_by = self.daemon.canaries.attending.lock().claimant(&self.key).map(SmolStr::new);
+        if !are_ours {
+            if world.claimed_by.is_none() {
+                let looked = Looked { canary: &canary, seen: &seen, record: &record, actions: &[] };
+                claim::note(&self.daemon, &self.key, &looked, blame::noted(&canary));
+            }
+            return Ok(Again::WhenItChanges);
+        }
         let decision = loop {
             let decision = decide(&settings, &record, &world, now());
             debug!(canary = %self.key.name, ?decision, "Decided");
@@ -300,7 +328,8 @@ impl Attendant {
         self.answers = Answers::default();
         // Of a target that an older canary has only that one speaks.
         if world.claimed_by.is_none() {
-            claim::note(&self.daemon, &self.key, &canary, &seen, &decision, commit);
+            let Decision { record, actions, .. } = &decision;
+            claim::note(&self.daemon, &self.key, &Looked { canary: &canary, seen: &seen, record, actions }, commit);
         }
         // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
         let acted = self.act(&canary, &seen, &flags, &decision).await;

@@ -10,6 +10,7 @@
 
 mod analysis;
 mod blame;
+mod charge;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod lifetime;
@@ -73,6 +74,11 @@ fn every_scene_ends_as_it_should() {
         ("background", || Box::pin(analysis::background())),
         ("no_data", || Box::pin(trouble::no_data())),
     ]);
+}
+
+#[test]
+fn one_of_two_daemons_acts_and_none_beside_flagger() {
+    play(&[("one-of-two", || Box::pin(charge::one_of_two()))]);
 }
 
 #[test]
