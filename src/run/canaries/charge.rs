@@ -28,10 +28,17 @@ const FRESH: SignedDuration = SignedDuration::from_secs(60);
 
 /// Waits until nobody else acts on canaries, then makes them ours. `lost` is told who has them when we have not any more.
 pub(super) async fn take(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) {
+    if !daemon.options.adopt {
+        flagger_is_gone(daemon).await;
+    }
+    lease::acquire(daemon, Seat::Canaries, lost).await;
+}
+
+async fn flagger_is_gone(daemon: &Daemon) {
     let mut told = String::new();
-    while !daemon.options.adopt {
+    loop {
         let reason = match flagger(daemon).await {
-            Ok(None) => break,
+            Ok(None) => return,
             Ok(Some(whose)) => {
                 format!("Flagger acts on them: {whose}. Scale it to 0, or start with --adopt if it is about to go")
             }
@@ -43,7 +50,6 @@ pub(super) async fn take(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) {
         }
         tokio::time::sleep(PATIENCE).await;
     }
-    lease::acquire(daemon, Seat::Canaries, lost).await;
 }
 
 /// What of Flagger is alive. Its lease is there only where it runs more than once, its Deployment may have any name.
@@ -86,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_held_while_it_is_renewed() {
-        let at = |second| Timestamp::from_second(1_700_000_000 + second).unwrap();
+        let at = |second: i64| Timestamp::from_second(1_700_000_000 + second).unwrap();
         let cases = [
             // holder, when it was renewed, whether it is held a minute later
             (Some("flagger-1"), Some(10), true),
