@@ -12,6 +12,7 @@ mod cloudwatch;
 mod datadog;
 mod dynatrace;
 mod external_metrics;
+pub mod google;
 mod graphite;
 mod influxdb;
 mod keptn;

@@ -12,6 +12,7 @@ mod ask;
 mod attending;
 mod aws;
 mod claim;
+mod google;
 mod mail;
 mod rollback;
 mod see;
@@ -79,6 +80,8 @@ pub struct Canaries {
     routes: Mutex<BTreeSet<KindVersion>>,
     /// Targets, and commits that were taken back for them, or cannot be: that is told once.
     taken_back: Mutex<BTreeSet<(ObjectKey, Oid)>>,
+    /// Of Google, for metrics.
+    tokens: google::Tokens,
     /// All that are there have a task.
     are_listed: AtomicBool,
 }

@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::super::look::now;
 use super::super::{Daemon, web};
-use super::aws;
+use super::{aws, google};
 use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
 use crate::api::{FLAGGER_GROUP, duration};
 use crate::canary::alarm::Alarms;
@@ -428,17 +428,16 @@ async fn send(
         Err(error) => return Reading::Error(Problem::Refused { message: error.to_string() }),
     };
     let refused = |message: &str| Reading::Error(Problem::Refused { message: message.to_owned() });
-    let request = match request.credentials {
+    let request = match &request.credentials {
         Credentials::None => request,
         Credentials::AwsSignature { .. } => match aws::access_key(daemon, ask.secret).await {
             Ok(key) => metric::aws::signed(request, &key, ask.now),
             Err(why) => return refused(&why),
         },
-        Credentials::Google { .. } => {
-            return refused(
-                "Google's tokens are not fetched by this daemon: give the number to Prometheus, or use a webhook",
-            );
-        }
+        Credentials::Google { .. } => match google::authorized(daemon, request).await {
+            Ok(request) => request,
+            Err(why) => return refused(&why),
+        },
     };
     let url = match &request.to {
         To::Url(url) => url.clone(),
