@@ -35,5 +35,5 @@ pub use machine::{Action, Decision, decide};
 pub use record::Record;
 pub use revision::Revision;
 pub use settings::{Refusal, Settings};
-pub use weight::{Split, Weight};
+pub use weight::{Copies, Split, Weight};
 pub use world::World;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
+use base64::Engine as _;
 use harness::{DaemonOptions, SOON, World, eventually};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
@@ -105,6 +106,17 @@ impl Outside {
         let header = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let seen = (parts.uri.to_string(), header.to_owned(), String::from_utf8_lossy(&body).into_owned());
         self.asked.lock().unwrap().push(seen);
+        let text = String::from_utf8_lossy(&body);
+        if parts.uri.path() == "/token" {
+            assert_eq!(parts.headers["content-type"], "application/x-www-form-urlencoded");
+            assert!(is_signed(text.rsplit_once("&assertion=").unwrap().1), "{text}");
+            return axum::Json(json!({"access_token": "ya29.x", "expires_in": 3599})).into_response();
+        }
+        if parts.uri.path().ends_with("/timeSeries:query") {
+            assert_eq!(header, "Bearer ya29.x");
+            return axum::Json(json!({"timeSeriesData": [{"pointData": [{"values": [{"doubleValue": 9}]}]}]}))
+                .into_response();
+        }
         if !parts.uri.path().starts_with("/api/v2/alerts") {
             let points = json!({"MetricDataResults": [{"Id": "m", "StatusCode": "Complete", "Values": [7.0]}]});
             return axum::Json(points).into_response();
@@ -133,6 +145,19 @@ impl Outside {
         })
         .await;
     }
+}
+
+/// Whether an assertion is signed with the key of the fixture.
+fn is_signed(assertion: &str) -> bool {
+    let (said, signature) = assertion.rsplit_once('.').unwrap();
+    let public: String =
+        include_str!("fixtures/google/public.pem").lines().filter(|line| !line.starts_with('-')).collect();
+    let public = base64::engine::general_purpose::STANDARD.decode(public).unwrap();
+    let signature = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(signature).unwrap();
+    let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms.mapping;
+    let wanted = rustls::SignatureScheme::RSA_PKCS1_SHA256;
+    let (_, algorithms) = algorithms.iter().find(|(scheme, _)| *scheme == wanted).unwrap();
+    algorithms[0].verify_signature(&public, said.as_bytes(), &signature).is_ok()
 }
 
 /// A mail server that takes everything, as text; gives its address.
@@ -188,12 +213,22 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     let cloud = json!({"type": "cloudwatch", "region": "eu-west-1", "address": address});
     let cloud = template("cloud", cloud, r#"[{"Id": "m", "Expression": "1"}]"#);
     let external = template("external", json!({"type": "externalmetrics"}), "{{ namespace }}/queue");
+    let mut key: Value = serde_json::from_str(include_str!("fixtures/google/service-account.json")).unwrap();
+    key["token_uri"] = format!("{address}/token").into();
+    let account = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "google"},
+        "stringData": {"project": "my-project", "serviceAccountKey": key.to_string()}});
+    let google = json!({"type": "stackdriver", "address": address, "secretRef": {"name": "google"}});
+    let google = template("google", google, "fetch k8s_container");
+    let nobody = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "nobody"},
+        "stringData": {"project": "my-project"}});
+    let elsewhere = json!({"type": "stackdriver", "address": address, "secretRef": {"name": "nobody"}});
+    let elsewhere = template("elsewhere", elsewhere, "fetch k8s_container");
     let mails = Arc::new(Mutex::new(String::new()));
     let mail = json!({"apiVersion": "flagger.app/v1beta1", "kind": "AlertProvider", "metadata": {"name": "mail"}, "spec": {
         "type": "email", "address": mailbox(mails.clone()).await,
         "username": "Leeboard <leeboard@example.com>", "channel": "ada@example.com, on-call@example.com",
     }});
-    for object in [provider, mail, cloud, external] {
+    for object in [provider, mail, cloud, external, account, google, nobody, elsewhere] {
         world.shop.apply(&object.to_string()).await;
     }
     let metric = |name: &str| json!([{"name": name, "interval": "1m", "thresholdRange": {"max": 5}, "templateRef": {"name": name}}]);
@@ -208,7 +243,9 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     canary(world, "alarmed", &alarms, &json!({"iterations": 100, "alerts": alerts})).await;
     canary(world, "cloudy", &json!({}), &json!({"metrics": metric("cloud")})).await;
     canary(world, "outer", &json!({}), &json!({"metrics": metric("external")})).await;
-    for name in ["alarmed", "cloudy", "outer"] {
+    canary(world, "googled", &json!({}), &json!({"threshold": 2, "metrics": metric("google")})).await;
+    canary(world, "stranger", &json!({}), &json!({"metrics": metric("elsewhere")})).await;
+    for name in ["alarmed", "cloudy", "outer", "googled", "stranger"] {
         push(world, name, "web:2").await;
     }
     outside.was_asked(&["/api/v2/alerts?active=true", "filter=app%3D%22alarmed%22&filter=severity%3D%22page%22"]).await;
@@ -232,6 +269,13 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     .await;
     outside.was_asked(&[signed, "/eu-west-1/monitoring/aws4_request", "MetricDataQueries"]).await;
     told(world, "cloudy", "advancement cloud 7.00").await;
+    told(world, "googled", "advancement google 9.00").await;
+    told(world, "stranger", "Google identity goes to `https://*.googleapis.com` only").await;
+    phase(world, "googled", "Failed").await;
+    let asked = outside.asked.lock().unwrap().clone();
+    let count = |path: &str| asked.iter().filter(|(asked, ..)| asked.ends_with(path)).count();
+    // A token is kept for as long as it holds.
+    assert_eq!((count("/token"), count("/v3/projects/my-project/timeSeries:query")), (1, 2), "{asked:#?}");
     // There is no such API here: that it was asked is seen by the answer.
     told(world, "outer", "Metric query failed for external: /apis/external.metrics.k8s.io/v1beta1/namespaces/").await;
 }

@@ -22,7 +22,7 @@ use leeboard::canary::metric::builtin::{self, Workload};
 use leeboard::canary::record::Cookies;
 use leeboard::canary::router::{Router, Subject, for_provider};
 use leeboard::canary::settings::TargetKind;
-use leeboard::canary::{Split, Weight};
+use leeboard::canary::{Copies, Split, Weight};
 use leeboard::object::Object;
 use leeboard::yaml::{self, Resolve};
 use serde_json::{Value, json};
@@ -269,7 +269,7 @@ fn routes(
             let split = router.split(&subject, &now.0).unwrap_or(Split::PRIMARY_ONLY);
             let carries = router.split(&subject, std::slice::from_ref(&**recorded)).is_ok();
             if carries {
-                let told = format!("{}{}", split.canary, if split.mirrored { "m" } else { "" });
+                let told = format!("{}{}", split.canary, if split.mirrored == Copies::None { "" } else { "m" });
                 splits.push(told);
                 match cookie {
                     Some(cookie) if split.canary > Weight::NONE => cookies.canary = cookie.to_owned(),
@@ -504,7 +504,12 @@ fn holds(fixture: &Value, case: &Value) -> Result<(), String> {
     let live = case.get("live").or(fixture.get("live")).and_then(Value::as_array);
     let live: Vec<Object> = live.into_iter().flatten().map(in_shop).collect();
     let canary_share = Weight::new(case["split"].as_i64().unwrap()).unwrap();
-    let split = Split { canary: canary_share, mirrored: case["mirror"] == true };
+    let mirrored = match &case["mirror"] {
+        Value::Bool(true) => Copies::Configured,
+        share => Copies::share(Weight::new(share.as_i64().unwrap_or(0)).unwrap()),
+    };
+    let header = case["header"].as_u64().map(|step| usize::try_from(step).unwrap());
+    let split = Split { canary: canary_share, mirrored, header };
     let router = for_provider(canary.spec.provider.unwrap()).unwrap();
 
     let ours = router.objects(&subject, split, &live);

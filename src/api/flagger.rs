@@ -16,7 +16,7 @@ pub mod template;
 pub use alert::{AlertProvider, AlertProviderSpec, AlertProviderType};
 pub use analysis::{
     Alert, Analysis, HookType, Metric, MetricMode, Pause, SameSite, SessionAffinity, Severity, Step, StepAnalysis,
-    StepScale, ThresholdRange, Webhook,
+    StepHeader, StepMirror, StepScale, ThresholdRange, Webhook,
 };
 pub use canary::{AutoscalerReference, Canary, CanarySpec, ObjectReference, Provider, ScalerReplicas};
 pub use service::{

@@ -31,6 +31,10 @@ pub enum Event {
     Starting,
     /// The canary has another weight.
     Advanced(Weight),
+    /// The canary gets copies of that share of the requests.
+    Mirrored(Weight),
+    /// Requests that match this step go to the canary; those of none do any more.
+    Led(Option<usize>),
     /// One more check has passed.
     Iterated {
         /// How many have.
@@ -227,7 +231,13 @@ impl Event {
             E::PrimaryNotReady(_) => "PrimaryNotReady",
             E::CanaryNotReady(_) => "CanaryNotReady",
             E::NewRevision | E::Restarted | E::Starting | E::Retried(..) => "CanaryStarted",
-            E::Advanced(_) | E::Scaled(_) | E::Iterated { .. } | E::RoutingToCanary | E::Resumed => "CanaryAdvanced",
+            E::Advanced(_)
+            | E::Mirrored(_)
+            | E::Led(_)
+            | E::Scaled(_)
+            | E::Iterated { .. }
+            | E::RoutingToCanary
+            | E::Resumed => "CanaryAdvanced",
             E::HookPassed(..) => "HookPassed",
             E::HookRefused { .. } | E::OutOfBounds(_) | E::NoData { .. } | E::QueryFailed { .. } | E::AlarmFires(_) => {
                 "CanaryHalted"
@@ -267,6 +277,10 @@ impl Event {
             Event::Restarted => format!("New revision detected! Restarting analysis for {it}"),
             Event::Starting => format!("Starting canary analysis for {it}"),
             Event::Advanced(weight) => format!("Advance {it} canary weight {weight}"),
+            Event::Mirrored(Weight::NONE) => format!("Mirroring requests to {it} canary has ended"),
+            Event::Mirrored(share) => format!("Mirroring {share}% of requests to {it} canary"),
+            Event::Led(Some(step)) => format!("Routing requests that match steps[{step}].header to {it} canary"),
+            Event::Led(None) => format!("Routing requests by header to {it} canary has ended"),
             Event::Iterated { done, of } => format!("Advance {it} canary iteration {done}/{of}"),
             Event::Scaled(replicas) => format!("Scaling {it} to {replicas}"),
             Event::HookPassed(moment, name) => format!("{} check {name} passed", capital(moment.as_str())),

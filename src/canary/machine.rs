@@ -151,6 +151,7 @@ impl<'a> Course<'a> {
             return Ok(());
         }
         self.keep_time();
+        self.forget_lost_steps();
         if self.world.is_deleted {
             self.terminate();
             return Ok(());

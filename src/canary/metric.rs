@@ -12,6 +12,7 @@ mod cloudwatch;
 mod datadog;
 mod dynatrace;
 mod external_metrics;
+pub mod google;
 mod graphite;
 mod influxdb;
 mod keptn;
@@ -33,6 +34,7 @@ use serde_json::Value;
 
 use crate::api::flagger::{Canary, Metric, MetricProviderType, ObjectReference};
 use crate::canary::world;
+use crate::object::Object;
 use crate::object::secret::Masked;
 
 use self::template::Variables;
@@ -172,12 +174,14 @@ fn basic(name: &str, password: &str) -> String {
 }
 
 /// Where a request goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum To {
     /// A URL, query string included.
     Url(String),
     /// A path of the cluster's own API server, asked with the daemon's credentials.
     ApiServer(String),
+    /// An object of the cluster that is made, looked at until it has an answer, and deleted.
+    Made(Box<Object>),
 }
 
 /// How a request proves who asks, where that is more than a header.
@@ -200,7 +204,7 @@ pub enum Credentials {
 }
 
 /// One request, as data: whoever sends it adds nothing but its [`Credentials`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// The method.
     pub method: Method,

@@ -31,8 +31,8 @@ use serde_json::{Map, Value};
 use super::generated::services::{self, Role};
 use super::generated::{self, Flags, Metadata, Patch, Target};
 use super::record::Cookies;
-use super::{Split, Weight};
-use crate::api::flagger::{Canary, Provider};
+use super::{Copies, Split, Weight};
+use crate::api::flagger::{Canary, HttpMatch, Provider, Step};
 use crate::object::{Object, ObjectKey};
 
 /// How traffic reaches the two versions of one workload.
@@ -130,6 +130,8 @@ pub struct Abilities {
     pub mirror: Mirror,
     /// Whether single requests can be told apart (A/B).
     pub matches: bool,
+    /// Whether they can while the others go by weight.
+    pub headers: bool,
     /// Whether clients can be kept at one version.
     pub affinity: bool,
 }
@@ -139,14 +141,15 @@ pub struct Abilities {
 pub enum Mirror {
     /// Never.
     Never,
-    /// In blue/green runs only.
-    WithIterations,
-    /// Always.
+    /// In blue/green runs, and by steps.
+    ButNotByWeights,
+    /// In every strategy.
     Always,
 }
 
 impl Abilities {
-    const WEIGHTS_ONLY: Abilities = Abilities { mirror: Mirror::Never, matches: false, affinity: false };
+    const WEIGHTS_ONLY: Abilities =
+        Abilities { mirror: Mirror::Never, matches: false, headers: false, affinity: false };
 }
 
 /// What two weights of a live route say. Weights are shares: they need not add up to 100.
@@ -233,6 +236,29 @@ impl Subject<'_> {
 
     fn is_owned(&self, object: &Object) -> bool {
         generated::is_owned(object, self.canary)
+    }
+
+    /// Whom each of the steps leads that lead by header, with its number.
+    fn headers(&self) -> Vec<(usize, Vec<HttpMatch>)> {
+        let analysis = self.canary.spec.analysis();
+        let matches = |step: &Step| step.header.as_ref().map(|header| header.matches.clone());
+        let headers = analysis.steps.iter().enumerate().filter_map(|(at, step)| Some((at, matches(step)?)));
+        headers.filter(|(_, matches)| !matches.is_empty()).collect()
+    }
+
+    /// Whom this step leads.
+    fn header(&self, step: Option<usize>) -> Option<Vec<HttpMatch>> {
+        self.headers().into_iter().find(|(at, _)| Some(*at) == step).map(|(_, matches)| matches)
+    }
+
+    /// Copies that a live rule sends to the canary; all that pass by, where it does not say how many percent.
+    fn copies(&self, percent: Option<f64>) -> Copies {
+        if self.canary.spec.analysis().steps.is_empty() {
+            return Copies::Configured;
+        }
+        // A share that we never wrote is none of ours.
+        let share = percent.map_or(Some(Weight::ALL), |percent| Weight::new(percent.round() as i64));
+        Copies::Share(share.unwrap_or(Weight::ALL))
     }
 
     fn no_route(&self, kind: Kind, name: &str) -> Error {

@@ -169,6 +169,10 @@ impl Settings {
                 _ => return Err(Refusal::ScaleUnsupported("anything but a Deployment")),
             }
         }
+        let is_http = !spec.service.app_protocol.as_deref().unwrap_or_default().eq_ignore_ascii_case("tcp");
+        if matches!(&strategy, Strategy::Steps(steps) if steps.iter().any(Step::needs_http)) && !is_http {
+            return Err(Refusal::NotHttp);
+        }
         let percent = |field, value: Option<i32>| -> Result<Weight, Refusal> {
             value.map_or(Ok(Weight::ALL), |value| share(field, value.into(), 0))
         };

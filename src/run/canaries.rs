@@ -15,6 +15,7 @@ mod aws;
 mod blame;
 mod charge;
 mod claim;
+mod google;
 mod mail;
 mod rollback;
 mod see;
@@ -82,6 +83,8 @@ pub struct Canaries {
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
+    /// Of Google, for metrics.
+    tokens: google::Tokens,
     /// All that are there have a task.
     are_listed: AtomicBool,
     /// We act on them, nobody else does; until then they are only looked at.

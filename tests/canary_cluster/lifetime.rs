@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::harness::{Cluster, established};
+use crate::left;
 use crate::manifests::{canary, deployment, in_one_step, split};
-use crate::stage::{Scene, Stage, definitions};
+use crate::stage::{IMAGE, Scene, Stage, definitions};
 
 /// How many canaries rest.
 const IDLE: usize = 30;
 const SILENCE: Duration = Duration::from_secs(20);
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// One life, from the first start to the silence.
 pub async fn lifetime() {
@@ -131,45 +131,20 @@ fn many(scene: &Scene) -> String {
     (0..IDLE).map(pair).collect::<Vec<_>>().join("\n---\n")
 }
 
-/// What Flagger leaves when it stops: objects and status are its, the hashes too.
+/// A canary that Flagger has looked after until now, with that weight.
 async fn as_flagger_leaves_it(stage: &'static Stage, name: &str, phase: &str, image: &str, weight: i64) -> Scene {
     let scene = stage.scene(name).await;
     let analysis = if weight == 0 { in_one_step() } else { json!({"stepWeight": weight, "maxWeight": 2 * weight}) };
     scene.apply(&canary(&scene, "gatewayapi:v1", analysis, json!({}))).await;
-    scene
-        .until("the Canary is there", || {
-            if scene.seen("Canary", "web") == Value::Null { Err(String::new()) } else { Ok(()) }
-        })
-        .await;
-    let uid = scene.seen("Canary", "web")["metadata"]["uid"].clone();
-    let owner = json!([{
-        "apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web", "uid": uid,
-        "controller": true, "blockOwnerDeletion": true,
-    }]);
-    let notes = json!({
-        "kustomize.toolkit.fluxcd.io/reconcile": "disabled", "helm.toolkit.fluxcd.io/driftDetection": "disabled",
-    });
+    let owners = left::owners(&scene).await;
     let mut target = deployment(image);
     target["spec"]["replicas"] = json!(if weight == 0 { 0 } else { 2 });
-    let mut primary = deployment("web:1");
-    primary["metadata"] = json!({"name": "web-primary", "labels": {"app": "web-primary"}, "ownerReferences": owner});
-    primary["spec"]["selector"]["matchLabels"]["app"] = "web-primary".into();
-    primary["spec"]["template"]["metadata"] = json!({"labels": {"app": "web-primary"}, "annotations": {"flagger-id": "1f0e8ee2-6d6b-4f0b-8f6f-6d0f3f9a2a11"}});
-    let service = |name: &str, leads_to: &str| {
-        json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": name, "labels": {"app": name}, "annotations": notes, "ownerReferences": owner},
-            "spec": {
-                "type": "ClusterIP", "selector": {"app": leads_to},
-                "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": 8080}],
-            },
-        })
-    };
+    let primary = left::primary(deployment("web:1"), &owners);
     let backend =
         |name: &str, weight: i64| json!({"group": "", "kind": "Service", "name": name, "port": 80, "weight": weight});
     let route = json!({
         "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
-        "metadata": {"name": "web", "annotations": notes, "ownerReferences": owner},
+        "metadata": {"name": "web", "annotations": left::notes(), "ownerReferences": owners},
         "spec": {
             "parentRefs": [{"name": "gateway", "namespace": "gateways"}],
             "rules": [{
@@ -178,21 +153,9 @@ async fn as_flagger_leaves_it(stage: &'static Stage, name: &str, phase: &str, im
             }],
         },
     });
-    let services = [("web", "web-primary"), ("web-primary", "web-primary"), ("web-canary", "web")];
-    let services = services.map(|(name, leads_to)| service(name, leads_to));
-    for object in [target, primary, route].into_iter().chain(services) {
+    for object in [target, primary, route].into_iter().chain(left::services(&owners)) {
         scene.apply(&object).await;
     }
-    let status = json!({
-        "phase": phase, "canaryWeight": weight, "failedChecks": 0, "iterations": 0,
-        "lastAppliedSpec": "5d9c7b8f64", "lastPromotedSpec": if weight == 0 { "5d9c7b8f64" } else { "7c8d9b5f46" },
-        "lastTransitionTime": "2026-11-21T10:00:00Z",
-        "conditions": [{
-            "type": "Promoted", "status": if weight == 0 { "True" } else { "Unknown" }, "reason": phase,
-            "message": "Canary analysis completed successfully, promotion finished.",
-            "lastTransitionTime": "2026-11-21T10:00:00Z", "lastUpdateTime": "2026-11-21T10:00:00Z",
-        }],
-    });
-    scene.merge_status("flagger.app/v1beta1", "Canary", "web", &status).await;
+    left::status(&scene, phase, weight).await;
     scene
 }

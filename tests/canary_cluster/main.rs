@@ -8,46 +8,27 @@
 #![allow(clippy::needless_pass_by_value, reason = "a scene says what it gives, and gives it once")]
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
+mod afterwards;
 mod analysis;
 mod blame;
 mod charge;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod left;
 mod lifetime;
 mod manifests;
+mod play;
 mod recorder;
 mod replay;
 mod sink;
 mod stage;
+mod steps;
 mod strategies;
+mod targets;
 mod trouble;
 
-use std::future::Future;
-use std::pin::Pin;
-use std::time::Instant;
-
+use play::play;
 use stage::RUNTIME;
-
-/// Makes a scene, in the thread in which it plays.
-type Play = fn() -> Pin<Box<dyn Future<Output = ()>>>;
-
-/// Plays scenes side by side; those whose name holds `LEEBOARD_SCENE`, if it is set. Each failure is told by itself.
-fn play(scenes: &[(&'static str, Play)]) {
-    let only = std::env::var("LEEBOARD_SCENE").unwrap_or_default();
-    let mut playing = Vec::new();
-    for (name, scene) in scenes.iter().filter(|(name, _)| name.contains(&only)).copied() {
-        let thread = std::thread::Builder::new().name(name.to_owned());
-        let scene = move || {
-            let start = Instant::now();
-            RUNTIME.block_on(scene());
-            println!("{name}: {:.0?}", start.elapsed());
-        };
-        playing.push((name, thread.spawn(scene).unwrap()));
-    }
-    let failed: Vec<&str> =
-        playing.into_iter().filter_map(|(name, thread)| thread.join().is_err().then_some(name)).collect();
-    assert!(failed.is_empty(), "failed: {failed:?}");
-}
 
 #[test]
 fn every_scene_ends_as_it_should() {
@@ -60,6 +41,11 @@ fn every_scene_ends_as_it_should() {
         ("deleted_primary", || Box::pin(strategies::deleted_primary())),
         ("suspension", || Box::pin(strategies::suspension())),
         ("deletion", || Box::pin(strategies::deletion())),
+        ("steps", || Box::pin(steps::steps())),
+        ("keda", || Box::pin(targets::keda())),
+        ("service_target", || Box::pin(targets::service_target())),
+        ("verified", || Box::pin(afterwards::verified())),
+        ("going_back", || Box::pin(afterwards::going_back())),
         ("lifetime", || Box::pin(lifetime::lifetime())),
         ("failure", || Box::pin(trouble::failure())),
         ("taken-back", || Box::pin(trouble::taken_back())),

@@ -64,6 +64,12 @@ pub fn canary(scene: &Scene, provider: &str, analysis: Value, spec: Value) -> Va
     canary
 }
 
+/// The same with a check each second.
+pub fn quick(mut canary: Value) -> Value {
+    canary["metadata"]["annotations"]["canary.leeboard.dev/interval"] = json!("1s");
+    canary
+}
+
 /// One step to the middle, then all.
 pub fn in_one_step() -> Value {
     json!({"stepWeight": 50, "maxWeight": 50})

@@ -25,6 +25,9 @@ pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
 /// Longer than any canary of these tests takes, on a busy machine.
 pub const A_RUN: Duration = Duration::from_secs(120);
 
+/// Where the image of a workload `web` stands.
+pub const IMAGE: &str = "/spec/template/spec/containers/0/image";
+
 /// Group, version, kind of what canaries are made of in any cluster.
 pub const KINDS: [(&str, &str, &str); 9] = [
     ("flagger.app", "v1beta1", "Canary"),
@@ -41,8 +44,8 @@ pub const KINDS: [(&str, &str, &str); 9] = [
 /// Group, versions (the stored one first), kind, plural, scope.
 type Route = (&'static str, &'static [&'static str], &'static str, &'static str, &'static str);
 
-/// The kinds of routes, with what a stub of each says.
-pub const ROUTES: [Route; 10] = [
+/// The kinds of routes, and KEDA's, with what a stub of each says.
+pub const ROUTES: [Route; 11] = [
     ("networking.istio.io", &["v1beta1"], "VirtualService", "virtualservices", "Namespaced"),
     ("networking.istio.io", &["v1beta1"], "DestinationRule", "destinationrules", "Namespaced"),
     ("gateway.networking.k8s.io", &["v1", "v1beta1"], "HTTPRoute", "httproutes", "Namespaced"),
@@ -52,6 +55,7 @@ pub const ROUTES: [Route; 10] = [
     ("gateway.solo.io", &["v1"], "RouteTable", "routetables", "Namespaced"),
     ("gloo.solo.io", &["v1"], "Upstream", "upstreams", "Namespaced"),
     ("kuma.io", &["v1alpha1"], "TrafficRoute", "trafficroutes", "Cluster"),
+    ("keda.sh", &["v1alpha1"], "ScaledObject", "scaledobjects", "Namespaced"),
     ("split.smi-spec.io", &["v1alpha1", "v1alpha2", "v1alpha3"], "TrafficSplit", "trafficsplits", "Namespaced"),
 ];
 

@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::manifests::{canary, daemon_set, deployment, hook, in_one_step, split, splits};
-use crate::stage::{Scene, Stage};
-
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
+use crate::stage::{IMAGE, Scene, Stage};
 
 fn images(scene: &Scene, name: &str) -> Vec<Value> {
     scene.history("Deployment", name, |body| body.pointer(IMAGE).cloned())
@@ -151,14 +149,20 @@ pub async fn daemon_sets() {
     scene.field("DaemonSet", "web", nowhere, &json!("true")).await;
 }
 
-/// A gate before a run: what is approved is the newest version.
-pub async fn approval() {
-    let scene = Stage::shared().await.scene("approval").await;
-    scene.stage.sink.answers(&scene.namespace, "confirm-rollout", 403);
-    let analysis = json!({"iterations": 1, "webhooks": [hook(&scene, "confirm-rollout")]});
+/// A scene in which version 2 waits, in that phase, since a hook refuses.
+async fn refused(name: &str, moment: &str, phase: &str) -> Scene {
+    let scene = Stage::shared().await.scene(name).await;
+    scene.stage.sink.answers(&scene.namespace, moment, 403);
+    let analysis = json!({"iterations": 1, "webhooks": [hook(&scene, moment)]});
     initialized(&scene, &canary(&scene, "kubernetes", analysis, json!({}))).await;
     scene.image("Deployment", "web:2").await;
-    scene.phase("Waiting").await;
+    scene.phase(phase).await;
+    scene
+}
+
+/// A gate before a run: what is approved is the newest version.
+pub async fn approval() {
+    let scene = refused("approval", "confirm-rollout", "Waiting").await;
     scene.image("Deployment", "web:3").await;
     scene.stage.sink.answers(&scene.namespace, "confirm-rollout", 200);
     scene.phase("Succeeded").await;
@@ -169,12 +173,7 @@ pub async fn approval() {
 
 /// A primary that somebody deletes amid a run has no ReplicaSet left to come back from: it is made of what has passed.
 pub async fn deleted_primary() {
-    let scene = Stage::shared().await.scene("deleted-primary").await;
-    scene.stage.sink.answers(&scene.namespace, "confirm-promotion", 403);
-    let analysis = json!({"iterations": 1, "webhooks": [hook(&scene, "confirm-promotion")]});
-    initialized(&scene, &canary(&scene, "kubernetes", analysis, json!({}))).await;
-    scene.image("Deployment", "web:2").await;
-    scene.phase("WaitingPromotion").await;
+    let scene = refused("deleted-primary", "confirm-promotion", "WaitingPromotion").await;
     scene.delete("apps/v1", "Deployment", "web-primary").await;
     scene.field("Deployment", "web-primary", "", &Value::Null).await;
     scene.stage.sink.answers(&scene.namespace, "confirm-promotion", 200);

@@ -5,24 +5,32 @@ use serde_json::{Value, json};
 use crate::harness::{Repo, eventually, manifests as harness_manifests};
 use crate::manifests::{canary, deployment, in_one_step, split, splits};
 use crate::sink::Measured;
-use crate::stage::{A_RUN, Scene, Stage};
+use crate::stage::{A_RUN, IMAGE, Scene, Stage};
 
-const IMAGE: &str = "/spec/template/spec/containers/0/image";
+/// A scene whose Deployment and Canary are in git; one failed check ends a run.
+async fn from_git(name: &str, branch: &str) -> (Scene, Repo) {
+    let scene = Stage::shared().await.scene(name).await;
+    let repo = Repo::new();
+    let once = json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1});
+    let canary = canary(&scene, "gatewayapi:v1", once, json!({}));
+    let web = deployment("web:1");
+    repo.commit(branch, &[("app/web.yaml", &web.to_string()), ("app/canary.yaml", &canary.to_string())]);
+    (scene, repo)
+}
+
+/// Makes the Application that syncs a scene from git; its name.
+async fn synced_from(scene: &Scene, repo: &Repo) -> String {
+    let (stage, name) = (scene.stage, format!("app-{}", scene.namespace));
+    let manifest = harness_manifests::application(stage.control.name(), &name, &repo.url(), "app", &scene.namespace);
+    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    name
+}
 
 /// A bad version from git: it is taken back, its commit is named, it is not tried again; the next commit is.
 pub async fn failure() {
-    let stage = Stage::shared().await;
-    let scene = stage.scene("failure").await;
-    let repo = Repo::new();
-    let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
-    repo.commit(
-        "main",
-        &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())],
-    );
-    let application = format!("app-{}", scene.namespace);
-    let manifest =
-        harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
-    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let (scene, repo) = from_git("failure", "main").await;
+    let stage = scene.stage;
+    let application = synced_from(&scene, &repo).await;
     scene.phase("Initialized").await;
     let operation = async |what: &str, is_so: &(dyn Fn(&Value) -> bool + Sync)| {
         eventually(what, A_RUN, async || {
@@ -78,14 +86,8 @@ pub async fn failure() {
 /// Where the Environment asks for it, the commit of a version that failed is taken back in git: once, and what came
 /// after it stays.
 pub async fn taken_back() {
-    let stage = Stage::shared().await;
-    let scene = stage.scene("taken-back").await;
-    let repo = Repo::new();
-    let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
-    repo.commit(
-        "env/dev",
-        &[("app/web.yaml", &deployment("web:1").to_string()), ("app/canary.yaml", &canary.to_string())],
-    );
+    let (scene, repo) = from_git("taken-back", "env/dev").await;
+    let stage = scene.stage;
     let name = format!("env-{}", scene.namespace);
     let environment = json!({
         "apiVersion": "leeboard.dev/v1alpha1", "kind": "Environment",
@@ -247,10 +249,7 @@ pub async fn in_git() {
             ("app/canary.yaml", &canary.to_string()),
         ],
     );
-    let application = format!("app-{}", scene.namespace);
-    let manifest =
-        harness_manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
-    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let application = synced_from(&scene, &repo).await;
     let synced = async |what: &str| {
         eventually(what, A_RUN, async || {
             let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;

@@ -6,9 +6,10 @@ use leeboard::sandbox::{Load, Sample, Wire, by_version};
 use serde_json::{Value, json};
 
 use crate::harness::{SOON, eventually};
-use crate::stage::{Scene, Stage};
+use crate::left;
+use crate::stage::{IMAGE, Scene, Stage};
 use crate::traffic::Traffic;
-use crate::versions::{IMAGE, deployment, failures, host, ingress};
+use crate::versions::{deployment, failures, host, ingress};
 
 /// Requests per second: fewer than where shares are measured, which go on at the same time.
 const RATE: u32 = 100;
@@ -68,26 +69,10 @@ pub async fn leave_behind(stage: &'static Stage, router: &str, metrics: &str) ->
     }));
     canary["spec"]["metricsServer"] = metrics.into();
     scene.apply(&canary).await;
-    scene
-        .until("the Canary is there", || {
-            let uid = scene.seen("Canary", "web")["metadata"]["uid"].clone();
-            if uid.is_string() { Ok(()) } else { Err(uid.to_string()) }
-        })
-        .await;
-    for object in flaggers_objects(&scene) {
+    for object in flaggers_objects(&scene, &left::owners(&scene).await) {
         scene.apply(&object).await;
     }
-    let status = json!({
-        "phase": "Succeeded", "canaryWeight": 0, "failedChecks": 0, "iterations": 0, "trackedConfigs": {},
-        "lastAppliedSpec": "6f7c59d8b4", "lastPromotedSpec": "6f7c59d8b4",
-        "lastTransitionTime": "2026-11-21T10:00:00Z",
-        "conditions": [{
-            "type": "Promoted", "status": "True", "reason": "Succeeded",
-            "message": "Canary analysis completed successfully, promotion finished.",
-            "lastTransitionTime": "2026-11-21T10:00:00Z", "lastUpdateTime": "2026-11-21T10:00:00Z",
-        }],
-    });
-    scene.merge_status("flagger.app/v1beta1", "Canary", "web", &status).await;
+    left::status(&scene, "Succeeded", 0).await;
     let load = clients_of(router, &scene).await;
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -176,31 +161,10 @@ fn canary(analysis: Value) -> Value {
 }
 
 /// The target at zero, the primary that serves, three Services, the user's Ingress and its copy, which is off after a run.
-fn flaggers_objects(scene: &Scene) -> Vec<Value> {
-    let owners = json!([{
-        "apiVersion": "flagger.app/v1beta1", "kind": "Canary", "name": "web",
-        "uid": scene.seen("Canary", "web")["metadata"]["uid"], "controller": true, "blockOwnerDeletion": true,
-    }]);
-    let notes = json!({
-        "kustomize.toolkit.fluxcd.io/reconcile": "disabled", "helm.toolkit.fluxcd.io/driftDetection": "disabled",
-    });
+fn flaggers_objects(scene: &Scene, owners: &Value) -> Vec<Value> {
     let mut target = deployment("1", &json!({}));
     target["spec"]["replicas"] = 0.into();
-    let id = json!({"flagger-id": "8a4b0c0e-52a9-4c43-9a63-0f4fd1c3a7d5"});
-    let mut primary = deployment("1", &id);
-    primary["metadata"] = json!({"name": "web-primary", "labels": {"app": "web-primary"}, "ownerReferences": owners});
-    primary["spec"]["selector"]["matchLabels"]["app"] = "web-primary".into();
-    primary["spec"]["template"]["metadata"]["labels"]["app"] = "web-primary".into();
-    let service = |name: &str, leads_to: &str| {
-        json!({
-            "apiVersion": "v1", "kind": "Service",
-            "metadata": {"name": name, "labels": {"app": name}, "annotations": notes, "ownerReferences": owners},
-            "spec": {
-                "type": "ClusterIP", "selector": {"app": leads_to},
-                "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": 8080}],
-            },
-        })
-    };
+    let primary = left::primary(deployment("1", &json!({})), owners);
     let mut copy = ingress(scene);
     let path = |version: &str| {
         let service = json!({"name": version, "port": {"number": 80}});
@@ -211,13 +175,5 @@ fn flaggers_objects(scene: &Scene) -> Vec<Value> {
     copy["metadata"]["ownerReferences"] = owners.clone();
     copy["metadata"]["annotations"]["zalando.org/skipper-predicate"] = "False()".into();
     copy["metadata"]["annotations"]["zalando.org/backend-weights"] = r#"{"web-canary":0,"web-primary":100}"#.into();
-    vec![
-        target,
-        primary,
-        service("web", "web-primary"),
-        service("web-primary", "web-primary"),
-        service("web-canary", "web"),
-        ingress(scene),
-        copy,
-    ]
+    [target, primary, ingress(scene), copy].into_iter().chain(left::services(owners)).collect()
 }

@@ -6,7 +6,7 @@ use leeboard::sandbox::{Load, Router, Sample, Wire, by_version};
 use serde_json::{Value, json};
 
 use crate::harness::{Repo, SOON, eventually, manifests as harness_manifests};
-use crate::stage::{A_RUN, Scene};
+use crate::stage::{A_RUN, IMAGE, Scene};
 use crate::traffic::{GATEWAYS, Traffic};
 
 /// Requests per second.
@@ -15,8 +15,6 @@ const RATE: u32 = 500;
 const TOLERANCE: f64 = 0.02;
 /// The weights at which the canary is held until enough was counted.
 const WEIGHTS: [u32; 2] = [10, 50];
-/// Where a workload has it.
-pub const IMAGE: &str = "/spec/template/spec/containers/0/image";
 
 /// A router, and how a canary is led through it.
 struct Way {

@@ -109,6 +109,30 @@ pub struct Step {
     /// Run the hook of type `job` that has this name, here and not at each check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Send copies of requests to the canary; its answers are dropped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<StepMirror>,
+    /// Send the requests that match to the canary, whatever its weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<StepHeader>,
+}
+
+/// Copies of requests until another step says otherwise, or the steps end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepMirror {
+    /// Of how many of them; of all when absent, of none with 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub percentage: Option<i32>,
+}
+
+/// Which requests go to the canary until another step says otherwise, or the steps end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StepHeader {
+    /// Those that match one of these; none when there is none.
+    #[serde(rename = "match", skip_serializing_if = "Vec::is_empty")]
+    pub matches: Vec<HttpMatch>,
 }
 
 /// Checks at one weight.

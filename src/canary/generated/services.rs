@@ -79,9 +79,10 @@ pub fn service(canary: &Canary, target: &Target<'_>, role: Role, live: Option<&O
 }
 
 /// Leads an apex of the user's back to the target's pods when the Canary goes: by what `kubectl apply` wrote last, else by
-/// the selector label. One that was made for the Canary goes with it.
+/// the selector label. One that was made for the Canary goes with it; one that is the target never led
+/// elsewhere.
 pub fn lead_back(canary: &Canary, target: &Target<'_>, live: &Object) -> Option<Patch> {
-    if is_owned(live, canary) {
+    if is_owned(live, canary) || target.kind == TargetKind::Service {
         return None;
     }
     let last = live.annotation("kubectl.kubernetes.io/last-applied-configuration");

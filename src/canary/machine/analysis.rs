@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::super::Copies;
 use super::super::record::{Candidate, Cookies};
 use super::super::settings::{self, Strategy};
 use super::check::{Checked, Said, UNDECIDED};
@@ -271,10 +272,10 @@ impl Course<'_> {
     fn step_weights(&mut self, weights: &settings::Weights, run: Run, check: u32) -> Step {
         let split = self.record.route.split;
         if weights.mirrors && split == Split::PRIMARY_ONLY {
-            self.lead(run, Split { canary: Weight::NONE, mirrored: true });
+            self.lead(run, Split { mirrored: Copies::Configured, ..Split::PRIMARY_ONLY });
             return Ok(());
         }
-        if !split.mirrored && run.hold != Hold::Promotion && self.holds_traffic(&run, check)? {
+        if split.mirrored == Copies::None && run.hold != Hold::Promotion && self.holds_traffic(&run, check)? {
             return Ok(());
         }
         if split.canary >= weights.max {
@@ -332,8 +333,22 @@ impl Course<'_> {
                     return Ok(());
                 }
                 run.step += 1;
-                let split = Split::to_canary(*weight);
-                self.lead(run, split);
+                self.lead(run, Split { canary: *weight, ..self.record.route.split });
+            }
+            Some(settings::Step::Mirror(share)) => {
+                run.step += 1;
+                self.tell(Event::Mirrored(*share));
+                self.record.state = State::Analysing(run);
+                self.lead_on(Split { mirrored: Copies::share(*share), ..self.record.route.split });
+            }
+            Some(settings::Step::Header(header)) => {
+                if header.is_some() && self.holds_traffic(&run, check)? {
+                    return Ok(());
+                }
+                run.step += 1;
+                self.tell(Event::Led(*header));
+                self.record.state = State::Analysing(run);
+                self.lead_on(Split { header: *header, ..self.record.route.split });
             }
             Some(settings::Step::Pause(length)) => {
                 let since = if let Hold::Step(since) = run.hold { since } else { self.now };
@@ -371,7 +386,8 @@ impl Course<'_> {
             run.iterations += 1;
             self.tell(Event::Iterated { done: run.iterations, of: iterations });
             self.record.state = State::Analysing(run);
-            self.lead_on(Split { canary: Weight::NONE, mirrored: mirrors });
+            let mirrored = if mirrors { Copies::Configured } else { Copies::None };
+            self.lead_on(Split { mirrored, ..Split::PRIMARY_ONLY });
             return Ok(());
         }
         if run.iterations == iterations {

@@ -15,7 +15,8 @@ pub fn broken_promise(settings: &Settings, world: &World, before: &Record, decis
         match action {
             Action::SetRoute(split) if settings.subject.kind.is_scaled() => {
                 let canary = endpoints(target.map(|target| &target.workload));
-                if split.canary > live.canary && canary == 0 {
+                let is_led = split.header.is_some() && split.header != live.header;
+                if (split.canary > live.canary || is_led) && canary == 0 {
                     return Some(format!("routes {split} to a canary without a ready endpoint"));
                 }
                 if split.canary < live.canary && endpoints(world.primary.as_ref()) == 0 && canary > 0 {
@@ -37,7 +38,7 @@ pub fn broken_promise(settings: &Settings, world: &World, before: &Record, decis
             Action::MakePrimary(revision) if known.is_some_and(|versions| versions.promoted != *revision) => {
                 return Some("makes a primary of a version that was never promoted".into());
             }
-            Action::ScaleTarget(0) if live.canary > Weight::NONE && settings.has_route() => {
+            Action::ScaleTarget(0) if live.is_answered_by_canary() && settings.has_route() => {
                 return Some("scales down a canary that has traffic".into());
             }
             _ => {}

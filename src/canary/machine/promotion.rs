@@ -247,7 +247,7 @@ impl Course<'_> {
 
     /// True while the live route gives the canary a share.
     fn world_splits(&self) -> bool {
-        matches!(self.world.route, Route::Set(split) if split.canary > Weight::NONE)
+        matches!(self.world.route, Route::Set(split) if split.is_answered_by_canary())
     }
 
     /// A version has failed; traffic is on the primary.

@@ -8,7 +8,7 @@ use super::super::simulate;
 use crate::api::flagger::Provider;
 
 /// Settings of every strategy; the first line of a script.
-const SETTINGS: [&str; 10] = [
+const SETTINGS: [&str; 11] = [
     "set analysis {interval: 10s, threshold: 2, stepWeight: 30, maxWeight: 60}",
     "set analysis {interval: 10s, threshold: 2, stepWeights: [1, 50], stepWeightPromotion: 40}",
     "set analysis {interval: 10s, threshold: 2, stepWeight: 50, mirror: true}",
@@ -17,6 +17,7 @@ const SETTINGS: [&str; 10] = [
     "set analysis {interval: 10s, threshold: 2, steps: [{weight: 10}, {pause: {duration: 15s}}, {weight: 70}, {pause: {}}]}",
     "set analysis {interval: 10s, threshold: 2, stepWeight: 60, verifyAfter: 25s}",
     "set analysis {interval: 10s, threshold: 2, steps: [{scale: {percent: 30}}, {analysis: {checks: 2}}, {weight: 40}, {job: smoke}]}",
+    "set analysis {interval: 10s, threshold: 2, steps: [{mirror: {percentage: 20}}, {header: {match: [{headers: {x: {exact: always}}}]}}, {weight: 30}, {header: {}}, {mirror: {percentage: 0}}, {weight: 60}]}",
     "set skipAnalysis true",
     "set analysis {interval: 10s, stepWeight: 50, sessionAffinity: {cookieName: a, primaryCookieName: b}}",
 ];

@@ -1,5 +1,7 @@
 //! What may be routed where. The route follows the record, never the other way round.
 
+use super::super::Copies;
+use super::super::settings::{self, Strategy};
 use super::*;
 
 impl Course<'_> {
@@ -58,6 +60,21 @@ impl Course<'_> {
         }
     }
 
+    /// A step that was edited away leads nobody any more.
+    pub(super) fn forget_lost_steps(&mut self) {
+        let Split { canary, mirrored, header } = self.record.route.split;
+        let steps = if let Strategy::Steps(steps) = &self.settings.strategy { Some(steps) } else { None };
+        let found = header.and_then(|at| match steps?.get(at) {
+            Some(settings::Step::Header(found)) => *found,
+            _ => None,
+        });
+        let mirrored = match (mirrored, steps) {
+            (Copies::Share(_), None) | (Copies::Configured, Some(_)) => Copies::None,
+            _ => mirrored,
+        };
+        self.want(Split { canary, mirrored, header: found });
+    }
+
     /// The backend that would get more than it has, and has no pod that could answer.
     fn backend_without_endpoints(&self, live: Split, wanted: Split) -> Option<&'static str> {
         if !self.settings.subject.kind.is_scaled() {
@@ -65,7 +82,10 @@ impl Course<'_> {
         }
         let canary = self.canary_endpoints();
         let primary = self.world.primary.as_ref().map_or(0, |primary| primary.endpoints);
-        if (wanted.canary > live.canary || (wanted.mirrored && !live.mirrored)) && canary == 0 {
+        let is_led = wanted.header.is_some() && wanted.header != live.header;
+        if (wanted.canary > live.canary || is_led || (wanted.mirrored != Copies::None && live.mirrored == Copies::None))
+            && canary == 0
+        {
             return Some("canary");
         }
         // Where neither answers, nothing is lost by leading back to the one that will stay.

@@ -1,7 +1,7 @@
 //! Google Cloud Monitoring: a query in MQL through `timeSeries:query`.
 //!
 //! Documentation: <https://cloud.google.com/monitoring/api/ref_v3/rest/v3/projects.timeSeries/query>. Secret:
-//! `project`; `serviceAccountKey` (JSON) unless the pod has an identity of its own. The value is the first point of
+//! `project`; `serviceAccountKey` (JSON) unless the daemon's own identity may read. The value is the first point of
 //! the first series, a double or an integer.
 
 use super::{Ask, Credentials, Encoded, Error, Problem, Provider, Reading, Request, json, number, shape};

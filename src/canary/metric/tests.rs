@@ -30,6 +30,7 @@ fn told(request: &Request) -> String {
     let to = match &request.to {
         To::Url(url) => url.clone(),
         To::ApiServer(path) => format!("api:{path}"),
+        To::Made(object) => format!("made:{}", object.body),
     };
     let mut told = format!("{} {to}", request.method);
     for (name, value) in &request.headers {
@@ -109,6 +110,12 @@ fn each_provider_is_asked_in_its_own_way() {
             "GET api:/apis/metrics.keptn.sh/v1/namespaces/shop/keptnmetrics/errors",
         ),
         (
+            "keptn",
+            "",
+            "analysis/shop/slo/5m/stage=dev;workload=web",
+            r#"GET made:{"apiVersion":"metrics.keptn.sh/v1","kind":"Analysis","metadata":{"name":"slo-cc8244fe","namespace":"shop"},"spec":{"analysisDefinition":{"name":"slo"},"timeframe":{"recent":"5m"},"args":{"stage":"dev","workload":"web"}}}"#,
+        ),
+        (
             "externalmetrics",
             "",
             "shop/queue?labelSelector=a=b",
@@ -142,7 +149,22 @@ fn what_is_missing_is_named() {
         ("influxdb", "http://influx", "", "x", "the secret that `provider.secretRef` names has no key `org`"),
         ("cloudwatch", "", "", "[]", "`provider.region` is missing"),
         ("cloudwatch", "", "eu-west-1", "x", "the query is not a JSON list of MetricDataQuery: x"),
-        ("keptn", "", "", "analysis/a/b/1m/", "the query is not keptnmetric/<namespace>/<name>: analysis/a/b/1m/"),
+        (
+            "keptn",
+            "",
+            "",
+            "analysis/a",
+            "the query is not keptnmetric/<namespace>/<name> or analysis/<namespace>/<definition>/<duration>/<key=value;…>: \
+             analysis/a",
+        ),
+        (
+            "keptn",
+            "",
+            "",
+            "analysis/../x",
+            "the query is not keptnmetric/<namespace>/<name> or analysis/<namespace>/<definition>/<duration>/<key=value;…>: \
+             analysis/../x",
+        ),
         ("externalmetrics", "", "", "x", "the query is not <namespace>/<metric>?labelSelector=…: x"),
         ("externalmetrics", "", "", "shop/../x", "the query is not <namespace>/<metric>?labelSelector=…: shop/../x"),
         ("externalmetrics", "", "", "../x", "the query is not <namespace>/<metric>?labelSelector=…: ../x"),
@@ -318,6 +340,9 @@ fn answers_are_read() {
         ),
         ("keptn", 200, r#"{"kind":"KeptnMetric","status":{"value":"0.25","rawValue":"eA=="}}"#, "0.25"),
         ("keptn", 200, r#"{"kind":"KeptnMetric","status":{}}"#, "no data"),
+        ("keptn", 200, r#"{"kind":"Analysis","status":{"state":"Progressing"}}"#, "no data"),
+        ("keptn", 200, r#"{"kind":"Analysis","status":{"state":"Completed","pass":true,"warning":true}}"#, "1"),
+        ("keptn", 200, r#"{"kind":"Analysis","status":{"state":"Completed"}}"#, "0"),
         (
             "externalmetrics",
             200,

@@ -23,7 +23,7 @@ impl Router for Contour {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { mirror: Mirror::Never, matches: true, affinity: false }
+        Abilities { mirror: Mirror::Never, matches: true, headers: false, affinity: false }
     }
 
     fn reads(&self, subject: &Subject<'_>) -> Vec<ObjectKey> {

@@ -1,14 +1,15 @@
 //! Gateway API: one HTTPRoute with weighted backends.
 //!
 //! Writes `gateway.networking.k8s.io/v1` (or `v1beta1`) HTTPRoute `S`;
-//! <https://gateway-api.sigs.k8s.io/reference/spec/#httproute>. Cannot: mirror while weights move (its filter is only
-//! written in runs with iterations), match by authority, scheme or source. Test data: tests/fixtures/canary/gateway_api.yaml.
+//! <https://gateway-api.sigs.k8s.io/reference/spec/#httproute>. Cannot: mirror while weights move by themselves (as
+//! Flagger, which writes its filter in runs with iterations only); before version 1.3 of its definitions, mirror less than all
+//! requests; match by authority, scheme or source. Test data: tests/fixtures/canary/gateway_api.yaml.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Abilities, Error, Kind, Mirror, Router, Split, Subject, affinity, changed_within, merged, pin, versions_within,
-    weights,
+    Abilities, Copies, Error, Kind, Mirror, Router, Split, Subject, Weight, affinity, changed_within, merged, pin,
+    versions_within, weights,
 };
 use crate::api::flagger::{HeaderOperations, HttpMatch, Provider, RewriteType, StringMatch};
 use crate::object::{Object, ObjectKey};
@@ -37,7 +38,7 @@ impl Router for GatewayApi {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { mirror: Mirror::WithIterations, matches: true, affinity: true }
+        Abilities { mirror: Mirror::ButNotByWeights, matches: true, headers: true, affinity: true }
     }
 
     fn reads(&self, subject: &Subject<'_>) -> Vec<ObjectKey> {
@@ -99,8 +100,11 @@ impl Router for GatewayApi {
         let rule = rule.ok_or_else(no_route)?;
         let split = weights(&rule["backendRefs"], &primary, &canary, |backend| backend["name"].as_str());
         let mirror = rule["filters"].as_array().into_iter().flatten();
-        let is_mirrored = mirror.into_iter().any(|filter| filter["requestMirror"]["backendRef"]["name"] == canary);
-        split.map(|split| Split { mirrored: is_mirrored, ..split }).ok_or_else(no_route)
+        let mirror = mirror.into_iter().find(|filter| filter["requestMirror"]["backendRef"]["name"] == canary);
+        let mirrored =
+            mirror.map_or(Copies::None, |filter| subject.copies(filter["requestMirror"]["percent"].as_f64()));
+        let header = Rules { subject, split: Split::PRIMARY_ONLY, version: self.version }.header_of(rules);
+        split.map(|split| Split { mirrored, header, ..split }).ok_or_else(no_route)
     }
 }
 
@@ -146,14 +150,45 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     fn all(&self) -> Result<Vec<Value>, Error> {
+        let led = self.subject.header(self.split.header).map(|header| self.led(&header)).transpose()?;
+        Ok(led.into_iter().chain(self.by_weight()?).collect())
+    }
+
+    /// The requests that a step leads to the canary, and no others.
+    fn led(&self, header: &[HttpMatch]) -> Result<Value, Error> {
+        let mut rule = self.tried(header, Split::CANARY_ONLY)?;
+        rule["backendRefs"] = json!([self.backend(&self.subject.canary(), 100)]);
+        Ok(rule)
+    }
+
+    /// Which step leads requests, as live rules say it.
+    fn header_of(&self, rules: &[Value]) -> Option<usize> {
+        let (primary, canary) = (self.subject.primary(), self.subject.canary());
+        let leads = |rule: &&Value| leads_to(rule, &[&canary]) && !leads_to(rule, &[&primary]);
+        let mut led = rules.iter().filter(leads);
+        let steps: Vec<(usize, Value)> = self
+            .subject
+            .headers()
+            .into_iter()
+            .filter_map(|(at, header)| Some((at, self.led(&header).ok()?["matches"].clone())))
+            .collect();
+        led.find_map(|rule| steps.iter().find(|(_, matches)| *matches == rule["matches"]).map(|(at, _)| *at))
+    }
+
+    /// A rule for what is tried: of the canary's own requests those that match.
+    fn tried(&self, run: &[HttpMatch], split: Split) -> Result<Value, Error> {
+        let mut run = run.to_vec();
+        run.iter_mut().for_each(|run| run.source_labels.clear());
+        self.rule(&affinity::crossed(&run, &self.own_matches()), split, Give::Nothing)
+    }
+
+    fn by_weight(&self) -> Result<Vec<Value>, Error> {
         let (subject, split) = (self.subject, self.split);
         let service = &subject.canary.spec.service;
         let analysis = subject.canary.spec.analysis();
         if !analysis.matches.is_empty() {
             // A/B: the requests that match reach the canary, all others the primary.
-            let mut run = analysis.matches.clone();
-            run.iter_mut().for_each(|run| run.source_labels.clear());
-            let tried = self.rule(&affinity::crossed(&run, &self.own_matches()), split, Give::Nothing)?;
+            let tried = self.tried(&analysis.matches, split)?;
             let mut others = self.rule(&service.matches, Split::PRIMARY_ONLY, Give::Nothing)?;
             others["backendRefs"] = json!([self.backend(&subject.primary(), 100)]);
             return Ok(vec![tried, others]);
@@ -189,7 +224,7 @@ impl Rules<'_> {
     /// Whether one rule does it all, and so any rule can be made it.
     fn is_weighted(&self) -> bool {
         let analysis = self.subject.canary.spec.analysis();
-        analysis.matches.is_empty() && analysis.session_affinity.is_none()
+        analysis.matches.is_empty() && analysis.session_affinity.is_none() && self.subject.headers().is_empty()
     }
 
     /// A rule of the user's: where it leads is the canary's, whom it is for and what it does stays.
@@ -210,7 +245,7 @@ impl Rules<'_> {
             let filters = map.entry("filters").or_insert_with(|| json!([]));
             if let Some(filters) = filters.as_array_mut() {
                 filters.retain(|filter| filter["requestMirror"]["backendRef"]["name"] != canary);
-                filters.extend(split.mirrored.then(|| self.mirror()));
+                filters.extend(self.mirror(split));
             }
             if map["filters"].as_array().is_some_and(Vec::is_empty) {
                 map.shift_remove("filters");
@@ -219,10 +254,16 @@ impl Rules<'_> {
         rule
     }
 
-    fn mirror(&self) -> Value {
+    fn mirror(&self, split: Split) -> Option<Value> {
         let (name, port) = (self.subject.canary(), self.subject.port());
         let backend = json!({"group": "", "kind": "Service", "name": name, "port": port});
-        json!({"type": "RequestMirror", "requestMirror": {"backendRef": backend}})
+        let mut mirror = json!({"backendRef": backend});
+        match split.mirrored {
+            Copies::None => return None,
+            Copies::Share(share) if share < Weight::ALL => mirror["percent"] = share.percent().into(),
+            Copies::Share(_) | Copies::Configured => {}
+        }
+        Some(json!({"type": "RequestMirror", "requestMirror": mirror}))
     }
 
     /// A cookie alone would be matched on every path, a run's condition too: what holds without one is said.
@@ -328,7 +369,7 @@ impl Rules<'_> {
             filters.push(json!({"type": "CORS", "cors": policy}));
         }
         filters.extend(service.mirror.iter().map(|mirror| json!({"type": "RequestMirror", "requestMirror": mirror})));
-        filters.extend(split.mirrored.then(|| self.mirror()));
+        filters.extend(self.mirror(split));
         filters
     }
 

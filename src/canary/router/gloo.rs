@@ -35,7 +35,7 @@ impl Router for Gloo {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { mirror: Mirror::Never, matches: true, affinity: false }
+        Abilities { mirror: Mirror::Never, matches: true, headers: false, affinity: false }
     }
 
     fn reads(&self, subject: &Subject<'_>) -> Vec<ObjectKey> {

@@ -8,8 +8,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Abilities, Error, Kind, Mirror, Restoration, Router, Split, Subject, affinity, changed_within, merged, of_weights,
-    pin, versions_within,
+    Abilities, Copies, Error, Kind, Mirror, Restoration, Router, Split, Subject, affinity, changed_within, merged,
+    of_weights, pin, versions_within,
 };
 use crate::api::flagger::HttpMatch;
 use crate::object::{Object, ObjectKey};
@@ -30,7 +30,7 @@ impl Router for Istio {
     }
 
     fn abilities(&self) -> Abilities {
-        Abilities { mirror: Mirror::Always, matches: true, affinity: true }
+        Abilities { mirror: Mirror::Always, matches: true, headers: true, affinity: true }
     }
 
     fn reads(&self, subject: &Subject<'_>) -> Vec<ObjectKey> {
@@ -70,8 +70,13 @@ impl Router for Istio {
             Some(if routes.len() == 1 { 100 } else { route["weight"].as_u64().unwrap_or(0) })
         };
         let split = of_weights(weight(&primary).unwrap_or(0), weight(&canary).unwrap_or(0));
-        let mirrored = is_host(&rule["mirror"]["host"], &canary);
-        split.map(|split| Split { mirrored, ..split }).ok_or_else(no_route)
+        let mirrored = if is_host(&rule["mirror"]["host"], &canary) {
+            subject.copies(rule["mirrorPercentage"]["value"].as_f64())
+        } else {
+            Copies::None
+        };
+        let header = Rules { subject, split: Split::PRIMARY_ONLY }.header_of(rules);
+        split.map(|split| Split { mirrored, header, ..split }).ok_or_else(no_route)
     }
 
     fn restored(&self, subject: &Subject<'_>, live: &[Object]) -> Vec<Restoration> {
@@ -98,9 +103,8 @@ fn virtual_service(subject: &Subject<'_>, split: Split, live: &[Object]) -> Resu
     let is_ours = |rule: &Value| leads_to(rule, &[&subject.primary(), &subject.canary(), &name]);
     let found = live.and_then(|live| live.body["spec"].get(field));
     let is_foreign = live.is_some_and(|live| !subject.is_owned(live));
-    let analysis = subject.canary.spec.analysis();
     // One rule does it all, and so any rule of the user's can be made it.
-    let is_weighted = field == "tcp" || (analysis.matches.is_empty() && analysis.session_affinity.is_none());
+    let is_weighted = field == "tcp" || (is_by_weight(subject));
     let kept = (is_foreign && is_weighted).then(|| changed_within(found, is_ours, |rule| within(subject, rule, split)));
     let (rules, has_others) = match kept.flatten() {
         Some(rules) => (rules, true),
@@ -138,6 +142,12 @@ fn virtual_service(subject: &Subject<'_>, split: Split, live: &[Object]) -> Resu
         pin(&mut object, live);
     }
     Ok(object)
+}
+
+/// Whether one rule does it all.
+fn is_by_weight(subject: &Subject<'_>) -> bool {
+    let analysis = subject.canary.spec.analysis();
+    analysis.matches.is_empty() && analysis.session_affinity.is_none() && subject.headers().is_empty()
 }
 
 /// `web` is also written `web.shop` and `web.shop.svc.cluster.local`.
@@ -193,16 +203,18 @@ fn within(subject: &Subject<'_>, rule: &Value, split: Split) -> Value {
             map.shift_remove("mirror");
             map.shift_remove("mirrorPercentage");
         }
-        if split.mirrored {
-            mirror(map, subject);
-        }
+        mirror(map, subject, split);
     }
     rule
 }
 
-/// Copies the requests of a rule to the canary.
-fn mirror(rule: &mut Map<String, Value>, subject: &Subject<'_>) {
-    let percent = subject.canary.spec.analysis().mirror_weight;
+/// Copies requests of a rule to the canary.
+fn mirror(rule: &mut Map<String, Value>, subject: &Subject<'_>, split: Split) {
+    let percent = match split.mirrored {
+        Copies::None => return,
+        Copies::Configured => subject.canary.spec.analysis().mirror_weight,
+        Copies::Share(share) => share.percent().into(),
+    };
     rule.insert("mirror".into(), destination(subject, &subject.canary()));
     if percent > 0 {
         rule.insert("mirrorPercentage".into(), json!({"value": percent}));
@@ -228,13 +240,32 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     fn all(&self) -> Vec<Value> {
+        let led = self.subject.header(self.split.header).map(|header| self.led(&header));
+        led.into_iter().chain(self.by_weight()).collect()
+    }
+
+    /// The requests that a step leads to the canary, and no others.
+    fn led(&self, header: &[HttpMatch]) -> Value {
+        let [_, canary] = routes(self.subject, Split::CANARY_ONLY);
+        self.rule(&affinity::crossed(header, &self.subject.canary.spec.service.matches), [canary]).into()
+    }
+
+    /// Which step leads requests, as live rules say it.
+    fn header_of(&self, rules: &[Value]) -> Option<usize> {
+        let (primary, canary) = (self.subject.primary(), self.subject.canary());
+        let leads = |rule: &&Value| leads_to(rule, &[&canary]) && !leads_to(rule, &[&primary]);
+        let mut led = rules.iter().filter(leads);
+        let steps: Vec<(usize, Value)> =
+            self.subject.headers().into_iter().map(|(at, header)| (at, self.led(&header)["match"].clone())).collect();
+        led.find_map(|rule| steps.iter().find(|(_, matches)| *matches == rule["match"]).map(|(at, _)| *at))
+    }
+
+    fn by_weight(&self) -> Vec<Value> {
         let (subject, split) = (self.subject, self.split);
         let analysis = subject.canary.spec.analysis();
         let own = &subject.canary.spec.service.matches;
         let mut weighted = self.rule(own, routes(subject, split));
-        if split.mirrored {
-            mirror(&mut weighted, subject);
-        }
+        mirror(&mut weighted, subject, split);
         if !analysis.matches.is_empty() {
             // A/B: the requests that match reach the canary, all others the primary.
             weighted.insert("match".into(), json!(affinity::crossed(&analysis.matches, own)));

@@ -32,6 +32,8 @@ fn settings_refuse_what_a_router_cannot() {
             (json!({"iterations": 2, "mirror": true}), abilities.mirror != Mirror::Never),
             (json!({"stepWeight": 10, "mirror": true}), abilities.mirror == Mirror::Always),
             (json!({"iterations": 2, "match": [{"headers": {"x": {"exact": "y"}}}]}), abilities.matches),
+            (json!({"steps": [{"mirror": {"percentage": 10}}, {"weight": 10}]}), abilities.mirror != Mirror::Never),
+            (json!({"steps": [{"header": {"match": [{"headers": {"x": {"exact": "y"}}}]}}]}), abilities.headers),
             (json!({"iterations": 2, "sessionAffinity": {"cookieName": "c"}}), abilities.affinity),
         ];
         for (analysis, works) in cases {

@@ -44,7 +44,9 @@ pub enum Refusal {
         after: Weight,
     },
     /// A step that says nothing, or two things.
-    #[error("`spec.analysis.steps[{0}]` needs one of `weight`, `pause`, `analysis`, `scale` and `job`")]
+    #[error(
+        "`spec.analysis.steps[{0}]` needs one of `weight`, `pause`, `analysis`, `scale`, `job`, `mirror` and `header`"
+    )]
     EmptyStep(usize),
     /// A step that scales to nothing, or to two numbers.
     #[error("`spec.analysis.steps[{0}].scale` needs either `replicas` or `percent`")]
@@ -106,6 +108,12 @@ pub enum Refusal {
     /// The router cannot tell requests apart.
     #[error("provider {0} cannot send the requests of `spec.analysis.match` elsewhere")]
     MatchUnsupported(Provider),
+    /// The router cannot do both at a time.
+    #[error("provider {0} cannot send the requests of a step's `header` elsewhere while the others go by weight")]
+    HeaderUnsupported(Provider),
+    /// There is nothing in it to be told apart or copied.
+    #[error("`spec.service.appProtocol` is `tcp`: the steps `mirror` and `header` need HTTP")]
+    NotHttp,
     /// The router knows no cookies.
     #[error("provider {0} has no session affinity")]
     AffinityUnsupported(Provider),

@@ -92,10 +92,21 @@ pub enum Step {
     Scale(Scale),
     /// Run the hook of this name, of type `job`.
     Job(SmolStr),
+    /// Send copies of that share of the requests to the canary.
+    Mirror(Weight),
+    /// Send the requests that match this step to the canary; the first one that says the same. Those of none any more.
+    Header(Option<usize>),
     /// Give the canary this weight.
     Weight(Weight),
     /// Hold the weight for that long; until a person says so when there is no time.
     Pause(Option<Duration>),
+}
+
+impl Step {
+    /// True when single requests matter to it.
+    pub(super) fn needs_http(&self) -> bool {
+        matches!(self, Step::Mirror(_) | Step::Header(_))
+    }
 }
 
 pub(super) fn strategy(analysis: &Analysis, provider: Provider) -> Result<Strategy, Refusal> {
@@ -114,7 +125,7 @@ pub(super) fn strategy(analysis: &Analysis, provider: Provider) -> Result<Strate
             return Err(Refusal::NotPercent { field: "stepWeight", value: analysis.step_weight.into(), least: 1 });
         }
         (None, None) => return Err(Refusal::NoStrategy),
-        (Some("steps"), None) => Strategy::Steps(steps(analysis)?),
+        (Some("steps"), None) => Strategy::Steps(steps(analysis, provider)?),
         (Some(_), None) => Strategy::Weights(weights(analysis)?),
         (None, Some(_)) => unreachable!("an iterator that has ended"),
     };
@@ -183,43 +194,83 @@ fn rising(field: &'static str, weights: &[Weight]) -> Result<(), Refusal> {
     }
 }
 
-fn steps(analysis: &Analysis) -> Result<Vec<Step>, Refusal> {
-    let read = analysis.steps.iter().enumerate().map(|(at, step)| read(analysis, at, step));
+fn steps(analysis: &Analysis, provider: Provider) -> Result<Vec<Step>, Refusal> {
+    let read = analysis.steps.iter().enumerate().map(|(at, step)| read(analysis, provider, at, step));
     let steps = read.collect::<Result<Vec<_>, _>>()?;
     let weights: Vec<Weight> =
         steps.iter().filter_map(|step| if let Step::Weight(weight) = step { Some(*weight) } else { None }).collect();
     rising("steps", &weights)?;
-    if weights.is_empty() { Err(Refusal::NoStrategy) } else { Ok(steps) }
+    let leads = |step: &Step| match step {
+        Step::Weight(_) | Step::Header(Some(_)) => true,
+        Step::Mirror(share) => *share > Weight::NONE,
+        _ => false,
+    };
+    if steps.iter().any(leads) { Ok(steps) } else { Err(Refusal::NoStrategy) }
 }
 
-fn read(analysis: &Analysis, at: usize, step: &flagger::Step) -> Result<Step, Refusal> {
-    let flagger::Step { weight, pause, analysis: checks, scale, job } = step;
-    match (weight, pause, checks, scale, job) {
-        (Some(weight), None, None, None, None) => Ok(Step::Weight(share("steps[].weight", (*weight).into(), 1)?)),
-        (None, Some(flagger::Pause { duration: None }), None, None, None) => Ok(Step::Pause(None)),
-        (None, Some(flagger::Pause { duration: Some(text) }), None, None, None) => {
-            let field = format!("spec.analysis.steps[{at}].pause.duration");
-            let read = duration::parse(text).ok_or(Refusal::NoDuration { field, text: text.clone() })?;
-            Ok(Step::Pause(Some(read)))
-        }
-        (None, None, Some(checks), None, None) => Ok(Step::Analysis(count(at, "analysis.checks", checks.checks)?)),
-        (None, None, None, Some(scale), None) => match (scale.replicas, scale.percent) {
-            (Some(replicas), None) => Ok(Step::Scale(Scale::Replicas(count(at, "scale.replicas", replicas)?))),
-            (None, Some(percent)) => {
-                Ok(Step::Scale(Scale::OfPrimary(share("steps[].scale.percent", percent.into(), 1)?)))
-            }
-            _ => Err(Refusal::EmptyScale(at)),
-        },
-        (None, None, None, None, Some(name)) => {
-            let is_it = |hook: &Webhook| hook.moment == HookType::Job && hook.name == *name;
-            if analysis.webhooks.iter().any(is_it) {
-                Ok(Step::Job(name.as_str().into()))
-            } else {
-                Err(Refusal::NoJob { step: at, name: name.clone() })
-            }
-        }
+fn read(analysis: &Analysis, provider: Provider, at: usize, step: &flagger::Step) -> Result<Step, Refusal> {
+    let flagger::Step { weight, pause, analysis: checks, scale, job, mirror, header } = step;
+    let given = [
+        weight.map(|weight| Ok(Step::Weight(share("steps[].weight", weight.into(), 1)?))),
+        pause.as_ref().map(|pause| pause_of(at, pause)),
+        checks.as_ref().map(|checks| Ok(Step::Analysis(count(at, "analysis.checks", checks.checks)?))),
+        scale.as_ref().map(|scale| scale_of(at, scale)),
+        job.as_ref().map(|name| job_of(analysis, at, name)),
+        mirror.as_ref().map(|mirror| mirror_of(provider, mirror)),
+        header.as_ref().map(|header| header_of(analysis, provider, header)),
+    ];
+    let mut given = given.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(step), None) => step,
         _ => Err(Refusal::EmptyStep(at)),
     }
+}
+
+fn pause_of(at: usize, pause: &flagger::Pause) -> Result<Step, Refusal> {
+    let Some(text) = &pause.duration else { return Ok(Step::Pause(None)) };
+    let field = format!("spec.analysis.steps[{at}].pause.duration");
+    let read = duration::parse(text).ok_or(Refusal::NoDuration { field, text: text.clone() })?;
+    Ok(Step::Pause(Some(read)))
+}
+
+fn scale_of(at: usize, scale: &flagger::StepScale) -> Result<Step, Refusal> {
+    Ok(Step::Scale(match (scale.replicas, scale.percent) {
+        (Some(replicas), None) => Scale::Replicas(count(at, "scale.replicas", replicas)?),
+        (None, Some(percent)) => Scale::OfPrimary(share("steps[].scale.percent", percent.into(), 1)?),
+        _ => return Err(Refusal::EmptyScale(at)),
+    }))
+}
+
+fn job_of(analysis: &Analysis, at: usize, name: &str) -> Result<Step, Refusal> {
+    let is_it = |hook: &Webhook| hook.moment == HookType::Job && hook.name == *name;
+    if analysis.webhooks.iter().any(is_it) {
+        Ok(Step::Job(name.into()))
+    } else {
+        Err(Refusal::NoJob { step: at, name: name.to_owned() })
+    }
+}
+
+fn mirror_of(provider: Provider, mirror: &flagger::StepMirror) -> Result<Step, Refusal> {
+    if !mirrors(provider) {
+        return Err(Refusal::MirrorUnsupported(provider));
+    }
+    Ok(Step::Mirror(share("steps[].mirror.percentage", mirror.percentage.unwrap_or(100).into(), 0)?))
+}
+
+fn header_of(analysis: &Analysis, provider: Provider, header: &flagger::StepHeader) -> Result<Step, Refusal> {
+    if !leads_by_header(provider) {
+        return Err(Refusal::HeaderUnsupported(provider));
+    }
+    if header.matches.is_empty() {
+        return Ok(Step::Header(None));
+    }
+    // A route says whom it leads, not which step has wanted that.
+    Ok(Step::Header(analysis.steps.iter().position(|step| step.header.as_ref() == Some(header))))
+}
+
+/// True when some requests can be told apart while the others go by weight.
+fn leads_by_header(provider: Provider) -> bool {
+    matches!(provider, Provider::Istio | Provider::GatewayApiV1 | Provider::GatewayApiV1Beta1)
 }
 
 fn count(at: usize, field: &str, value: i32) -> Result<u32, Refusal> {

@@ -76,7 +76,7 @@ fn what_cannot_work_is_refused() {
         (
             json!({"steps": [{"weight": 10}, {}]}),
             "istio",
-            "InvalidSpec: `spec.analysis.steps[1]` needs one of `weight`, `pause`, `analysis`, `scale` and `job`",
+            "InvalidSpec: `spec.analysis.steps[1]` needs one of `weight`, `pause`, `analysis`, `scale`, `job`, `mirror` and `header`",
         ),
         (
             json!({"steps": [{"pause": {"duration": "soon"}}]}),

@@ -13,7 +13,7 @@ use crate::api::flagger::{Canary, CanaryCondition, Phase, Provider};
 use crate::canary::record::{self, Hold, Outcome, Record, State};
 use crate::canary::settings::{MetricCheck, Settings, Step, Strategy, Weights};
 use crate::canary::wave::{self, Progress};
-use crate::canary::{Split, Weight, status, world};
+use crate::canary::{Copies, Split, Weight, status, world};
 
 /// How many Events are shown.
 const SHOWN_EVENTS: usize = 5;
@@ -287,9 +287,16 @@ impl View {
         }
         let mut lines = vec![head.join("  ")];
         if self.has_weights() {
-            let mirrored = if self.split.mirrored { "   gets copies of its requests" } else { "" };
+            let mut gets = match self.split.mirrored {
+                Copies::None => String::new(),
+                Copies::Configured => "   gets copies of its requests".to_owned(),
+                Copies::Share(share) => format!("   gets copies of {share} % of the requests"),
+            };
+            if let Some(step) = self.split.header {
+                gets.push_str(&format!("   gets the requests of steps[{step}].header"));
+            }
             lines.push(format!("  primary  {}", bar(self.split.primary(), Style::new().blue(), terminal)));
-            lines.push(format!("  canary   {}{mirrored}", bar(self.split.canary, Style::new().yellow(), terminal)));
+            lines.push(format!("  canary   {}{gets}", bar(self.split.canary, Style::new().yellow(), terminal)));
         }
         if let (Some(settings), true) = (&self.settings, self.is_under_way()) {
             let bounds: Vec<String> = settings.metrics.iter().map(|metric| bound(metric, terminal)).collect();
@@ -335,7 +342,7 @@ impl View {
             "name": name,
             "phase": self.phase.map(Phase::as_str),
             "ended": match self.ended() { Ended::Well => json!("well"), Ended::Badly => json!("badly"), Ended::NotYet => Value::Null },
-            "weights": {"primary": self.split.primary(), "canary": self.split.canary, "mirrored": self.split.mirrored},
+            "weights": {"primary": self.split.primary(), "canary": self.split.canary, "mirrored": self.split.mirrored != Copies::None},
             "failedChecks": self.failed_checks,
             "threshold": self.settings.as_ref().map(|settings| settings.threshold),
             "iterations": self.iterations,

@@ -10,6 +10,7 @@ use crate::canary::generated::services::{self, Role};
 use crate::canary::generated::{Flags, Patch, Target, disruption, primary, scale, scaler};
 use crate::canary::record::Record;
 use crate::canary::router::{self, Restoration, Subject};
+use crate::canary::settings::TargetKind;
 use crate::canary::world::Question;
 use crate::canary::{Action, Decision, Revision, Split};
 use crate::live::client::{self, ApplyOptions, DeleteOptions, ListOptions, Part};
@@ -59,6 +60,7 @@ pub(super) async fn act(
     let Ok(target) = Target::of(canary, Some(object), flags) else { return Ok(()) };
     let hands = Hands { daemon, canary, seen, flags, record, target: &target };
     match action {
+        Action::EnsureServices if target.kind == TargetKind::Service => hands.copies().await,
         Action::EnsureServices => {
             hands.service(Role::Canary).await?;
             hands.service(Role::Primary).await
@@ -117,6 +119,17 @@ impl Hands<'_> {
         }
     }
 
+    /// Of a target that is a Service itself.
+    async fn copies(&self) -> Result<(), client::Error> {
+        if self.seen.service(self.canary, Role::Primary).is_none()
+            && let Some(revision) = &self.seen.revision
+        {
+            let primary = services::copy(self.canary, self.target, Role::Primary);
+            self.apply_primary(primary, revision).await?;
+        }
+        self.apply(&services::copy(self.canary, self.target, Role::Canary)).await
+    }
+
     /// True when the target still is what was decided about.
     fn is_current(&self, revision: &Revision) -> bool {
         self.seen.revision.as_ref() == Some(revision)
@@ -148,8 +161,13 @@ impl Hands<'_> {
         if !self.is_current(revision) {
             return Ok(());
         }
-        if let Some(patch) = primary::promoted_revision(self.target) {
+        if let Some(mut patch) = primary::promoted_revision(self.target) {
+            patch.body["metadata"]["annotations"][REVISION] = marked(revision).into();
             return self.patch(&patch).await;
+        }
+        if self.target.kind == TargetKind::Service {
+            let primary = services::copy(self.canary, self.target, Role::Primary);
+            return self.apply_primary(primary, revision).await;
         }
         let Some(live) = &self.seen.primary else { return self.make_primary(revision).await };
         self.copy_configs().await?;

@@ -13,7 +13,7 @@ use tracing::debug;
 
 use super::super::look::now;
 use super::super::{Daemon, web};
-use super::aws;
+use super::{aws, google};
 use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
 use crate::api::{FLAGGER_GROUP, duration};
 use crate::canary::alarm::Alarms;
@@ -22,11 +22,11 @@ use crate::canary::record::{Record, State};
 use crate::canary::settings::{self, MetricCheck, MetricSource, TargetKind};
 use crate::canary::world::{self, Answers, HookAnswer, Question, Side};
 use crate::canary::{Revision, Settings, alarm, job, status, webhook};
-use crate::live::client::{self, ListOptions};
+use crate::live::client::{self, DeleteOptions, ListOptions};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Target, typed};
 use crate::object::secret::Masked;
-use crate::object::{GroupKind, ObjectKey};
+use crate::object::{GroupKind, Object, ObjectKey};
 
 /// Where metrics are asked when nobody says otherwise; Flagger's `-metrics-server`.
 const METRICS_SERVER: &str = "http://prometheus:9090";
@@ -35,6 +35,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long an Alertmanager may think.
 const ALARM_PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at an object that was made for an answer.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// How much of a hook's answer is of interest.
 const LONGEST_ANSWER: usize = 4096;
 
@@ -415,6 +417,37 @@ async fn ask_api_server(daemon: &Daemon, provider: &dyn Provider, path: &str, ti
     }
 }
 
+/// Makes an object, looks at it until it has an answer, and deletes it.
+async fn made(daemon: &Daemon, provider: &dyn Provider, object: &Object, timeout: Duration) -> Reading {
+    let (kind, name) = (&object.key.kind, &object.key.name);
+    let refused = |message: String| Reading::Error(Problem::Refused { message });
+    let failed = |error: &client::Error| {
+        let words = error.message().map(|message| format!(": {message}")).unwrap_or_default();
+        refused(format!("{kind} {name}: {error}{words}"))
+    };
+    match daemon.cluster.create(object).await {
+        Ok(_) | Err(client::Error::AlreadyExists(_)) => {}
+        Err(error) => return failed(&error),
+    }
+    let ended = async {
+        loop {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            let reading = match daemon.cluster.get(&object.key, &object.version).await {
+                Ok(body) => provider.read(body.to_string().as_bytes()),
+                Err(error) => failed(&error),
+            };
+            if reading != Reading::NoData {
+                return reading;
+            }
+        }
+    };
+    let reading = tokio::time::timeout(timeout, ended).await;
+    if let Err(error) = daemon.cluster.delete(&object.key, &object.version, &DeleteOptions::default()).await {
+        debug!(%kind, %name, %error, "Left behind");
+    }
+    reading.unwrap_or_else(|_| refused(format!("{kind} {name} has not ended within {timeout:?}")))
+}
+
 /// Sends a request as its provider describes it.
 async fn send(
     daemon: &Daemon,
@@ -428,21 +461,21 @@ async fn send(
         Err(error) => return Reading::Error(Problem::Refused { message: error.to_string() }),
     };
     let refused = |message: &str| Reading::Error(Problem::Refused { message: message.to_owned() });
-    let request = match request.credentials {
+    let request = match &request.credentials {
         Credentials::None => request,
         Credentials::AwsSignature { .. } => match aws::access_key(daemon, ask.secret).await {
             Ok(key) => metric::aws::signed(request, &key, ask.now),
             Err(why) => return refused(&why),
         },
-        Credentials::Google { .. } => {
-            return refused(
-                "Google's tokens are not fetched by this daemon: give the number to Prometheus, or use a webhook",
-            );
-        }
+        Credentials::Google { .. } => match google::authorized(daemon, request).await {
+            Ok(request) => request,
+            Err(why) => return refused(&why),
+        },
     };
     let url = match &request.to {
         To::Url(url) => url.clone(),
         To::ApiServer(path) => return ask_api_server(daemon, provider, path, request.timeout).await,
+        To::Made(object) => return made(daemon, provider, object, request.timeout).await,
     };
     let shown = url.split('?').next().unwrap_or_default().to_owned();
     let unreachable = |cause: String| Reading::Error(Problem::Unreachable { url: shown.clone(), cause });

@@ -172,7 +172,7 @@ pub(super) async fn see(
         (None, true) => None,
         // Of a Service both versions are other people's: there is nothing to wait for.
         (None, false) => Some(Workload {
-            revision: Some(serving(record, &revision)),
+            revision: Some(serving(record, &revision, made_of(kind, canary, &seen).as_ref())),
             replicas: 1,
             rollout: world::Rollout::complete(1),
             endpoints: 1,
@@ -184,12 +184,25 @@ pub(super) async fn see(
     Ok(seen)
 }
 
-/// Of a target without a primary of its own: the version that counts as the primary's.
-fn serving(record: &Record, newest: &Revision) -> Revision {
+/// Of a target without a primary of its own: the version that counts as the primary's; `made_of` is what was promoted last.
+fn serving(record: &Record, newest: &Revision, made_of: Option<&Revision>) -> Revision {
     match &record.state {
-        State::Promoting(promotion) | State::Finalising(promotion) => promotion.versions.applied.clone(),
+        State::Finalising(promotion) => promotion.versions.applied.clone(),
+        State::Promoting(promotion) if made_of == Some(&promotion.versions.applied) => {
+            promotion.versions.applied.clone()
+        }
         _ => record.versions().map_or_else(|| newest.clone(), |versions| versions.promoted.clone()),
     }
+}
+
+/// What was promoted last of a target without a primary of its own, as its objects say it.
+fn made_of(kind: TargetKind, canary: &Canary, seen: &Seen) -> Option<Revision> {
+    let marked = match kind {
+        TargetKind::Service => seen.service(canary, Role::Primary),
+        TargetKind::KnativeService => seen.target.as_ref(),
+        TargetKind::Deployment | TargetKind::DaemonSet => None,
+    };
+    serde_json::from_str(marked?.annotation(REVISION)?).ok()
 }
 
 fn replicas_of(kind: TargetKind, object: &Object) -> u32 {
@@ -227,12 +240,23 @@ async fn standing(
         let wanted = services::service(canary, target, role, live).ok();
         live.zip(wanted).is_some_and(|(live, wanted)| serves(&live.body, &wanted.body))
     };
-    let is_copied = target.kind == TargetKind::Service;
-    let (versions, apex) = (stands(Role::Primary) && stands(Role::Canary), stands(Role::Apex));
-    if is_copied || versions {
+    let (versions, apex) = match target.kind {
+        TargetKind::Deployment | TargetKind::DaemonSet => {
+            (stands(Role::Primary) && stands(Role::Canary), stands(Role::Apex))
+        }
+        // It is the apex itself. The canary's copy follows it, the primary's only a promotion.
+        TargetKind::Service => {
+            let wanted = services::copy(canary, target, Role::Canary);
+            let follows = seen.service(canary, Role::Canary).is_some_and(|live| covers(&live.body, &wanted.body));
+            (follows && seen.service(canary, Role::Primary).is_some(), true)
+        }
+        // Knative leads to its revisions itself.
+        TargetKind::KnativeService => (true, true),
+    };
+    if versions {
         seen.world.standing.insert(Part::Services);
     }
-    if is_copied || apex {
+    if apex {
         seen.world.standing.insert(Part::Apex);
     }
     let Some(reference) = &canary.spec.autoscaler_ref else { return Ok(()) };
