@@ -62,6 +62,12 @@ impl Record {
         let number = |record: &Record| record.resource_version.parse::<u64>().ok();
         self.uid != other.uid || number(self).zip(number(other)).is_none_or(|(this, that)| this > that)
     }
+
+    /// True when the object had this `metadata.resourceVersion` only later.
+    pub fn is_before(&self, resource_version: &str) -> bool {
+        let number = |version: &str| version.parse::<u64>().ok();
+        number(&self.resource_version).zip(number(resource_version)).is_some_and(|(this, that)| this < that)
+    }
 }
 
 /// A kind in one of its versions: what is watched.

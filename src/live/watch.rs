@@ -25,7 +25,7 @@ use tracing::{debug, warn};
 
 pub use follow::Target;
 pub use pulse::{Pulse, pulse};
-pub use store::Judgement;
+pub use store::{Judgement, Seen};
 pub use typed::{Collection, Item, typed};
 
 use self::follow::{Shown, Sink, follow};
@@ -162,9 +162,9 @@ impl LiveStore {
         self.shared.tell(&touched, Completeness::Same);
     }
 
-    /// Takes a controller's word about the health of an object, or forgets it.
-    pub fn judge(&self, key: &ObjectKey, judgement: Option<Judgement>) {
-        let touched = self.shared.store.lock().judge(key, judgement);
+    /// Takes a controller's word about the health of an object, or forgets it. Several may have one: `by` says which.
+    pub fn judge(&self, key: &ObjectKey, by: &ObjectKey, judgement: Option<Judgement>) {
+        let touched = self.shared.store.lock().judge(key, by, judgement);
         self.shared.tell(&touched, Completeness::Same);
     }
 

@@ -16,6 +16,7 @@ mod blame;
 mod charge;
 mod claim;
 mod google;
+mod guard;
 mod lane;
 mod mail;
 mod rollback;
@@ -50,6 +51,7 @@ use crate::live::watch::{Item, Pulse, Target, pulse, typed};
 use crate::object::{GroupKind, ObjectKey};
 use attending::{Attending, Brief, Signals};
 use claim::Looked;
+use guard::{Guard, Guards};
 use tell::Teller;
 
 pub use blame::blamed;
@@ -80,8 +82,9 @@ const FRESH: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub struct Canaries {
     attending: Mutex<Attending>,
-    /// Of each object that a canary stands before.
+    /// Of each object of which a canary owns fields.
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
+    guards: Mutex<Guards>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
     /// Of Google, for metrics.
@@ -93,11 +96,10 @@ pub struct Canaries {
 }
 
 impl Canaries {
-    /// Notes what a canary says of an object. True when it owns fields now that it did not own before.
+    /// Notes what a canary owns of an object. True when that is something else than before.
     fn note(&self, object: ObjectKey, claim: Claim) -> bool {
         let owns = claim.owns.clone();
-        let before = self.claims.lock().insert(object, claim).map(|before| before.owns);
-        owns != before.unwrap_or(Fields::None)
+        self.claims.lock().insert(object, claim).is_none_or(|before| before.owns != owns)
     }
 
     /// Notes whether we may act on them.
@@ -116,9 +118,19 @@ impl Canaries {
         }
     }
 
-    /// What a canary says of an object that git wants, if one stands between.
+    /// What a canary owns of an object that git wants, if it does.
     pub fn claim(&self, object: &ObjectKey) -> Option<Claim> {
         self.claims.lock().get(object).cloned()
+    }
+
+    /// The canaries whose word ends a sync that brings this object.
+    pub fn guards(&self, object: &ObjectKey) -> BTreeSet<ObjectKey> {
+        self.guards.lock().of(object)
+    }
+
+    /// The commits that brought what they try.
+    pub fn commits(&self, object: &ObjectKey) -> BTreeSet<Oid> {
+        self.guards.lock().commits(object)
     }
 }
 
@@ -189,11 +201,14 @@ fn attend(daemon: &Arc<Daemon>, key: ObjectKey, Signals { bell, gone }: Signals)
 fn forget(daemon: &Daemon, key: &ObjectKey) {
     daemon.canaries.attending.lock().forget(key);
     let left = daemon.canaries.claims.lock().extract_if(.., |_, claim| claim.canary == *key).collect::<Vec<_>>();
-    for (object, claim) in left {
-        if claim.is_target {
-            daemon.destinations.own().store.judge(&object, None);
-            daemon.metrics.canaries().gone(&object.name, object.namespace.as_deref().unwrap_or_default());
+    let guard = daemon.canaries.guards.lock().remove(key);
+    if let Some(Guard { target, configs, .. }) = guard {
+        for object in configs.iter().chain([&target]) {
+            daemon.destinations.own().store.judge(object, key, None);
         }
+        daemon.metrics.canaries().gone(&target.name, target.namespace.as_deref().unwrap_or_default());
+    }
+    for (object, _) in left {
         claim::look_again(daemon, &object);
     }
     info!(canary = %key.name, namespace = key.namespace.as_deref().unwrap_or_default(), "Canary gone");

@@ -11,7 +11,6 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 use smol_str::SmolStr;
 
-use super::canaries::Fields;
 use super::memory::Memory;
 use super::stamped::{self, Content};
 use super::{Daemon, canaries};
@@ -216,10 +215,7 @@ fn yielded_to_canaries(daemon: &Daemon, cluster: &Cluster, content: Arc<Content>
     if cluster.server() != daemon.cluster.server() {
         return content;
     }
-    let owned = |wanted: &Wanted| {
-        let claim = daemon.canaries.claim(&wanted.object.key)?;
-        (claim.owns != Fields::None).then_some(claim.owns)
-    };
+    let owned = |wanted: &Wanted| daemon.canaries.claim(&wanted.object.key).map(|claim| claim.owns);
     if !content.desired.objects.iter().any(|wanted| owned(wanted).is_some()) {
         return content;
     }

@@ -125,7 +125,7 @@ impl Order<'_> {
         }
         let guarded = if manner.dry_run { BTreeSet::new() } else { guarded(daemon, look, &plan) };
         let is_repeatable = guarded.is_empty() && is_repeatable(&plan);
-        let guards = guarded.iter().filter_map(|key| Some(daemon.canaries.claim(key)?.canary)).collect();
+        let guards = guarded.iter().flat_map(|key| daemon.canaries.guards(key)).collect();
         let machine = machine.guarded(guarded, guards);
         announce_start(daemon, application, start, &plan, look).await;
         let is_repeatable = is_repeatable && matches!(start.trigger, Trigger::Commit | Trigger::SelfHeal);
@@ -180,9 +180,9 @@ impl Order<'_> {
             state.message = format!("{} (retried {} times).", state.message, start.retry);
         }
         if let End::Failed(failed) = &end {
-            let claims = failed.iter().filter_map(|failed| daemon.canaries.claim(&failed.key)).collect::<Vec<_>>();
-            if !claims.is_empty() {
-                state.message = canaries::blamed(daemon, look, &claims, &state.message);
+            let tried: Vec<_> = failed.iter().map(|failed| &failed.key).filter(|key| is_tried(daemon, key)).collect();
+            if !tried.is_empty() {
+                state.message = canaries::blamed(daemon, look, &tried, &state.message);
             }
         }
         let newest = daemon.written.application(application.name());
@@ -224,9 +224,13 @@ fn guarded(daemon: &Daemon, look: &Look, plan: &Plan) -> BTreeSet<ObjectKey> {
         return BTreeSet::new();
     }
     let steps = plan.stages.values().flat_map(crate::plan::Stage::steps);
-    let is_target = |key: &ObjectKey| daemon.canaries.claim(key).is_some_and(|claim| claim.is_target);
-    let keys = steps.map(|step| &step.key).filter(|key| is_target(key));
+    let keys = steps.map(|step| &step.key).filter(|key| is_tried(daemon, key));
     keys.cloned().collect()
+}
+
+/// A canary tries new versions of it.
+fn is_tried(daemon: &Daemon, object: &ObjectKey) -> bool {
+    !daemon.canaries.guards(object).is_empty()
 }
 
 /// True when a sync leaves nothing to be remembered but what the objects themselves show.

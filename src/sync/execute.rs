@@ -65,6 +65,7 @@ pub async fn execute(cluster: &Cluster, step: &Step, manner: &Manner) -> Execute
             let record = done.applied.record;
             let outcome = Outcome::Applied {
                 uid: record.uid.clone(),
+                resource_version: record.resource_version.clone(),
                 generation: record.generation,
                 health: record.health.clone(),
                 message: message(&step.key, &done.dropped, &done.applied.warnings),

@@ -78,6 +78,8 @@ pub enum Outcome {
         uid: SmolStr,
         /// `metadata.generation`; 0 when the kind has none.
         generation: i64,
+        /// `metadata.resourceVersion`.
+        resource_version: SmolStr,
         /// Judged on the answer; `None` where the kind has no health.
         health: Option<Verdict>,
         /// What `syncResult` says of it: `deployment.apps/web serverside-applied`.

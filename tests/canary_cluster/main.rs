@@ -12,6 +12,7 @@ mod afterwards;
 mod analysis;
 mod blame;
 mod charge;
+mod config_in_git;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod left;
@@ -52,6 +53,7 @@ fn every_scene_ends_as_it_should() {
         ("taken-back", || Box::pin(trouble::taken_back())),
         ("two-waves", || Box::pin(blame::two_waves())),
         ("in_git", || Box::pin(trouble::in_git())),
+        ("config-in-git", || Box::pin(config_in_git::config_in_git())),
         ("route-in-git", || Box::pin(route_in_git::route_in_git())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),

@@ -137,6 +137,11 @@ impl Tracked {
         self.0.iter().map(|(key, object)| (key.to_string(), checksum(object))).collect()
     }
 
+    /// They themselves, as they were read.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.0.values()
+    }
+
     /// The primary's copies, with the owners that they have by now; `live` is asked by the copy's own name.
     pub fn copies(&self, canary: &Canary, flags: &Flags, live: impl Fn(&ConfigKey) -> Option<Object>) -> Vec<Object> {
         let copy = |(key, object): (&ConfigKey, &Object)| {

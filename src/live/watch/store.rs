@@ -23,10 +23,11 @@ pub(super) struct Store {
     judgements: HashMap<ObjectKey, Judged>,
 }
 
-/// An object that a controller of ours has a word about.
-#[derive(Debug)]
+/// An object that controllers of ours have a word about.
+#[derive(Debug, Default)]
 struct Judged {
-    judgement: Judgement,
+    /// By whom.
+    judgements: BTreeMap<ObjectKey, Judgement>,
     /// The object's own health.
     own: Option<Verdict>,
 }
@@ -36,21 +37,41 @@ struct Judged {
 pub struct Judgement {
     /// Its verdict; where that is healthy the object's own counts.
     pub verdict: Verdict,
-    /// Which generation of the object it has seen.
-    pub generation: i64,
-    /// What is said of a later generation.
+    /// What it has seen of the object.
+    pub seen: Seen,
+    /// What is said of a later state.
     pub unseen: Verdict,
 }
 
-impl Judged {
-    /// What counts as the health of the object in this generation.
-    fn health(&self, generation: i64) -> Option<Verdict> {
-        let Judgement { verdict, unseen, .. } = &self.judgement;
-        match verdict.status {
-            _ if generation > self.judgement.generation => Some(unseen.clone()),
-            Health::Healthy => self.own.clone(),
-            _ => Some(verdict.clone()),
+/// Until when a judgement holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// While the object has this `metadata.generation`.
+    Generation(i64),
+    /// While the object has this `metadata.resourceVersion`: its kind has no generation.
+    ResourceVersion(SmolStr),
+}
+
+impl Judgement {
+    /// What it says of the object as it is now, if it is not content.
+    fn of(&self, generation: i64, resource_version: &str) -> Option<&Verdict> {
+        let is_unseen = match &self.seen {
+            Seen::Generation(seen) => generation > *seen,
+            Seen::ResourceVersion(seen) => seen != resource_version,
+        };
+        match self.verdict.status {
+            _ if is_unseen => Some(&self.unseen),
+            Health::Healthy => None,
+            _ => Some(&self.verdict),
         }
+    }
+}
+
+impl Judged {
+    /// What counts as the health of the object as it is now: it is healthy when all say so.
+    fn health(&self, generation: i64, resource_version: &str) -> Option<Verdict> {
+        let mut complaints = self.judgements.values().filter_map(|it| it.of(generation, resource_version));
+        complaints.next().cloned().or_else(|| self.own.clone())
     }
 }
 
@@ -135,29 +156,20 @@ impl Store {
     }
 
     /// Takes a controller's word about an object, or forgets it.
-    pub(super) fn judge(&mut self, key: &ObjectKey, judgement: Option<Judgement>) -> Touched {
-        let Some(ByKey(held)) = self.records.get(key).cloned() else {
-            // It has not been seen yet, or is gone: its own health comes with it.
-            match judgement {
-                Some(judgement) => drop(self.judgements.insert(key.clone(), Judged { judgement, own: None })),
-                None => drop(self.judgements.remove(key)),
-            }
-            return Touched::new();
-        };
-        let before = self.judgements.remove(key);
-        let own = before.map_or_else(|| held.health.clone(), |judged| judged.own);
-        let health = match judgement {
-            Some(judgement) => {
-                let judged = Judged { judgement, own };
-                let health = judged.health(held.generation);
-                self.judgements.insert(key.clone(), judged);
-                health
-            }
-            None => own,
-        };
-        if health == held.health {
-            return Touched::new();
+    pub(super) fn judge(&mut self, key: &ObjectKey, by: &ObjectKey, judgement: Option<Judgement>) -> Touched {
+        let held = self.records.get(key).map(|ByKey(held)| Arc::clone(held));
+        // Of one that has not been seen yet, or is gone, its own health comes with it.
+        let own = held.as_ref().and_then(|held| held.health.clone());
+        let mut judged = self.judgements.remove(key).unwrap_or_else(|| Judged { own, ..Judged::default() });
+        match judgement {
+            Some(judgement) => drop(judged.judgements.insert(by.clone(), judgement)),
+            None => drop(judged.judgements.remove(by)),
         }
+        let health = held.as_ref().and_then(|held| judged.health(held.generation, &held.resource_version));
+        if !judged.judgements.is_empty() {
+            self.judgements.insert(key.clone(), judged);
+        }
+        let Some(held) = held.filter(|held| held.health != health) else { return Touched::new() };
         let record = Arc::new(Record { health, ..Record::clone(&held) });
         self.records.replace(ByKey(Arc::clone(&record)));
         let touched = record.part_of.clone().into_iter().collect();
@@ -169,7 +181,7 @@ impl Store {
         self.intern(&mut record);
         if let Some(judged) = self.judgements.get_mut(&record.key) {
             judged.own = record.health.take();
-            record.health = judged.health(record.generation);
+            record.health = judged.health(record.generation, &record.resource_version);
         }
         let record = Arc::new(record);
         let mut touched = Touched::new();

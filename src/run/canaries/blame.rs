@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::super::Daemon;
 use super::super::look::Look;
-use super::claim::Claim;
 use crate::api::argo::{Application, OperationPhase};
 use crate::api::flagger::Canary;
 use crate::api::leeboard::{Environment, Rollback};
@@ -81,10 +80,10 @@ fn is_same(one: &str, other: &str) -> bool {
 
 /// A version was tried on users and taken back: whoever reads of it wants to know whose it was. A later commit may only
 /// have met what an earlier one left behind.
-pub fn blamed(daemon: &Daemon, look: &Look, claims: &[Claim], message: &str) -> String {
+pub fn blamed(daemon: &Daemon, look: &Look, tried: &[&ObjectKey], message: &str) -> String {
     let Some(head) = look.commits.first() else { return message.to_owned() };
     let message = format!("sync of {head} by {} failed: {message}", head.author);
-    let earlier = claims.iter().filter_map(|claim| claim.brought_by);
+    let earlier = tried.iter().flat_map(|object| daemon.canaries.commits(object));
     let earlier = earlier.filter(|id| look.commits.iter().all(|commit| commit.id != *id));
     let read = |id: Oid| {
         look.application.spec.sources().iter().find_map(|source| {

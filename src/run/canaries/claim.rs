@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::super::Daemon;
 use super::super::queue::Priority;
+use super::guard::Guard;
 use super::lane::Lane;
 use super::see::{REPLICAS, Seen};
 use crate::api::flagger::Canary;
@@ -19,7 +20,7 @@ use crate::canary::wave::{self, Progress};
 use crate::canary::{Action, Revision};
 use crate::git::Oid;
 use crate::health::{Health, Verdict};
-use crate::live::watch::Judgement;
+use crate::live::watch::{self, Judgement};
 use crate::object::{Object, ObjectKey};
 
 /// A canary's word about an object that git may want too.
@@ -29,17 +30,11 @@ pub struct Claim {
     pub canary: ObjectKey,
     /// What of it is the canary's business.
     pub owns: Fields,
-    /// It is what the canary tries new versions of.
-    pub is_target: bool,
-    /// The commit that brought the version which is tried, or was tried last.
-    pub brought_by: Option<Oid>,
 }
 
 /// The fields that a canary owns.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fields {
-    /// None yet.
-    None,
     /// The number of a target's pods.
     Replicas,
     /// Where the apex Service leads, and by which port.
@@ -60,7 +55,7 @@ pub fn yielded(object: &Object, owns: &Fields) -> Object {
     let mut yielded = object.clone();
     let Some(spec) = yielded.body.get_mut("spec").and_then(Value::as_object_mut) else { return yielded };
     match owns {
-        Fields::None | Fields::Route(_) => {}
+        Fields::Route(_) => {}
         Fields::Replicas => {
             if let Some(replicas) = spec.shift_remove("replicas") {
                 yielded.set_annotation(REPLICAS, &replicas.to_string());
@@ -100,30 +95,45 @@ pub(super) fn note(
     let starts = matches!(record.state, State::Initializing { .. } | State::Stillborn { .. });
     let scales = actions.iter().any(|action| matches!(action, Action::ScaleTarget(_)));
     let owns_replicas = kind == TargetKind::Deployment && (!starts || scales);
-    let word = |verdict| Judgement {
-        verdict,
-        generation: object.body["metadata"]["generation"].as_i64().unwrap_or(0),
-        unseen: Verdict {
-            status: Health::Progressing,
-            message: format!("canary {} has not looked at it yet", key.name).into(),
-        },
-    };
-    let judgement = word(verdict(key, canary.spec.suspend, record, revision));
-    daemon.destinations.own().store.judge(&object.key, Some(judgement));
-    let owns = if owns_replicas { Fields::Replicas } else { Fields::None };
-    claim(daemon, &object.key, Claim { canary: key.clone(), owns, is_target: true, brought_by });
+    let verdict = verdict(key, canary.spec.suspend, record, revision);
+    judge(daemon, key, seen, &verdict, brought_by);
+    if owns_replicas {
+        claim(daemon, &object.key, Claim { canary: key.clone(), owns: Fields::Replicas });
+    }
     let leads = actions.contains(&Action::LeadApexToPrimary);
     if kind.is_scaled() && (!starts || leads) {
         let name = Role::Apex.service_name(canary).into();
         let apex = ObjectKey { group: "".into(), kind: "Service".into(), name, ..object.key.clone() };
         let owns = Fields::Lead { port: canary.spec.service.port };
-        claim(daemon, &apex, Claim { canary: key.clone(), owns, is_target: false, brought_by });
+        claim(daemon, &apex, Claim { canary: key.clone(), owns });
     }
     if let Some((lane, routes)) = Lane::of(canary, seen, record, actions, starts) {
         for route in routes {
             let owns = Fields::Route(lane.clone());
-            claim(daemon, &route, Claim { canary: key.clone(), owns, is_target: false, brought_by });
+            claim(daemon, &route, Claim { canary: key.clone(), owns });
         }
+    }
+}
+
+/// Says of target and configs how the version stands that is made of them.
+fn judge(daemon: &Daemon, key: &ObjectKey, seen: &Seen, verdict: &Verdict, brought_by: Option<Oid>) {
+    let Some(target) = &seen.target else { return };
+    let store = &daemon.destinations.own().store;
+    let message = format!("canary {} has not looked at it yet", key.name).into();
+    let unseen = Verdict { status: Health::Progressing, message };
+    let say = |object: &ObjectKey, seen: watch::Seen| {
+        store.judge(object, key, Some(Judgement { verdict: verdict.clone(), seen, unseen: unseen.clone() }));
+    };
+    let generation = target.body["metadata"]["generation"].as_i64().unwrap_or(0);
+    say(&target.key, watch::Seen::Generation(generation));
+    for config in seen.tracked.objects() {
+        let version = config.body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        say(&config.key, watch::Seen::ResourceVersion(version.into()));
+    }
+    let configs = seen.tracked.objects().map(|config| config.key.clone()).collect();
+    let guard = Guard { target: target.key.clone(), configs, brought_by };
+    for left in daemon.canaries.guards.lock().set(key, guard) {
+        store.judge(&left, key, None);
     }
 }
 
@@ -168,7 +178,6 @@ mod tests {
             |spec: Value| json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec});
         let cases = [
             (json!({"replicas": 3, "paused": false}), Fields::Replicas, json!({"paused": false})),
-            (json!({"replicas": 3}), Fields::None, json!({"replicas": 3})),
             (
                 json!({"selector": {"app": "web"}, "ports": [port(80), port(81)], "type": "NodePort"}),
                 Fields::Lead { port: 80 },

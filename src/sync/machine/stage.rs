@@ -62,6 +62,8 @@ pub(super) struct Underway {
 struct Member {
     uid: SmolStr,
     generation: i64,
+    /// As it was applied; empty where it was not.
+    resource_version: SmolStr,
     stands: Stands,
     /// What its health says; may be empty.
     message: Box<str>,
@@ -75,6 +77,7 @@ impl Member {
         Member {
             uid: seen.map(|record| record.uid.clone()).unwrap_or_default(),
             generation: 0,
+            resource_version: SmolStr::default(),
             stands: expects(stands(health, false)),
             message: seen
                 .and_then(|record| record.health.as_ref())
@@ -305,9 +308,9 @@ impl Underway {
                 }
                 self.fail(step.key, failure, by);
             }
-            Ok(Outcome::Applied { uid, generation, health, message }) => {
+            Ok(Outcome::Applied { uid, generation, resource_version, health, message }) => {
                 results.applied(&step, self.at.0, &message);
-                self.applied(step, uid, generation, health.as_ref());
+                self.applied(step, uid, generation, resource_version, health.as_ref());
                 if let Some(record) = early {
                     self.seen(&record);
                 }
@@ -326,7 +329,14 @@ impl Underway {
         }
     }
 
-    fn applied(&mut self, step: Step, uid: SmolStr, generation: i64, health: Option<&Verdict>) {
+    fn applied(
+        &mut self,
+        step: Step,
+        uid: SmolStr,
+        generation: i64,
+        resource_version: SmolStr,
+        health: Option<&Verdict>,
+    ) {
         let is_crd = step.key.kind == "CustomResourceDefinition" && step.key.group == "apiextensions.k8s.io";
         let hook = match step.action {
             Action::Hook(hook) => Some(hook),
@@ -337,7 +347,7 @@ impl Underway {
             self.establishing.insert(step.key.clone());
         }
         let message = health.map(|verdict| verdict.message.clone()).unwrap_or_default();
-        self.members.insert(step.key, Member { uid, generation, stands, message, hook });
+        self.members.insert(step.key, Member { uid, generation, resource_version, stands, message, hook });
     }
 
     /// A record of the live view. One from before the apply says nothing of what was applied, and is passed over.
@@ -348,7 +358,9 @@ impl Underway {
         }
         let Some(member) = self.members.get_mut(&record.key) else { return };
         let is_other = !member.uid.is_empty() && member.uid != record.uid;
-        if is_other || record.generation < member.generation || member.stands == Stands::Ended {
+        // Not every kind has a generation.
+        let is_early = record.generation < member.generation || record.is_before(&member.resource_version);
+        if is_other || is_early || member.stands == Stands::Ended {
             return;
         }
         member.stands = stands(record.health.as_ref().map(|verdict| verdict.status), member.hook.is_some());

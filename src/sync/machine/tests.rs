@@ -8,8 +8,8 @@
 //! | `extra Kind/name [wave=1] [options=Prune=confirm]` | git no longer has it |
 //! | `createNamespace` | the destination namespace is not there, and is to be made |
 //! | `start`, `resume Sync 1` | plan, and begin |
-//! | `applied Kind/name [health] [generation=2]`, `fails Kind/name why`, `deleting Kind/name`, `deleted Kind/name` | a step has ended |
-//! | `seen Kind/name health [generation=2] [uid=x] [deleting=true]`, `gone Kind/name [uid=x]` | the live view |
+//! | `applied Kind/name [health] [generation=2] [version=7]`, `fails Kind/name why`, `deleting Kind/name`, `deleted Kind/name` | a step has ended |
+//! | `seen Kind/name health [generation=2] [version=7] [uid=x] [deleting=true]`, `gone Kind/name [uid=x]` | the live view |
 //! | `confirmed`, `overdue Kind/name`, `superseded`, `terminated`, `timeout` | other events |
 //! | `results`, `chores`, `at` | print what is on record |
 
@@ -105,6 +105,11 @@ impl<'a> Words<'a> {
 
     fn generation(&self) -> i64 {
         self.options.get("generation").map_or(1, |generation| generation.parse().unwrap())
+    }
+
+    /// The resource version.
+    fn version(&self) -> SmolStr {
+        self.options.get("version").map_or("1".into(), |version| SmolStr::new(version))
     }
 
     fn health(&self) -> Option<Verdict> {
@@ -307,6 +312,7 @@ fn event(verb: &str, rest: &str, words: &Words<'_>) -> Event {
             Ok(Outcome::Applied {
                 uid: words.uid(),
                 generation: words.generation(),
+                resource_version: words.version(),
                 health: words.health(),
                 message: "applied".into(),
             }),
@@ -338,7 +344,7 @@ fn record(words: &Words<'_>, health: Option<Verdict>) -> Record {
     Record {
         version: "v1".into(),
         uid: words.uid(),
-        resource_version: "1".into(),
+        resource_version: words.version(),
         generation: words.generation(),
         tracking: Some(Tracking { application: owner.application, key: key.clone() }),
         part_of: Some(owner.part_of),
@@ -419,7 +425,10 @@ fn drive(plan: &Plan, choices: &[u8]) -> (Vec<(Phase, Wave)>, End) {
 
 fn outcome(step: &Step, uid: SmolStr, choice: u8) -> Result<Outcome, Failure> {
     let health = |word| Some(verdict(word));
-    let applied = |health| Ok(Outcome::Applied { uid: uid.clone(), generation: 1, health, message: String::new() });
+    let applied = |health| {
+        let (uid, resource_version) = (uid.clone(), "1".into());
+        Ok(Outcome::Applied { uid, generation: 1, resource_version, health, message: String::new() })
+    };
     match (&step.action, choice % 16) {
         (_, 0) => Err(Failure { message: "no".into(), is_transient: false }),
         (Action::Prune(_) | Action::ClearHook(_), n) if n % 2 == 0 => Ok(Outcome::Deleting { uid }),
