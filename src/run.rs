@@ -46,6 +46,7 @@ use self::canaries::Canaries;
 use self::claims::Claims;
 use self::data::DataDir;
 use self::destinations::{Connected, Destinations, Target};
+use self::lease::Seat;
 use self::memory::Memory;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
@@ -79,6 +80,8 @@ pub struct Options {
     pub context: Option<String>,
     /// Whether repositories on this machine's disk may be named.
     pub local_repositories: LocalRepositories,
+    /// Act on canaries although a Flagger runs: it is about to go.
+    pub adopt: bool,
 }
 
 /// Why the daemon can't go on.
@@ -105,8 +108,8 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
-    /// Another daemon has taken the lease.
-    #[error("lost the lease: {0} leads now")]
+    /// Another daemon has taken a lease.
+    #[error("lost the lease: {0} has it now")]
     LeaseLost(String),
 }
 
@@ -268,11 +271,11 @@ impl Daemon {
     ) -> Result<(), Error> {
         let (lost, mut is_lost) = mpsc::channel(1);
         readiness.waits_for("the lease");
-        if !lease::acquire(self, lost).await {
+        if !lease::acquire(self, Seat::Namespace, lost.clone()).await {
             return Ok(());
         }
         readiness.waits_for("the first lists of what users wrote");
-        watching::start(self, readiness, secrets, hints, connected).await;
+        watching::start(self, readiness, secrets, hints, connected, lost).await;
         if !self.shutdown.is_cancelled() {
             readiness.ready();
             info!(applications = self.written.applications().len(), "Ready");
@@ -283,8 +286,11 @@ impl Daemon {
         };
         match stopped {
             Stopped::Wholly => {
-                if tokio::time::timeout(FAREWELL, lease::release(self)).await.is_err() {
-                    warn!("Lease not given away; it expires");
+                let release = async {
+                    tokio::join!(lease::release(self, Seat::Namespace), lease::release(self, Seat::Canaries));
+                };
+                if tokio::time::timeout(FAREWELL, release).await.is_err() {
+                    warn!("Leases not given away; they expire");
                 }
             }
             // Who still writes must not let another begin.

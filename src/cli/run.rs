@@ -30,6 +30,9 @@ pub(super) struct Run {
     /// Context of the kubeconfig
     #[arg(long, env = "LEEBOARD_CONTEXT", value_name = "NAME")]
     context: Option<String>,
+    /// Act on canaries although a Flagger runs in the cluster: for the time until it is gone
+    #[arg(long, env = "LEEBOARD_ADOPT")]
+    adopt: bool,
     /// What is logged: a level, or levels by module as `info,leeboard::run=debug`
     #[arg(long, env = "LEEBOARD_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
@@ -44,6 +47,7 @@ impl Run {
             listen: self.listen,
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
+            adopt: self.adopt,
             local_repositories: if in_pod() { LocalRepositories::Refused } else { LocalRepositories::Allowed },
         };
         // Two threads are enough for what waits on the network; renders and git have threads of their own.

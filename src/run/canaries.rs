@@ -5,12 +5,15 @@
 //! not:** decide; or ask anything of the API server while nothing changes.
 //!
 //! One task each: a hook that hangs holds up nobody else's canary. Read [`attend`] and [`attending`], then [`see`] (what is there),
-//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys), [`tell`] (Events, alerts) and [`rollback`] (git)
+//! [`act`] (what is done), [`ask`] (metrics, hooks, with [`aws`]'s keys), [`tell`] (Events, alerts), [`blame`] and
+//! [`rollback`] (git).
 
 mod act;
 mod ask;
 mod attending;
 mod aws;
+mod blame;
+mod charge;
 mod claim;
 mod google;
 mod mail;
@@ -23,11 +26,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -45,8 +48,10 @@ use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Pulse, Target, pulse, typed};
 use crate::object::{GroupKind, ObjectKey};
 use attending::{Attending, Brief, Signals};
+use claim::Looked;
 use tell::Teller;
 
+pub use blame::blamed;
 pub use claim::{Claim, Fields, yielded};
 
 /// After a failed request, and while it fails again.
@@ -78,12 +83,12 @@ pub struct Canaries {
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
     /// Kinds of routes that are watched since a canary uses them.
     routes: Mutex<BTreeSet<KindVersion>>,
-    /// Targets, and commits that were taken back for them, or cannot be: that is told once.
-    taken_back: Mutex<BTreeSet<(ObjectKey, Oid)>>,
     /// Of Google, for metrics.
     tokens: google::Tokens,
     /// All that are there have a task.
     are_listed: AtomicBool,
+    /// We act on them, nobody else does; until then they are only looked at.
+    are_ours: AtomicBool,
 }
 
 impl Canaries {
@@ -92,6 +97,13 @@ impl Canaries {
         let owns = claim.owns;
         let before = self.claims.lock().insert(object, claim).map(|before| before.owns);
         owns != before.unwrap_or(Fields::None)
+    }
+
+    /// Notes whether we may act on them.
+    pub(super) fn are_ours(&self, are_ours: bool) {
+        if self.are_ours.swap(are_ours, Ordering::Relaxed) != are_ours && are_ours {
+            self.attending.lock().ring_all();
+        }
     }
 
     /// Waits until every canary has been looked at once, for so long at most: who starts has heard no word of them yet.
@@ -109,8 +121,8 @@ impl Canaries {
     }
 }
 
-/// Watches and works until shutdown.
-pub(super) async fn work(daemon: Arc<Daemon>) {
+/// Watches and works until shutdown. `lost` is told when another daemon has taken the canaries from us.
+pub(super) async fn work(daemon: Arc<Daemon>, lost: mpsc::Sender<String>) {
     let kind = GroupKind::new(FLAGGER_GROUP, "Canary");
     let target = Target { kind: KindVersion::new(kind, VERSION), options: ListOptions::default() };
     let (canaries, watch) = typed::<Brief>(daemon.cluster.clone(), target, daemon.shutdown.clone());
@@ -125,6 +137,13 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
             for (group, version, kind) in WATCHED {
                 heed(&daemon, KindVersion::new(GroupKind::new(group, kind), version));
             }
+            let (daemon, lost) = (daemon.clone(), lost.clone());
+            daemon.tasks.clone().spawn(async move {
+                tokio::select! {
+                    () = daemon.shutdown.cancelled() => {}
+                    () = charge::take(&daemon, lost) => {}
+                }
+            });
         }
         let (there, gone): (Vec<_>, Vec<_>) =
             changed.into_iter().map(|key| (canaries.get(&key), key)).partition(|(item, _)| item.is_some());
@@ -151,7 +170,13 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
 }
 
 fn attend(daemon: &Arc<Daemon>, key: ObjectKey, Signals { bell, gone }: Signals) {
-    let attendant = Attendant { daemon: daemon.clone(), key, answers: Answers::default(), teller: Teller::default() };
+    let attendant = Attendant {
+        daemon: daemon.clone(),
+        key,
+        answers: Answers::default(),
+        teller: Teller::default(),
+        taken_back: None,
+    };
     daemon.tasks.spawn(async move {
         tokio::select! {
             () = gone.cancelled() => {}
@@ -200,6 +225,8 @@ struct Attendant {
     /// To the questions of the record that is in force.
     answers: Answers,
     teller: Teller,
+    /// The commit that was taken back last, or cannot be: that is told once.
+    taken_back: Option<Oid>,
 }
 
 /// When a canary is looked at again although nothing has changed.
@@ -207,6 +234,12 @@ enum Again {
     Now,
     At(Timestamp),
     WhenItChanges,
+}
+
+impl Again {
+    fn after(wait: Duration) -> Self {
+        Again::At(now() + SignedDuration::try_from(wait).unwrap_or_default())
+    }
 }
 
 impl Attendant {
@@ -223,9 +256,9 @@ impl Attendant {
                 Err(error) => {
                     let namespace = self.key.namespace.as_deref().unwrap_or_default();
                     warn!(canary = %self.key.name, namespace, %error, "Canary not looked at");
-                    let at = now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default();
+                    let again = Again::after(pause);
                     pause = (pause * 2).min(LONGEST_PAUSE);
-                    Again::At(at)
+                    again
                 }
             };
             match again {
@@ -248,10 +281,13 @@ impl Attendant {
     async fn look(&mut self, bell: &Notify) -> Result<Again, client::Error> {
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
+        let are_ours = self.daemon.canaries.are_ours.load(Ordering::Relaxed);
         let settings = match Settings::new(&canary, flags.provider) {
             Ok(settings) => Arc::new(settings),
             Err(refusal) => {
-                self.refuse(&canary, &refusal).await?;
+                if are_ours {
+                    self.refuse(&canary, &refusal).await?;
+                }
                 return Ok(Again::WhenItChanges);
             }
         };
@@ -261,6 +297,13 @@ impl Attendant {
         let seen_at = Instant::now();
         let mut world = seen.world.clone();
         world.claimed_by = self.daemon.canaries.attending.lock().claimant(&self.key).map(SmolStr::new);
+        if !are_ours {
+            if world.claimed_by.is_none() {
+                let looked = Looked { canary: &canary, seen: &seen, record: &record, actions: &[] };
+                claim::note(&self.daemon, &self.key, &looked, blame::noted(&canary));
+            }
+            return Ok(Again::WhenItChanges);
+        }
         let decision = loop {
             let decision = decide(&settings, &record, &world, now());
             debug!(canary = %self.key.name, ?decision, "Decided");
@@ -280,15 +323,16 @@ impl Attendant {
             }
             world.answers.clone_from(&self.answers);
         };
-        let commit = seen
-            .target
-            .as_ref()
-            .and_then(|target| rollback::brought_by(&self.daemon, &target.key, &record, &decision.record));
+        let commit = match &seen.target {
+            Some(target) if blame::begins(&record, &decision.record) => blame::brought_by(&self.daemon, &target.key),
+            _ => blame::noted(&canary),
+        };
         let changed = self.save(&canary, &record, &decision, commit).await?;
         self.answers = Answers::default();
         // Of a target that an older canary has only that one speaks.
         if world.claimed_by.is_none() {
-            claim::note(&self.daemon, &self.key, &canary, &seen, &decision);
+            let Decision { record, actions, .. } = &decision;
+            claim::note(&self.daemon, &self.key, &Looked { canary: &canary, seen: &seen, record, actions }, commit);
         }
         // Requests that fail meanwhile cannot be taken back, a word that comes later can wait.
         let acted = self.act(&canary, &seen, &flags, &decision).await;
@@ -300,9 +344,11 @@ impl Attendant {
         }
         tell::count(&self.daemon, &settings, &decision.record, &record);
         acted?;
-        if let rollback::Left::Again(pause) = rollback::take_back(&self.daemon, &canary, &seen, &decision.record).await
+        let handled = &mut self.taken_back;
+        if let Err(rollback::TooEarly) =
+            rollback::take_back(&self.daemon, &canary, &seen, &decision.record, handled).await
         {
-            return Ok(Again::At(now() + k8s_openapi::jiff::SignedDuration::try_from(pause).unwrap_or_default()));
+            return Ok(Again::after(rollback::PAUSE));
         }
         Ok(match decision.wake {
             // What was written comes back as a change; what was only decided does not.
@@ -374,13 +420,13 @@ impl Attendant {
         Ok(())
     }
 
-    /// Writes what has changed of record and status, and the commit that a run begins with. True when the record has.
+    /// Writes what has changed of record and status, and the commit whose version is tried. True when the record has.
     async fn save(
         &self,
         canary: &Canary,
         before: &Record,
         Decision { record, status, .. }: &Decision,
-        commit: Option<String>,
+        commit: Option<Oid>,
     ) -> Result<bool, client::Error> {
         let text = record.to_annotation();
         let annotations = canary.metadata.annotations.as_ref();
@@ -389,8 +435,8 @@ impl Attendant {
         if known != Some(&text) {
             patch["metadata"]["annotations"][record::ANNOTATION] = text.into();
         }
-        if let Some(commit) = commit {
-            patch["metadata"]["annotations"][rollback::COMMIT] = commit.into();
+        if commit != blame::noted(canary) {
+            patch["metadata"]["annotations"][blame::COMMIT] = commit.map(|commit| commit.to_string()).into();
         }
         let finalizers = canary.metadata.finalizers.clone().unwrap_or_default();
         let is_held = finalizers.iter().any(|finalizer| finalizer == act::FINALIZER);

@@ -1,4 +1,4 @@
-//! Who leads: one daemon at a time writes, told by a Kubernetes Lease.
+//! Who leads: one daemon at a time writes, told by a Kubernetes Lease for each [`Seat`].
 //!
 //! **In:** the Lease as it stands, the time. **Out:** what to write next, and whether we lead.
 //! **May not:** trust its own clock over another's: a foreign lease counts as expired only after *we* have seen it
@@ -108,40 +108,79 @@ impl Candidate {
     }
 }
 
-/// The name of the Lease, and of the daemon's own objects.
-const NAME: &str = "leeboard";
+/// What one daemon at a time has, told by a Lease of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Seat {
+    /// The objects in a daemon's own namespace.
+    Namespace,
+    /// The cluster's canaries, whichever namespace a daemon is in.
+    Canaries,
+}
+
+impl Seat {
+    fn lease(self, daemon: &Daemon) -> ObjectKey {
+        let (namespace, name) = match self {
+            Seat::Namespace => (daemon.options.namespace.as_str(), "leeboard"),
+            Seat::Canaries => ("kube-system", "leeboard-canaries"),
+        };
+        let (group, kind) = ("coordination.k8s.io".into(), "Lease".into());
+        ObjectKey { group, kind, namespace: Some(namespace.into()), name: name.into() }
+    }
+
+    /// Who has no sign that it is still its own does nothing with it.
+    fn hold(self, daemon: &Daemon, is_held: bool) {
+        match self {
+            Seat::Namespace => daemon.cluster.hold_writes(is_held),
+            Seat::Canaries => daemon.canaries.are_ours(!is_held),
+        }
+    }
+
+    fn leads(self) -> &'static str {
+        match self {
+            Seat::Namespace => "leads",
+            Seat::Canaries => "acts on canaries",
+        }
+    }
+}
 
 /// Waits until we lead, and goes on renewing; false when a shutdown came first. `lost` is told who leads when it is
 /// not us any more.
-pub(super) async fn acquire(daemon: &Arc<Daemon>, lost: mpsc::Sender<String>) -> bool {
+pub(super) async fn acquire(daemon: &Arc<Daemon>, seat: Seat, lost: mpsc::Sender<String>) -> bool {
     let mut candidate = Candidate::new(&daemon.data_dir.identity);
     let mut told: Option<String> = None;
     loop {
         let turn = tokio::select! {
             () = daemon.shutdown.cancelled() => return false,
-            turn = turn(daemon, &mut candidate) => turn,
+            turn = turn(daemon, seat, &mut candidate) => turn,
         };
         match turn {
             Ok(None) => break,
             Ok(Some(holder)) if told.as_ref() != Some(&holder) => {
-                info!(holder, "Another daemon leads; waiting for its lease");
+                info!(holder, "Another daemon {}; waiting for its lease", seat.leads());
                 told = Some(holder);
             }
             Ok(Some(_)) => {}
-            Err(error) => warn!(%error, "Lease not read or written"),
+            Err(error) => {
+                let reason = error.to_string();
+                if told.as_ref() != Some(&reason) {
+                    warn!(reason, "Not known who {}: lease not read or written", seat.leads());
+                    told = Some(reason);
+                }
+            }
         }
         tokio::select! {
             () = daemon.shutdown.cancelled() => return false,
             () = sleep(RENEW_EVERY / 5) => {}
         }
     }
-    info!(identity = candidate.identity, "Leading");
+    info!(identity = candidate.identity, "This daemon {}", seat.leads());
+    seat.hold(daemon, false);
     let daemon = daemon.clone();
-    daemon.tasks.clone().spawn(async move { renew(&daemon, candidate, lost).await });
+    daemon.tasks.clone().spawn(async move { renew(&daemon, seat, candidate, lost).await });
     true
 }
 
-async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<String>) {
+async fn renew(daemon: &Daemon, seat: Seat, mut candidate: Candidate, lost: mpsc::Sender<String>) {
     let mut renewed = Instant::now();
     let mut pause = RENEW_EVERY;
     // Why it is not renewed, as it was told last: each reason is told once.
@@ -152,13 +191,13 @@ async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<Str
             () = sleep(pause) => {}
         }
         pause = RENEW_EVERY / 5;
-        let holder = match timeout(RENEW_WITHIN, turn(daemon, &mut candidate)).await {
+        let holder = match timeout(RENEW_WITHIN, turn(daemon, seat, &mut candidate)).await {
             Ok(Ok(None)) => {
                 (renewed, pause) = (Instant::now(), RENEW_EVERY);
                 if told.take().is_some() {
                     info!("Lease renewed again");
                 }
-                daemon.cluster.hold_writes(false);
+                seat.hold(daemon, false);
                 continue;
             }
             Ok(Ok(Some(holder))) => holder,
@@ -177,12 +216,12 @@ async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<Str
                 }
                 // An outage that concerns everybody lets nobody take the lease; one that concerns only us does.
                 if renewed.elapsed() >= HOLD_AFTER {
-                    daemon.cluster.hold_writes(true);
+                    seat.hold(daemon, true);
                 }
                 continue;
             }
         };
-        daemon.cluster.hold_writes(true);
+        seat.hold(daemon, true);
         // Whoever waits for this ends; when nobody does any more, all is ending anyway.
         let _ = lost.send(holder).await;
         return;
@@ -190,62 +229,53 @@ async fn renew(daemon: &Daemon, mut candidate: Candidate, lost: mpsc::Sender<Str
 }
 
 /// `None` when we lead, else who does.
-async fn turn(daemon: &Daemon, candidate: &mut Candidate) -> Result<Option<String>, Error> {
-    match look_and_write(daemon, candidate).await {
+async fn turn(daemon: &Daemon, seat: Seat, candidate: &mut Candidate) -> Result<Option<String>, Error> {
+    match look_and_write(daemon, seat, candidate).await {
         // Somebody was faster; maybe ourselves, by a write whose answer never came.
         Err(Error::Conflict(_) | Error::AlreadyExists(_)) => {}
         answer => return answer,
     }
-    match look_and_write(daemon, candidate).await {
+    match look_and_write(daemon, seat, candidate).await {
         Err(Error::Conflict(_) | Error::AlreadyExists(_)) => Ok(Some("another daemon".into())),
         answer => answer,
     }
 }
 
 /// One look and one write.
-async fn look_and_write(daemon: &Daemon, candidate: &mut Candidate) -> Result<Option<String>, Error> {
-    let key = key(daemon);
+async fn look_and_write(daemon: &Daemon, seat: Seat, candidate: &mut Candidate) -> Result<Option<String>, Error> {
+    let key = seat.lease(daemon);
     let found = daemon.cluster.find(&key, "v1").await?;
     let lease: Option<Lease> = found.as_ref().and_then(|body| serde_json::from_value(body.clone()).ok());
     match candidate.look(lease.as_ref(), Timestamp::now(), Instant::now()) {
         Turn::Follow { holder } => Ok(Some(holder)),
-        Turn::Create(spec) => daemon.cluster.create(&object(daemon, None, &spec)).await.map(|_| None),
+        Turn::Create(spec) => daemon.cluster.create(&object(&key, None, &spec)).await.map(|_| None),
         Turn::Update(spec) => {
             let version = lease.and_then(|lease| lease.metadata.resource_version);
-            daemon.cluster.replace(&object(daemon, version, &spec), Part::Whole).await.map(|_| None)
+            daemon.cluster.replace(&object(&key, version, &spec), Part::Whole).await.map(|_| None)
         }
     }
 }
 
 /// Gives the lease away at a clean shutdown, so that the next daemon need not wait for it to expire.
-pub(super) async fn release(daemon: &Daemon) {
+pub(super) async fn release(daemon: &Daemon, seat: Seat) {
     let candidate = Candidate::new(&daemon.data_dir.identity);
-    let Ok(Some(body)) = daemon.cluster.find(&key(daemon), "v1").await else { return };
+    let key = seat.lease(daemon);
+    let Ok(Some(body)) = daemon.cluster.find(&key, "v1").await else { return };
     let Ok(lease) = serde_json::from_value::<Lease>(body) else { return };
     let Some(spec) = lease.spec.as_ref().and_then(|spec| candidate.released(spec)) else { return };
-    if let Err(error) =
-        daemon.cluster.replace(&object(daemon, lease.metadata.resource_version, &spec), Part::Whole).await
+    if let Err(error) = daemon.cluster.replace(&object(&key, lease.metadata.resource_version, &spec), Part::Whole).await
     {
         warn!(%error, "Lease not given away");
     }
 }
 
-fn key(daemon: &Daemon) -> ObjectKey {
-    ObjectKey {
-        group: "coordination.k8s.io".into(),
-        kind: "Lease".into(),
-        namespace: Some(daemon.options.namespace.as_str().into()),
-        name: NAME.into(),
-    }
-}
-
-fn object(daemon: &Daemon, resource_version: Option<String>, spec: &LeaseSpec) -> Object {
-    let mut metadata = json!({"name": NAME, "namespace": daemon.options.namespace});
+fn object(key: &ObjectKey, resource_version: Option<String>, spec: &LeaseSpec) -> Object {
+    let mut metadata = json!({"name": key.name, "namespace": key.namespace});
     if let Some(version) = resource_version {
         metadata["resourceVersion"] = version.into();
     }
     let body = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec});
-    Object { key: key(daemon), version: "v1".into(), body, origin: None }
+    Object { key: key.clone(), version: "v1".into(), body, origin: None }
 }
 
 #[cfg(test)]

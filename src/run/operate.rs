@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
 use super::Daemon;
+use super::canaries;
 use super::look::{self, Asked, Look, now};
 use super::memory::Memory;
 use super::queue::{Job, Priority};
@@ -178,12 +179,11 @@ impl Order<'_> {
         } else if start.retry > 0 && phase != OperationPhase::Succeeded {
             state.message = format!("{} (retried {} times).", state.message, start.retry);
         }
-        if let End::Failed(failed) = &end
-            && failed.iter().any(|failed| daemon.canaries.claim(&failed.key).is_some())
-            && let Some(commit) = look.commits.first()
-        {
-            // A version was tried on users and taken back: whoever reads of it wants to know whose it was.
-            state.message = format!("sync of {} by {} failed: {}", commit.short(), commit.author, state.message);
+        if let End::Failed(failed) = &end {
+            let claims = failed.iter().filter_map(|failed| daemon.canaries.claim(&failed.key)).collect::<Vec<_>>();
+            if !claims.is_empty() {
+                state.message = canaries::blamed(daemon, look, &claims, &state.message);
+            }
         }
         let newest = daemon.written.application(application.name());
         let application = newest.as_ref().unwrap_or(application);

@@ -42,6 +42,7 @@ pub(super) async fn start(
     secrets: Arc<RwLock<Secrets>>,
     hints: mpsc::Receiver<PushHint>,
     connected: mpsc::UnboundedReceiver<Connected>,
+    lost: mpsc::Sender<String>,
 ) {
     let projects: Collection<Value> = watch(daemon, GroupKind::new(ARGO_GROUP, "AppProject"), VERSION, None, None);
     let environments: Collection<Value> =
@@ -120,7 +121,7 @@ pub(super) async fn start(
     spawn(daemon, heed_destinations(daemon.clone(), connected));
     spawn(daemon, heed_hints(daemon.clone(), hints));
     spawn(daemon, environment::work(daemon.clone()));
-    spawn(daemon, canaries::work(daemon.clone()));
+    spawn(daemon, canaries::work(daemon.clone(), lost));
 }
 
 /// Owns a loop until shutdown.

@@ -10,6 +10,8 @@
 
 mod afterwards;
 mod analysis;
+mod blame;
+mod charge;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod left;
@@ -47,6 +49,7 @@ fn every_scene_ends_as_it_should() {
         ("lifetime", || Box::pin(lifetime::lifetime())),
         ("failure", || Box::pin(trouble::failure())),
         ("taken-back", || Box::pin(trouble::taken_back())),
+        ("two-waves", || Box::pin(blame::two_waves())),
         ("in_git", || Box::pin(trouble::in_git())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),
@@ -57,6 +60,11 @@ fn every_scene_ends_as_it_should() {
         ("background", || Box::pin(analysis::background())),
         ("no_data", || Box::pin(trouble::no_data())),
     ]);
+}
+
+#[test]
+fn one_of_two_daemons_acts_and_none_beside_flagger() {
+    play(&[("one-of-two", || Box::pin(charge::one_of_two()))]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -30,6 +31,8 @@ pub struct Sink {
 #[derive(Default)]
 struct Shared {
     rates: Mutex<BTreeMap<String, Measured>>,
+    /// When Prometheus was asked last, by namespace.
+    asked: Mutex<BTreeMap<String, Instant>>,
     /// By path; what is not here is approved.
     answers: Mutex<BTreeMap<String, u16>>,
     /// Path and payload of each call of a hook.
@@ -67,6 +70,12 @@ impl Sink {
         self.shared.rates.lock().unwrap().insert(namespace.into(), rate);
     }
 
+    /// When it was asked for them last: what the bench measures from.
+    #[allow(dead_code, reason = "a bench asks")]
+    pub fn asked(&self, namespace: &str) -> Option<Instant> {
+        self.shared.asked.lock().unwrap().get(namespace).copied()
+    }
+
     /// With which status a hook answers from now on; 200 otherwise.
     pub fn answers(&self, namespace: &str, hook: &str, status: u16) {
         self.shared.answers.lock().unwrap().insert(format!("/{namespace}/{hook}"), status);
@@ -97,6 +106,7 @@ impl Shared {
         let Some(namespace) = path.strip_suffix("/api/v1/query").map(|path| path.trim_start_matches('/')) else {
             return say(404, String::new());
         };
+        self.asked.lock().unwrap().insert(namespace.into(), Instant::now());
         let query = request.uri().query().unwrap_or_default();
         let is_duration = query.contains("histogram_quantile") || query.contains("_sum");
         let rate = self.rates.lock().unwrap().get(namespace).copied().unwrap_or(Measured::Percent(100.0));

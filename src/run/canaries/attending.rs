@@ -120,6 +120,13 @@ impl Attending {
         self.ring_for(changed);
     }
 
+    /// Rings for every canary.
+    pub(super) fn ring_all(&self) {
+        for attended in self.canaries.values() {
+            attended.bell.notify_one();
+        }
+    }
+
     fn ring_for(&self, changed: &ObjectKey) {
         for canary in self.concerned.get(changed).into_iter().flatten() {
             if let Some(attended) = self.canaries.get(canary) {

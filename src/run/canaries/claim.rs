@@ -13,7 +13,8 @@ use crate::canary::generated::target;
 use crate::canary::record::{Record, State};
 use crate::canary::settings::TargetKind;
 use crate::canary::wave::{self, Progress};
-use crate::canary::{Action, Decision, Revision};
+use crate::canary::{Action, Revision};
+use crate::git::Oid;
 use crate::health::{Health, Verdict};
 use crate::live::watch::Judgement;
 use crate::object::{Object, ObjectKey};
@@ -27,6 +28,8 @@ pub struct Claim {
     pub owns: Fields,
     /// It is what the canary tries new versions of.
     pub is_target: bool,
+    /// The commit that brought the version which is tried, or was tried last.
+    pub brought_by: Option<Oid>,
 }
 
 /// The fields that a canary owns.
@@ -68,13 +71,26 @@ pub fn yielded(object: &Object, owns: Fields) -> Object {
     yielded
 }
 
-/// Notes what a decision means for the target, and for the Service that leads to it.
-pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &Seen, decision: &Decision) {
+/// What is known of a canary after a look at it.
+pub(super) struct Looked<'a> {
+    pub(super) canary: &'a Canary,
+    pub(super) seen: &'a Seen,
+    pub(super) record: &'a Record,
+    /// What is done next.
+    pub(super) actions: &'a [Action],
+}
+
+/// Notes what a look means for the target, and for the Service that leads to it.
+pub(super) fn note(
+    daemon: &Daemon,
+    key: &ObjectKey,
+    Looked { canary, seen, record, actions }: &Looked<'_>,
+    brought_by: Option<Oid>,
+) {
     let (Some(object), Some(revision)) = (&seen.target, &seen.revision) else { return };
     let Ok(kind) = target::kind(canary) else { return };
-    let record = &decision.record;
     let starts = matches!(record.state, State::Initializing { .. } | State::Stillborn { .. });
-    let scales = decision.actions.iter().any(|action| matches!(action, Action::ScaleTarget(_)));
+    let scales = actions.iter().any(|action| matches!(action, Action::ScaleTarget(_)));
     let owns_replicas = kind == TargetKind::Deployment && (!starts || scales);
     let word = |verdict| Judgement {
         verdict,
@@ -87,13 +103,13 @@ pub(super) fn note(daemon: &Daemon, key: &ObjectKey, canary: &Canary, seen: &See
     let judgement = word(verdict(key, canary.spec.suspend, record, revision));
     daemon.destinations.own().store.judge(&object.key, Some(judgement));
     let owns = if owns_replicas { Fields::Replicas } else { Fields::None };
-    claim(daemon, &object.key, Claim { canary: key.clone(), owns, is_target: true });
-    let leads = decision.actions.contains(&Action::LeadApexToPrimary);
+    claim(daemon, &object.key, Claim { canary: key.clone(), owns, is_target: true, brought_by });
+    let leads = actions.contains(&Action::LeadApexToPrimary);
     if kind.is_scaled() && (!starts || leads) {
         let name = Role::Apex.service_name(canary).into();
         let apex = ObjectKey { group: "".into(), kind: "Service".into(), name, ..object.key.clone() };
         let owns = Fields::Lead { port: canary.spec.service.port };
-        claim(daemon, &apex, Claim { canary: key.clone(), owns, is_target: false });
+        claim(daemon, &apex, Claim { canary: key.clone(), owns, is_target: false, brought_by });
     }
 }
 

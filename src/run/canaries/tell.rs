@@ -91,7 +91,7 @@ impl Teller {
             info!(canary = name, namespace = %settings.subject.namespace, "{message}");
         }
         let severity = if event.is_warning() { Severity::Warning } else { Severity::Normal };
-        write(daemon, canary, event.reason(), severity, &message).await;
+        write(daemon, &synced(canary, event.reason(), severity, &message)).await;
         let analysis = canary.spec.analysis();
         for hook in analysis.webhooks.iter().filter(|hook| hook.moment == HookType::Event) {
             let payload = webhook::event_payload(ask::about(canary, record), hook, event, &settings.subject, now());
@@ -223,11 +223,16 @@ pub(super) fn count(daemon: &Daemon, settings: &Settings, record: &Record, befor
 /// Tells why a Canary is not acted on.
 pub(super) async fn refusal(daemon: &Daemon, canary: &Canary, why: &str) {
     warn!(canary = canary.metadata.name, why, "Canary refused");
-    write(daemon, canary, "InvalidSpec", Severity::Warning, why).await;
+    write(daemon, &synced(canary, "InvalidSpec", Severity::Warning, why)).await;
 }
 
-/// Writes an Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
-pub(super) async fn write(daemon: &Daemon, canary: &Canary, word: &str, severity: Severity, message: &str) {
+/// An Event as Flagger's: all have the reason `Synced`; the word for programs is its `action`.
+pub(super) fn synced<'a>(
+    canary: &'a Canary,
+    word: &'a str,
+    severity: Severity,
+    message: &'a str,
+) -> object::event::Event<'a> {
     let about = About {
         api_version: &canary.api_version,
         kind: &canary.kind,
@@ -235,7 +240,11 @@ pub(super) async fn write(daemon: &Daemon, canary: &Canary, word: &str, severity
         namespace: canary.metadata.namespace.as_deref().unwrap_or_default(),
         uid: canary.metadata.uid.as_deref().unwrap_or_default(),
     };
-    let event = object::event::Event { about, reason: "Synced", action: Some(word), severity, message };
+    object::event::Event { about, reason: "Synced", action: Some(word), severity, message }
+}
+
+/// Writes an Event. One that cannot be written is lost: the log has the same words.
+pub(super) async fn write(daemon: &Daemon, event: &object::event::Event<'_>) {
     if let Err(error) = daemon.cluster.create(&event.at(now())).await {
         warn!(%error, "Event not written");
     }

@@ -1,0 +1,57 @@
+//! Whose version failed: a later commit that only meets what an earlier one left behind is not blamed for it.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Repo, eventually, manifests};
+use crate::manifests::{canary, deployment};
+use crate::sink::Measured;
+use crate::stage::{A_RUN, Stage};
+
+/// An application of two waves: the first has the canary, the second cannot begin while its version has failed.
+pub async fn two_waves() {
+    let stage = Stage::shared().await;
+    let scene = stage.scene("two-waves").await;
+    let repo = Repo::new();
+    let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 50, "maxWeight": 50, "threshold": 1}), json!({}));
+    let note = |value: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "data": {"value": value},
+            "metadata": {"name": "note", "annotations": {"argocd.argoproj.io/sync-wave": "1"}},
+        })
+        .to_string()
+    };
+    repo.commit(
+        "main",
+        &[
+            ("app/web.yaml", &deployment("web:1").to_string()),
+            ("app/canary.yaml", &canary.to_string()),
+            ("app/note.yaml", &note("1")),
+        ],
+    );
+    let application = format!("app-{}", scene.namespace);
+    let manifest = manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
+    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let failed = async |commit: &str| {
+        eventually("the sync of the commit fails", A_RUN, async || {
+            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
+            let operation = &object["status"]["operationState"];
+            let is_over = operation["phase"] == "Failed" && operation["syncResult"]["revision"] == commit;
+            if is_over { Ok(operation["message"].as_str().unwrap().to_owned()) } else { Err(operation.to_string()) }
+        })
+        .await
+    };
+    scene.phase("Initialized").await;
+
+    stage.sink.measures(&scene.namespace, Measured::Percent(50.0));
+    let bad = repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
+    let message = failed(&bad).await;
+    assert!(message.starts_with(&format!("sync of {} by ", &bad[..7])) && !message.contains("came with"), "{message}");
+    let noted = scene.seen("Canary", "web")["metadata"]["annotations"]["canary.leeboard.dev/commit"].clone();
+    assert_eq!(noted, bad.as_str());
+
+    let later = repo.commit("main", &[("app/note.yaml", &note("2"))]);
+    let message = failed(&later).await;
+    assert!(message.starts_with(&format!("sync of {} by ", &later[..7])), "{message}");
+    assert!(message.contains(&format!("; that version came with {} by ", &bad[..7])), "{message}");
+    assert_eq!(scene.seen("ConfigMap", "note").pointer("/data/value"), Some(&Value::from("1")));
+}
