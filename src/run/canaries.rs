@@ -16,6 +16,7 @@ mod blame;
 mod charge;
 mod claim;
 mod google;
+mod lane;
 mod mail;
 mod rollback;
 mod see;
@@ -94,7 +95,7 @@ pub struct Canaries {
 impl Canaries {
     /// Notes what a canary says of an object. True when it owns fields now that it did not own before.
     fn note(&self, object: ObjectKey, claim: Claim) -> bool {
-        let owns = claim.owns;
+        let owns = claim.owns.clone();
         let before = self.claims.lock().insert(object, claim).map(|before| before.owns);
         owns != before.unwrap_or(Fields::None)
     }

@@ -226,7 +226,7 @@ fn yielded_to_canaries(daemon: &Daemon, cluster: &Cluster, content: Arc<Content>
     let mut content = Content::clone(&content);
     for wanted in &mut content.desired.objects {
         if let Some(owns) = owned(wanted) {
-            let object = canaries::yielded(&wanted.object, owns);
+            let object = canaries::yielded(&wanted.object, &owns);
             *wanted = Wanted { hash: object.content_hash(), object: Arc::new(object), ..wanted.clone() };
         }
     }

@@ -20,6 +20,7 @@ mod manifests;
 mod play;
 mod recorder;
 mod replay;
+mod route_in_git;
 mod sink;
 mod stage;
 mod steps;
@@ -51,6 +52,7 @@ fn every_scene_ends_as_it_should() {
         ("taken-back", || Box::pin(trouble::taken_back())),
         ("two-waves", || Box::pin(blame::two_waves())),
         ("in_git", || Box::pin(trouble::in_git())),
+        ("route-in-git", || Box::pin(route_in_git::route_in_git())),
         ("newer_version", || Box::pin(trouble::newer_version())),
         ("edited_route", || Box::pin(trouble::edited_route())),
         ("two_on_one_target", || Box::pin(trouble::two_on_one_target())),

@@ -2,10 +2,13 @@
 //! newest version has proved itself. The sync engine asks: it must neither fight over these fields nor go on before the
 //! canary has ended.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::super::Daemon;
 use super::super::queue::Priority;
+use super::lane::Lane;
 use super::see::{REPLICAS, Seen};
 use crate::api::flagger::Canary;
 use crate::canary::generated::services::Role;
@@ -33,7 +36,7 @@ pub struct Claim {
 }
 
 /// The fields that a canary owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fields {
     /// None yet.
     None,
@@ -44,15 +47,20 @@ pub enum Fields {
         /// Its number.
         port: i32,
     },
+    /// Where the rules of a route lead, by which share.
+    Route(Lane),
 }
 
 /// An object as it is applied while a canary owns some of its fields: a field that nobody applies stays as it is. What git
 /// says of the replicas is written beside, for the canary.
-pub fn yielded(object: &Object, owns: Fields) -> Object {
+pub fn yielded(object: &Object, owns: &Fields) -> Object {
+    if let Fields::Route(lane) = owns {
+        return lane.within(object);
+    }
     let mut yielded = object.clone();
     let Some(spec) = yielded.body.get_mut("spec").and_then(Value::as_object_mut) else { return yielded };
     match owns {
-        Fields::None => {}
+        Fields::None | Fields::Route(_) => {}
         Fields::Replicas => {
             if let Some(replicas) = spec.shift_remove("replicas") {
                 yielded.set_annotation(REPLICAS, &replicas.to_string());
@@ -61,7 +69,7 @@ pub fn yielded(object: &Object, owns: Fields) -> Object {
         Fields::Lead { port } => {
             spec.shift_remove("selector");
             if let Some(ports) = spec.get_mut("ports").and_then(Value::as_array_mut) {
-                ports.retain(|other| other["port"] != port);
+                ports.retain(|other| other["port"] != *port);
                 if ports.is_empty() {
                     spec.shift_remove("ports");
                 }
@@ -73,14 +81,14 @@ pub fn yielded(object: &Object, owns: Fields) -> Object {
 
 /// What is known of a canary after a look at it.
 pub(super) struct Looked<'a> {
-    pub(super) canary: &'a Canary,
+    pub(super) canary: &'a Arc<Canary>,
     pub(super) seen: &'a Seen,
     pub(super) record: &'a Record,
     /// What is done next.
     pub(super) actions: &'a [Action],
 }
 
-/// Notes what a look means for the target, and for the Service that leads to it.
+/// Notes what a look means for the target, for the Service that leads to it, and for routes that the canary has not made.
 pub(super) fn note(
     daemon: &Daemon,
     key: &ObjectKey,
@@ -110,6 +118,12 @@ pub(super) fn note(
         let apex = ObjectKey { group: "".into(), kind: "Service".into(), name, ..object.key.clone() };
         let owns = Fields::Lead { port: canary.spec.service.port };
         claim(daemon, &apex, Claim { canary: key.clone(), owns, is_target: false, brought_by });
+    }
+    if let Some((lane, routes)) = Lane::of(canary, seen, record, actions, starts) {
+        for route in routes {
+            let owns = Fields::Route(lane.clone());
+            claim(daemon, &route, Claim { canary: key.clone(), owns, is_target: false, brought_by });
+        }
     }
 }
 
@@ -164,7 +178,7 @@ mod tests {
         ];
         for (spec, owns, left) in cases {
             let object = Object::from_value(service(spec), None).unwrap();
-            let yielded = yielded(&object, owns);
+            let yielded = yielded(&object, &owns);
             assert_eq!(yielded.body["spec"], left, "{owns:?}");
             assert_eq!(yielded.annotation(REPLICAS), (owns == Fields::Replicas).then_some("3"));
         }

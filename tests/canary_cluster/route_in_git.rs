@@ -1,0 +1,82 @@
+//! A route that is in git: git says whom its rules are for, the canary where those lead that lead to its Service, and
+//! neither writes over the other.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Repo, eventually, manifests};
+use crate::manifests::{canary, deployment, split};
+use crate::stage::{A_RUN, Stage};
+
+fn route(docs: &str) -> String {
+    let rule = |path: &str, service: &str| {
+        json!({
+            "matches": [{"path": {"type": "PathPrefix", "value": path}}],
+            "backendRefs": [{"name": service, "port": 80}],
+        })
+    };
+    json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "web"},
+        "spec": {"parentRefs": [{"name": "gate"}], "rules": [rule("/", "web"), rule(docs, "docs")]},
+    })
+    .to_string()
+}
+
+/// Where the rule of others leads.
+fn docs(route: &Value) -> Option<Value> {
+    let rules = route["spec"]["rules"].as_array()?;
+    let rule = rules.iter().find(|rule| rule["backendRefs"][0]["name"] == "docs")?;
+    Some(rule["matches"][0]["path"]["value"].clone())
+}
+
+/// A whole run; amid it a commit changes the rule that is none of the canary's.
+pub async fn route_in_git() {
+    let stage = Stage::shared().await;
+    let scene = stage.scene("route-in-git").await;
+    let repo = Repo::new();
+    let canary = canary(&scene, "gatewayapi:v1", json!({"stepWeight": 25, "maxWeight": 50}), json!({}));
+    repo.commit(
+        "main",
+        &[
+            ("app/web.yaml", &deployment("web:1").to_string()),
+            ("app/canary.yaml", &canary.to_string()),
+            ("app/route.yaml", &route("/docs")),
+        ],
+    );
+    let application = format!("app-{}", scene.namespace);
+    let manifest = manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
+    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let synced = async |commit: &str| {
+        eventually("the commit is synced", A_RUN, async || {
+            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
+            let status = &object["status"];
+            // No gateway plays here, so the route's own health is nobody's.
+            let is_so = status["sync"]["status"] == "Synced"
+                && status["operationState"]["phase"] == "Succeeded"
+                && status["operationState"]["syncResult"]["revision"] == commit;
+            if is_so { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    };
+    scene.phase("Initialized").await;
+    synced(&repo.head("main")).await;
+    let untouched = scene.seen("HTTPRoute", "web")["metadata"]["resourceVersion"].clone();
+
+    repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
+    let is_in_the_middle = || {
+        let route = scene.seen("HTTPRoute", "web");
+        if split(&route) == Some((75, 25)) { Ok(()) } else { Err(route["spec"].to_string()) }
+    };
+    scene.until("a quarter of the traffic", is_in_the_middle).await;
+    let head = repo.commit("main", &[("app/route.yaml", &route("/manual"))]);
+    scene.phase("Succeeded").await;
+    synced(&head).await;
+
+    let splits = scene.history("HTTPRoute", "web", split);
+    assert_eq!(splits, [(100, 0), (75, 25), (50, 50), (100, 0)]);
+    assert_eq!(scene.history("HTTPRoute", "web", docs), ["/docs", "/manual"]);
+    let after = scene.seen("HTTPRoute", "web");
+    assert_ne!(after["metadata"]["resourceVersion"], untouched);
+    // At rest nobody writes it any more.
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    assert_eq!(scene.seen("HTTPRoute", "web")["metadata"]["resourceVersion"], after["metadata"]["resourceVersion"]);
+}
