@@ -48,7 +48,7 @@ pub enum Fields {
         port: i32,
     },
     /// Where the rules of a route lead, by which share.
-    Route(Lane),
+    Route(Box<Lane>),
 }
 
 /// An object as it is applied while a canary owns some of its fields: a field that nobody applies stays as it is. What git
@@ -121,7 +121,7 @@ pub(super) fn note(
     }
     if let Some((lane, routes)) = Lane::of(canary, seen, record, actions, starts) {
         for route in routes {
-            let owns = Fields::Route(lane.clone());
+            let owns = Fields::Route(Box::new(lane.clone()));
             claim(daemon, &route, Claim { canary: key.clone(), owns, is_target: false, brought_by });
         }
     }
