@@ -232,7 +232,14 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
         world.shop.apply(&object.to_string()).await;
     }
     let metric = |name: &str| json!([{"name": name, "interval": "1m", "thresholdRange": {"max": 5}, "templateRef": {"name": name}}]);
+    let proxied = json!({"apiVersion": "flagger.app/v1beta1", "kind": "AlertProvider", "metadata": {"name": "proxied"},
+        "spec": {"type": "webhook", "address": "http://alerts.example.com/hook", "proxy": address}});
+    world.shop.apply(&proxied.to_string()).await;
+    world.shop.apply(&keptns_definition().to_string()).await;
+    let slo = template("slo", json!({"type": "keptn"}), "analysis/{{ namespace }}/slo/5m/stage=dev");
+    world.shop.apply(&slo.to_string()).await;
     let alerts = json!([
+        {"name": "proxied", "severity": "error", "providerRef": {"name": "proxied"}},
         {"name": "on-call", "severity": "error", "providerRef": {"name": "on-call"}},
         {"name": "mail", "severity": "error", "providerRef": {"name": "mail"}},
     ]);
@@ -255,6 +262,7 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     phase(world, "alarmed", "Failed").await;
     let signed = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/";
     outside.was_asked(&[signed, "/eu-west-1/sns/aws4_request", "Action=Publish", "on-call", "Rolling%20back"]).await;
+    outside.was_asked(&["http://alerts.example.com/hook", "Rolling back alarmed"]).await;
     let words = [
         "MAIL FROM:<leeboard@example.com>",
         "RCPT TO:<ada@example.com>",
@@ -276,8 +284,47 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     let count = |path: &str| asked.iter().filter(|(asked, ..)| asked.ends_with(path)).count();
     // A token is kept for as long as it holds.
     assert_eq!((count("/token"), count("/v3/projects/my-project/timeSeries:query")), (1, 2), "{asked:#?}");
+    keptn(world, &metric("slo")).await;
     // There is no such API here: that it was asked is seen by the answer.
     told(world, "outer", "Metric query failed for external: /apis/external.metrics.k8s.io/v1beta1/namespaces/").await;
+}
+
+/// The definition of an Analysis, which keeps all fields.
+fn keptns_definition() -> Value {
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "analyses.metrics.keptn.sh"},
+        "spec": {
+            "group": "metrics.keptn.sh", "scope": "Namespaced", "names": {"kind": "Analysis", "plural": "analyses"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}],
+        },
+    })
+}
+
+/// A verdict of Keptn's is a number; what it was made for goes again.
+async fn keptn(world: &World, metric: &Value) {
+    let mut metric = metric.clone();
+    metric[0]["thresholdRange"] = json!({"min": 1});
+    canary(world, "keptn", &json!({}), &json!({"metrics": metric})).await;
+    push(world, "keptn", "web:2").await;
+    let name = eventually("an Analysis is made", 2 * SOON, async || {
+        let text = world.shop.kubectl(["get", "analyses.metrics.keptn.sh", "-o", "json"]).await?;
+        let list: Value = serde_json::from_str(&text).unwrap();
+        let made = &list["items"][0];
+        let is_so = made["spec"]["args"]["stage"] == "dev" && made["spec"]["timeframe"]["recent"] == "5m";
+        if is_so { Ok(made["metadata"]["name"].as_str().unwrap().to_owned()) } else { Err(text) }
+    })
+    .await;
+    let verdict = r#"{"status": {"state": "Completed"}}"#;
+    let path = format!("analyses.metrics.keptn.sh/{name}");
+    world.shop.kubectl(["patch", &path, "--type=merge", "-p", verdict]).await.unwrap();
+    told(world, "keptn", "advancement slo 0.00 ").await;
+    eventually("the Analysis is gone", SOON, async || {
+        let left = world.shop.kubectl(["get", "analyses.metrics.keptn.sh", "-o", "name"]).await?;
+        if left.trim().is_empty() { Ok(()) } else { Err(left) }
+    })
+    .await;
 }
 
 async fn jobs(world: &mut World) {

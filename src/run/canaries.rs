@@ -136,6 +136,7 @@ impl Canaries {
 
 /// Watches and works until shutdown. `lost` is told when another daemon has taken the canaries from us.
 pub(super) async fn work(daemon: Arc<Daemon>, lost: mpsc::Sender<String>) {
+    daemon.metrics.canaries().serves(Flags::default().provider.as_str());
     let kind = GroupKind::new(FLAGGER_GROUP, "Canary");
     let target = Target { kind: KindVersion::new(kind, VERSION), options: ListOptions::default() };
     let (canaries, watch) = typed::<Brief>(daemon.cluster.clone(), target, daemon.shutdown.clone());
@@ -295,6 +296,7 @@ impl Attendant {
 
     /// Looks once: sees, decides, saves, acts, tells.
     async fn look(&mut self, bell: &Notify) -> Result<Again, client::Error> {
+        let begun = Instant::now();
         let Some(canary) = self.canary().await? else { return Ok(Again::WhenItChanges) };
         let flags = Flags::default();
         let are_ours = self.daemon.canaries.are_ours.load(Ordering::Relaxed);
@@ -359,6 +361,8 @@ impl Attendant {
             self.teller.alert(&self.daemon, &canary, &settings, alert);
         }
         tell::count(&self.daemon, &settings, &decision.record, &record);
+        let subject = &settings.subject;
+        self.daemon.metrics.canaries().looked(&subject.name, &subject.namespace, begun.elapsed());
         acted?;
         let handled = &mut self.taken_back;
         if let Err(rollback::TooEarly) =

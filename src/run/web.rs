@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::Method;
-use reqwest::{Client, RequestBuilder, Url, redirect};
+use reqwest::{Client, ClientBuilder, Proxy, RequestBuilder, Url, redirect};
 
 use crate::git::egress;
 
@@ -31,11 +31,18 @@ impl Web {
     /// # Errors
     /// When it is no URL, or one that nobody may ask; in a sentence.
     pub fn request(&self, method: Method, url: &str, skips_tls_check: bool) -> Result<RequestBuilder, String> {
-        let parsed = Url::parse(url).map_err(|error| format!("no URL: {error}"))?;
-        if is_link_local(&parsed) {
-            return Err(format!("{}: link-local addresses are not asked", parsed.origin().ascii_serialization()));
-        }
-        Ok(self.client(skips_tls_check).request(method, parsed))
+        Ok(self.client(skips_tls_check).request(method, asked(url)?))
+    }
+
+    /// The same on the way over a proxy, which a user has named too; rare enough for a client of its own.
+    ///
+    /// # Errors
+    /// When one of the two is no URL, or one that nobody may ask; in a sentence.
+    pub fn request_through(proxy: &str, method: Method, url: &str) -> Result<RequestBuilder, String> {
+        let (proxy, url) = (asked(proxy)?, asked(url)?);
+        let proxy = Proxy::all(proxy).map_err(|error| format!("no proxy: {}", cause(&error)))?;
+        let client = builder(false).proxy(proxy).build().map_err(|error| cause(&error))?;
+        Ok(client.request(method, url))
     }
 
     /// A request to where the daemon's own environment says.
@@ -47,24 +54,36 @@ impl Web {
     fn client(&self, skips_tls_check: bool) -> &Client {
         let cell = if skips_tls_check { &self.unchecked } else { &self.checked };
         cell.get_or_init(|| {
-            // Whoever runs the binary has set it already; a library's test has not.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let follow = redirect::Policy::custom(|attempt| match attempt.previous().len() {
-                _ if is_link_local(attempt.url()) => attempt.error(egress::LinkLocal),
-                0..=10 => attempt.follow(),
-                _ => attempt.error("too many redirects"),
-            });
-            let builder = Client::builder()
-                .user_agent(concat!("leeboard/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(Duration::from_secs(5))
-                .pool_idle_timeout(Duration::from_secs(90))
-                .redirect(follow)
-                .dns_resolver(egress::Resolver)
-                .tls_danger_accept_invalid_certs(skips_tls_check);
             // Nothing of what is asked for depends on the outside but the system's certificates.
-            builder.build().unwrap_or_default()
+            builder(skips_tls_check).build().unwrap_or_default()
         })
     }
+}
+
+fn builder(skips_tls_check: bool) -> ClientBuilder {
+    // Whoever runs the binary has set it already; a library's test has not.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let follow = redirect::Policy::custom(|attempt| match attempt.previous().len() {
+        _ if is_link_local(attempt.url()) => attempt.error(egress::LinkLocal),
+        0..=10 => attempt.follow(),
+        _ => attempt.error("too many redirects"),
+    });
+    Client::builder()
+        .user_agent(concat!("leeboard/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(Duration::from_secs(5))
+        .pool_idle_timeout(Duration::from_secs(90))
+        .redirect(follow)
+        .dns_resolver(egress::Resolver)
+        .tls_danger_accept_invalid_certs(skips_tls_check)
+}
+
+/// A URL that may be asked.
+fn asked(url: &str) -> Result<Url, String> {
+    let parsed = Url::parse(url).map_err(|error| format!("no URL: {error}"))?;
+    if is_link_local(&parsed) {
+        return Err(format!("{}: link-local addresses are not asked", parsed.origin().ascii_serialization()));
+    }
+    Ok(parsed)
 }
 
 /// A host that is written as a link-local address; names are looked at when they are looked up.
@@ -120,6 +139,8 @@ mod tests {
         ];
         for (url, refused) in cases {
             assert_eq!(web.request(Method::GET, url, false).is_err(), refused, "{url}");
+            let through = Web::request_through(url, Method::GET, "http://hooks.example.com");
+            assert_eq!(through.is_err(), refused, "through {url}");
         }
     }
 }

@@ -4,18 +4,25 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 /// The metrics, in a registry of their own since they have a prefix of their own.
 #[derive(Debug)]
 pub struct Canaries {
     registry: Registry,
+    info: Family<Info, Gauge>,
+    total: Family<Place, Gauge>,
+    /// Whom [`Canaries::total`] counts: namespace and target.
+    known: Mutex<BTreeSet<(String, String)>>,
+    looks: Family<Name, Histogram, fn() -> Histogram>,
     status: Family<Name, Gauge>,
     weight: Family<Workload, Gauge>,
     analysis: Family<Measured, Gauge<f64, AtomicU64>>,
@@ -23,6 +30,20 @@ pub struct Canaries {
     measured: Mutex<BTreeSet<Measured>>,
     successes: Family<Ended, Counter>,
     failures: Family<Ended, Counter>,
+}
+
+/// Upper bounds of how long a look takes, in seconds; Prometheus' own.
+const BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Info {
+    version: &'static str,
+    mesh_provider: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Place {
+    namespace: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -54,7 +75,13 @@ struct Ended {
 
 impl Default for Canaries {
     fn default() -> Self {
-        let mut registry = Registry::with_prefix("flagger_canary");
+        let mut whole = Registry::with_prefix("flagger");
+        let (info, total) = (Family::default(), Family::default());
+        let looks = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
+        whole.register("info", "Who looks after canaries", info.clone());
+        let registry = whole.sub_registry_with_prefix("canary");
+        registry.register("total", "How many there are", total.clone());
+        registry.register("duration_seconds", "How long a look at a canary takes", looks.clone());
         let (status, weight, analysis) = (Family::default(), Family::default(), Family::default());
         let (successes, failures) = (Family::default(), Family::default());
         registry.register("status", "0 while it is analysed, 2 when it failed, else 1", status.clone());
@@ -62,15 +89,31 @@ impl Default for Canaries {
         registry.register("metric_analysis", "What the last check measured; durations in seconds", analysis.clone());
         registry.register("successes", "Versions that were promoted", successes.clone());
         registry.register("failures", "Versions that were rolled back", failures.clone());
-        Canaries { registry, status, weight, analysis, measured: Mutex::default(), successes, failures }
+        let (known, measured) = (Mutex::default(), Mutex::default());
+        Canaries { registry: whole, info, total, known, looks, status, weight, analysis, measured, successes, failures }
     }
 }
 
 impl Canaries {
+    /// Canaries are looked after from now on; who routes where none of them says.
+    pub fn serves(&self, mesh_provider: &'static str) {
+        self.info.get_or_create(&Info { version: env!("CARGO_PKG_VERSION"), mesh_provider }).set(1);
+    }
+
+    /// A canary was looked at, with all that came of it.
+    pub fn looked(&self, target: &str, namespace: &str, took: Duration) {
+        self.looks
+            .get_or_create(&Name { name: target.into(), namespace: namespace.into() })
+            .observe(took.as_secs_f64());
+    }
+
     /// Where a canary stands; `target` is the name of its workload, as Flagger has it.
     pub fn stands(&self, target: &str, namespace: &str, status: i64, weight: u8) {
         let name = Name { name: target.into(), namespace: namespace.into() };
         self.status.get_or_create(&name).set(status);
+        if self.known.lock().insert((namespace.into(), target.into())) {
+            self.total.get_or_create(&Place { namespace: namespace.into() }).inc();
+        }
         for (workload, weight) in self.workloads(target, namespace).into_iter().zip([weight, 100 - weight.min(100)]) {
             self.weight.get_or_create(&workload).set(weight.into());
         }
@@ -98,7 +141,12 @@ impl Canaries {
 
     /// A canary is gone.
     pub fn gone(&self, target: &str, namespace: &str) {
-        self.status.remove(&Name { name: target.into(), namespace: namespace.into() });
+        let name = Name { name: target.into(), namespace: namespace.into() };
+        self.status.remove(&name);
+        self.looks.remove(&name);
+        if self.known.lock().remove(&(namespace.into(), target.into())) {
+            self.total.get_or_create(&Place { namespace: namespace.into() }).dec();
+        }
         for workload in self.workloads(target, namespace) {
             self.weight.remove(&workload);
         }
@@ -159,14 +207,27 @@ mod tests {
                 r#"flagger_canary_metric_analysis{name="api",namespace="shop",metric="mine"} 1.0"#,
                 r#"flagger_canary_metric_analysis{name="web",namespace="shop",metric="request-success-rate"} 99.5"#,
                 r#"flagger_canary_status{name="web",namespace="shop"} 0"#,
+                r#"flagger_canary_total{namespace="shop"} 1"#,
                 r#"flagger_canary_weight{workload="web",namespace="shop"} 30"#,
                 r#"flagger_canary_weight{workload="web-primary",namespace="shop"} 70"#,
             ]
         );
+        canaries.looked("web", "shop", Duration::from_millis(20));
+        let counted = r#"flagger_canary_duration_seconds_count{name="web",namespace="shop"} 1"#;
+        assert!(text(&canaries).iter().any(|line| line == counted), "{:#?}", text(&canaries));
         canaries.gone("web", "shop");
+        canaries.gone("web", "shop");
+        let mut left = text(&canaries);
+        left.sort();
         assert_eq!(
-            text(&canaries),
-            [r#"flagger_canary_metric_analysis{name="api",namespace="shop",metric="mine"} 1.0"#]
+            left,
+            [
+                r#"flagger_canary_metric_analysis{name="api",namespace="shop",metric="mine"} 1.0"#,
+                r#"flagger_canary_total{namespace="shop"} 0"#,
+            ]
         );
+        canaries.serves("istio");
+        let info = format!(r#"flagger_info{{version="{}",mesh_provider="istio"}} 1"#, env!("CARGO_PKG_VERSION"));
+        assert!(text(&canaries).contains(&info), "{:#?}", text(&canaries));
     }
 }

@@ -101,9 +101,9 @@ pub async fn lifetime() {
     }
     after.retain(|labels, count| *count != 0.0 && !labels.contains("watch"));
     println!("requests in {SILENCE:?} of rest: {after:?}");
-    // The lease is read and renewed each 5 s.
+    // Two leases are read and renewed each 5 s, the daemon's and that of who acts on canaries.
     let sum: f64 = after.values().sum();
-    assert!(sum <= 10.0, "{after:?}");
+    assert!(sum <= 20.0, "{after:?}");
 }
 
 /// Requests to the API server by their labels, as the daemon counts them.

@@ -58,7 +58,7 @@ impl Course<'_> {
     pub(super) fn verdict(&mut self, run: &mut Run) -> Step<Checked> {
         let has_traffic = self.has_traffic(run);
         let is_first = !has_traffic && run.step == 0 && !matches!(run.hold, Hold::Step(_));
-        if is_first {
+        if is_first && !self.was_halted_before_traffic() {
             self.tell(Event::Starting);
         }
         if is_first || has_traffic {
@@ -68,6 +68,15 @@ impl Course<'_> {
             }
         }
         if has_traffic || self.counts_checks(run) { self.measure(run) } else { Ok(Checked::Passed) }
+    }
+
+    /// True when the last check got as far as the gate before the first traffic: it is told no more how that began.
+    fn was_halted_before_traffic(&self) -> bool {
+        let moment = HookType::ConfirmTrafficIncrease;
+        self.settings.hooks(moment).any(|hook| {
+            let event = Event::HookRefused { moment, name: hook.name.clone(), body: String::new() };
+            self.record.told == short(&event.message(&self.settings.subject))
+        })
     }
 
     /// True at a step that is there to be measured, with traffic or without.

@@ -43,7 +43,7 @@ pub enum Fields {
         port: i32,
     },
     /// Where the rules of a route lead, by which share.
-    Route(Lane),
+    Route(Box<Lane>),
 }
 
 /// An object as it is applied while a canary owns some of its fields: a field that nobody applies stays as it is. What git
@@ -109,7 +109,7 @@ pub(super) fn note(
     }
     if let Some((lane, routes)) = Lane::of(canary, seen, record, actions, starts) {
         for route in routes {
-            let owns = Fields::Route(lane.clone());
+            let owns = Fields::Route(Box::new(lane.clone()));
             claim(daemon, &route, Claim { canary: key.clone(), owns });
         }
     }

@@ -9,8 +9,9 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tracing::{info, warn};
 
+use super::super::Daemon;
 use super::super::look::now;
-use super::super::{Daemon, web};
+use super::super::web::{self, Web};
 use super::mail::{self, Mail};
 use super::{ask, aws};
 use crate::api::FLAGGER_GROUP;
@@ -175,7 +176,11 @@ async fn send(
         return mail::Server::parse(address)?.send(login, mail).await;
     };
     let url = alert::url(&provider.spec, address);
-    let mut call = daemon.web.request(Method::POST, &url, false)?.json(&body);
+    let call = match provider.spec.proxy.as_deref().filter(|proxy| !proxy.is_empty()) {
+        Some(proxy) => Web::request_through(proxy, Method::POST, &url)?,
+        None => daemon.web.request(Method::POST, &url, false)?,
+    };
+    let mut call = call.json(&body);
     if let Some(token) = text("token") {
         call = call.bearer_auth(token);
     }

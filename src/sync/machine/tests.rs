@@ -109,7 +109,7 @@ impl<'a> Words<'a> {
 
     /// The resource version.
     fn version(&self) -> SmolStr {
-        self.options.get("version").map_or("1".into(), |version| SmolStr::new(version))
+        self.options.get("version").map_or("1".into(), SmolStr::new)
     }
 
     fn health(&self) -> Option<Verdict> {
