@@ -235,6 +235,11 @@ pub(super) fn objects(documents: Vec<Document>, bytes: &[u8]) -> Result<Vec<Reso
             continue;
         }
         let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+        // kustomize reads the whole of it before it takes it apart.
+        if is_list && let Some(key) = node.duplicate_keys().first() {
+            errors.push(key.error().into());
+            continue;
+        }
         if is_list && let Some(items) = node.remove("items") {
             for mut item in taken(items, &mut errors) {
                 decode(&mut item);

@@ -205,6 +205,17 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a list of some kind with a key twice is read as a whole",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\n"),
+                (
+                    "o.yaml",
+                    "kind: WidgetList\nkind: WidgetList\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: s}}\n",
+                ),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }
