@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
 use super::origin::{BuildOrigin, ORIGIN};
+use super::patch::strategic::wipes_above;
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
@@ -292,6 +293,17 @@ impl Resource {
         self.formers.push(former);
     }
 
+    /// True when kustomize can tell what it was called. It notes names, namespaces and kinds in three texts with commas
+    /// between them, and no name that is empty.
+    pub(super) fn is_sure_of_formers(&self) -> bool {
+        let noted = |of: fn(&Former) -> &SmolStr| -> usize {
+            let texts = self.formers.iter().map(of).filter(|text| !text.is_empty());
+            texts.map(|text| text.split(',').count()).sum()
+        };
+        let names = noted(|former| &former.name);
+        names == 0 || (names == noted(|former| &former.namespace) && names == noted(|former| &former.kind))
+    }
+
     /// Gives all places of a shared value what `change` has made of one of them; `said` is what a patch says there.
     pub(super) fn change_shared<E>(
         &mut self,
@@ -306,7 +318,9 @@ impl Resource {
         let result = change(self)?;
         let mut shared = std::mem::take(&mut self.shared);
         for (places, before) in shared.iter_mut().zip(before) {
-            places.retain(|path| text_at(&self.node, path).is_some());
+            // What has been put in the place of a whole map is no longer the value that was shared.
+            let is_replaced = |path: &[SmolStr]| said.is_some_and(|said| wipes_above(said, path));
+            places.retain(|path| text_at(&self.node, path).is_some() && !is_replaced(path));
             // A patch goes through the fields by name: what it says last holds.
             let new = match said {
                 // Its lists are not those of the object.

@@ -284,6 +284,36 @@ fn replacements_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: null\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - \"~\"\n    name: a\n",
         ),
+        (
+            "a name that has become empty is none that a replacement in the next layer can tell",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nnamePrefix: a-\nreplacements:\n- source: {kind: Pod, name: p}\n  targets:\n  - select: {kind: Pod}\n    fieldPaths: [metadata.name]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [o.yaml]\nnamespace: shop\nreplacements:\n- source: {kind: Role, fieldPath: rules.0.apiGroups.0}\n  targets:\n  - select: {kind: Service}\n",
+                ),
+                (
+                    "base/o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules: [{apiGroups: [\"\"]}]\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "generated text of which a part is replaced is in no quotes for a patch",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: p.yaml\n"),
+                (
+                    "base/kustomization.yaml",
+                    "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator:\n- name: c\n  literals: [a= b]\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a]\n    options: {delimiter: \":\", index: -1}\n",
+                ),
+                ("p.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 5}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: 5\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
     ];
     check(cases);
 }
