@@ -271,6 +271,8 @@ fn is_empty(node: &Node) -> bool {
 fn unpack(mut node: Node, queue: &mut VecDeque<Node>, errors: &mut Vec<Error>) {
     let items = if is_plain_list(&node) { node.remove("items") } else { None };
     match items {
+        // Here it looks for what is below, and below a text there is nothing.
+        Some(items) if items.is_scalar() || is_empty(&items) => {}
         Some(items) => queue.extend(taken(items, errors)),
         None => queue.push_back(node),
     }

@@ -210,6 +210,21 @@ pub(super) fn plain_type(node: &Node) -> Result<Option<Plain>, Error> {
     }
 }
 
+/// Where other text has been put into such quotes, which is of another type, the type is written down in their stead.
+pub(super) fn settle_quoted(node: &mut Node) {
+    let Some((_, tag)) = QUOTED.iter().find(|(quoted, _)| node.tag() == Some(quoted)) else { return };
+    let Some(text) = node.as_scalar().map(|scalar| scalar.text.clone()) else { return };
+    let is_of_type = match plain(&text, Resolve::V3) {
+        Plain::Int(_) | Plain::Uint(_) => *tag == "!!int",
+        Plain::Float(_) => *tag == "!!float",
+        Plain::Bool(_) => *tag == "!!bool",
+        _ => false,
+    };
+    if !is_of_type {
+        *node = typed(text, tag).at_place_of(node);
+    }
+}
+
 /// Puts text into quotes that nobody has given a type, or that is a string without them, and that YAML 1.1 would not take
 /// for one.
 pub(super) fn settle_untyped(node: &mut Node) {

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::patch::json::MERGE;
-use crate::kustomize::place::{is_quoted, is_untyped};
+use crate::kustomize::place::{is_quoted, is_untyped, settle_quoted};
 use crate::yaml::{Content, Node, Plain, Resolve, Scalar, ScalarStyle};
 
 /// The value of a field, or the part of its text that the options ask for.
@@ -100,4 +100,5 @@ pub(super) fn set_text(node: &mut Node, text: SmolStr) {
         scalar.style = ScalarStyle::Plain;
         node.set_tag(Some(SmolStr::new_static("!!str")));
     }
+    settle_quoted(node);
 }

@@ -193,9 +193,16 @@ fn copy_into(
             return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
         };
         let mut failure = None;
+        // What the path leads to may be where the value comes from: the next place gets what has become of it.
+        let own = own_field.and_then(|steps| path::look_up(&resource.node, steps)).map(std::ptr::from_ref);
+        let mut changed = None;
         let mut change = |node: &mut Node| {
             if failure.is_none() {
+                let value = changed.as_ref().unwrap_or(value);
                 failure = part::write(node, value, &target.options, written).err();
+                if own.is_some_and(|own| std::ptr::eq(own, &*node)) {
+                    changed = Some(node.clone());
+                }
                 // A part that is written makes a new text of the whole field.
                 let length = if target.options.delimiter.is_empty() { 0 } else { text_length(node) };
                 match budget.checked_sub(length) {
