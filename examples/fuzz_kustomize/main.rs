@@ -101,6 +101,8 @@ struct Report {
     refused: u64,
     /// Trees of which the reference itself makes different things.
     unstable: Vec<u64>,
+    /// Trees on which the reference panics.
+    panicking: Vec<u64>,
     differing: Vec<u64>,
     /// Trees that had a feature, and how many of them were accepted.
     features: BTreeMap<&'static str, (u64, u64)>,
@@ -157,7 +159,7 @@ fn compare(judge: &Judge, seed: u64, arguments: &Arguments, report: &Mutex<Repor
         match &verdict {
             Verdict::Accepted => report.accepted += 1,
             Verdict::Refused => report.refused += 1,
-            Verdict::ReferencePanics => report.unstable.push(seed),
+            Verdict::ReferencePanics => report.panicking.push(seed),
             Verdict::Differs(_) if is_unstable => report.unstable.push(seed),
             Verdict::Differs(_) => report.differing.push(seed),
         }
@@ -193,11 +195,14 @@ fn print(report: &Report) {
     for (feature, (all, accepted)) in &report.features {
         println!("{all:>7} {accepted:>7}  {feature}");
     }
-    let count = report.accepted + report.refused + (report.differing.len() + report.unstable.len()) as u64;
+    let others = [&report.differing, &report.unstable, &report.panicking].map(Vec::len);
+    let count = report.accepted + report.refused + others.iter().sum::<usize>() as u64;
     let share = report.accepted as f64 * 100.0 / count.max(1) as f64;
     println!("{count} trees: {} accepted ({share:.1} %), {} refused", report.accepted, report.refused);
-    if !report.unstable.is_empty() {
-        println!("the reference is of two minds about {:?}", report.unstable);
+    for (what, seeds) in [("is of two minds about", &report.unstable), ("panics on", &report.panicking)] {
+        if !seeds.is_empty() {
+            println!("the reference {what} {} trees, which are not compared: {seeds:?}", seeds.len());
+        }
     }
     println!("{} differ {:?}", report.differing.len(), report.differing);
 }

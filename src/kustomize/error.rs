@@ -103,9 +103,13 @@ pub enum Problem {
     GeneratedExists { id: String, first: Option<Origin> },
     #[error("there is no {id} to merge with or to replace")]
     NothingToMerge { id: String },
+    #[error("`stringData` of {id} can't be merged: {found}")]
+    PlainData { id: String, found: String },
     #[error("several objects could be the {id} to merge with")]
     ManyToMerge { id: String },
 
+    #[error("what {id} was called before can't be told: it had an empty name, or one with a comma")]
+    UnsureFormers { id: String },
     #[error("no object is {id}, which this patch is for")]
     NoPatchTarget { id: String, candidates: Vec<String> },
     #[error("several objects are {id}, which this patch is for")]
@@ -122,6 +126,8 @@ pub enum Problem {
     Directive { directive: String },
     #[error("the patch has {patch} where the object has {object}")]
     PatchKind { patch: &'static str, object: &'static str },
+    #[error("{found} can't stand in a list whose elements are merged one by one")]
+    ElementKind { found: &'static str },
     #[error("a list of more than {limit} elements can't be merged by key")]
     ListTooLong { limit: usize },
     #[error("operation `{operation}` on `{path}`: {reason}")]
@@ -163,6 +169,8 @@ pub enum Problem {
     ManySources { selector: String, candidates: Vec<String> },
     #[error("{of} has no field `{path}`")]
     NoField { path: String, of: String },
+    #[error("`{text}`, the value of the variable `{name}`, can't be read as a number: write it in decimal digits")]
+    VariableNumber { name: SmolStr, text: SmolStr },
     #[error("`{path}` is no valid field path")]
     FieldPath { path: String },
     #[error("part {index} of `{value}` does not exist")]

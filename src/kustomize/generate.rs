@@ -63,15 +63,15 @@ pub(super) fn generate(
         Generates::Secret => {
             let secret_type = if args.secret_type.is_empty() { "Opaque".into() } else { args.secret_type.clone() };
             node.insert("type", Node::string(secret_type));
-            let encoded = pairs.into_iter().map(|pair| Entry::new(pair.key, Node::string(encode(&pair.value))));
+            let encoded = pairs.into_iter().map(|pair| datum(pair.key, Node::string(encode(&pair.value))));
             node.insert("data", mapping_of(encoded.collect()));
         }
         Generates::ConfigMap => {
             let (mut text, mut binary) = (Vec::new(), Vec::new());
             for pair in pairs {
                 match String::from_utf8(pair.value) {
-                    Ok(value) => text.push(Entry::new(pair.key, written(value))),
-                    Err(bytes) => binary.push(Entry::new(pair.key, Node::string(encode(bytes.as_bytes())))),
+                    Ok(value) => text.push(datum(pair.key, written(value))),
+                    Err(bytes) => binary.push(datum(pair.key, Node::string(encode(bytes.as_bytes())))),
                 }
             }
             for (field, entries) in [("data", text), ("binaryData", binary)] {
@@ -102,6 +102,12 @@ fn mapping_of(entries: Vec<Entry>) -> Node {
         *place = entries;
     }
     node
+}
+
+/// An entry of data, labels or annotations. Its key is written without quotes: one that reads as something else than a string is refused at the
+/// end of the build, as kustomize does.
+fn datum(key: impl Into<SmolStr>, value: Node) -> Entry {
+    Entry { key: Node::plain(key), value }
 }
 
 /// Base64; what is longer than a line of 70 characters is broken into such lines, each with a line break.
@@ -147,14 +153,14 @@ pub(super) fn absorb(set: &mut Set, mut new: Resource, behavior: Behavior) -> Re
     };
     // The new one takes over what the old one is and was called.
     if let Some(old) = set.body_mut(at) {
-        unite(&mut new, old, behavior);
+        unite(&mut new, old, behavior)?;
         *old = new;
     }
     Ok(())
 }
 
 /// Gives a generated object what it takes over from the one that it merges with or replaces.
-fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
+fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) -> Result<(), Error> {
     for field in ["labels", "annotations"] {
         let mut pairs = old.pairs(field);
         for (key, value) in new.pairs(field) {
@@ -164,13 +170,14 @@ fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
         if let Some(metadata) = new.metadata_mut() {
             metadata.remove(field);
             if !pairs.is_empty() {
-                let entries = pairs.into_iter().map(|(key, value)| Entry::new(key, Node::string(value)));
+                let entries = pairs.into_iter().map(|(key, value)| datum(key, Node::string(value)));
                 metadata.insert(field, mapping_of(entries.collect()));
             }
         }
     }
     if behavior == Behavior::Merge {
         if new.kind() == "Secret" {
+            check_plain(old)?;
             let plain = texts(&old.node, "stringData").into_iter();
             unite_data(new, "data", plain.map(|(key, value)| (key, encode(value.as_bytes()).into())).collect());
         }
@@ -191,6 +198,23 @@ fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) {
     if behavior == Behavior::Merge && old.build_origin.is_some() {
         new.build_origin.clone_from(&old.build_origin);
     }
+    Ok(())
+}
+
+/// The plain texts of a Secret become data when another one is merged with it: each must be a text.
+fn check_plain(secret: &Resource) -> Result<(), Error> {
+    let Some(plain) = secret.node.get("stringData").filter(|plain| !plain.is_null()) else { return Ok(()) };
+    let refused =
+        |at: &Node, found: String| Err(Error::at(at, Problem::PlainData { id: secret.id().to_string(), found }));
+    let Some(entries) = plain.as_mapping() else { return refused(plain, format!("found {}", plain.describe())) };
+    if let Some(entry) = entries.iter().find(|entry| !entry.value.is_scalar() || entry.is_under("")) {
+        let key = entry.name().unwrap_or_default();
+        return refused(&entry.value, format!("found {} under `{key}`", entry.value.describe()));
+    }
+    match secret.node.get("data").filter(|data| !data.is_mapping() && !data.is_null()) {
+        Some(data) if !entries.is_empty() => refused(data, format!("`data` is {}", data.describe())),
+        _ => Ok(()),
+    }
 }
 
 fn texts(node: &Node, field: &str) -> Vec<(SmolStr, SmolStr)> {
@@ -208,5 +232,5 @@ fn unite_data(new: &mut Resource, field: &str, old: Vec<(SmolStr, SmolStr)>) {
     let known: std::collections::HashSet<SmolStr> =
         data.iter().filter_map(|entry| entry.name().map(Into::into)).collect();
     let added = old.into_iter().filter(|(key, _)| !known.contains(key));
-    data.extend(added.map(|(key, value)| Entry::new(key, Node::string(value))));
+    data.extend(added.map(|(key, value)| datum(key, Node::string(value))));
 }

@@ -235,6 +235,11 @@ pub(super) fn objects(documents: Vec<Document>, bytes: &[u8]) -> Result<Vec<Reso
             continue;
         }
         let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+        // kustomize reads the whole of it before it takes it apart.
+        if is_list && let Some(key) = node.duplicate_keys().first() {
+            errors.push(key.error().into());
+            continue;
+        }
         if is_list && let Some(items) = node.remove("items") {
             for mut item in taken(items, &mut errors) {
                 decode(&mut item);
@@ -266,6 +271,8 @@ fn is_empty(node: &Node) -> bool {
 fn unpack(mut node: Node, queue: &mut VecDeque<Node>, errors: &mut Vec<Error>) {
     let items = if is_plain_list(&node) { node.remove("items") } else { None };
     match items {
+        // Here it looks for what is below, and below a text there is nothing.
+        Some(items) if items.is_scalar() || is_empty(&items) => {}
         Some(items) => queue.extend(taken(items, errors)),
         None => queue.push_back(node),
     }

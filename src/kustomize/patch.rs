@@ -394,14 +394,21 @@ impl Prepared {
                 None => drop(node.remove("apiVersion")),
             }
         }
-        let merged = resource
-            .change_shared(Some(&node), |resource| strategic::merge(&mut resource.node, &node, schemas.of(&gvk)))?;
+        // A patch that replaces the whole object changes nothing of it.
+        let wipes_all = strategic::wipes(&node);
+        let metadata = node.get("metadata").filter(|_| !wipes_all);
+        let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+        let wipes_notes = metadata.into_iter().chain(annotations).any(strategic::wipes);
+        let said = (!resource.shared.is_empty()).then(|| node.clone());
+        let mut merge = |resource: &mut Resource| strategic::merge(&mut resource.node, &mut node, schemas.of(&gvk));
+        let merged = match said {
+            Some(said) if !wipes_all => resource.change_shared(Some(&said), merge)?,
+            _ => merge(resource)?,
+        };
         if !merged {
             return Ok(false);
         }
-        let metadata = node.get("metadata").filter(|_| !strategic::wipes(&node));
-        let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
-        if metadata.into_iter().chain(annotations).any(strategic::wipes) {
+        if wipes_notes {
             resource.forget_notes();
         }
         if resource.node.as_mapping().is_none_or(|entries| entries.is_empty()) {

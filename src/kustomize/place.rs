@@ -172,6 +172,59 @@ pub(super) fn is_untyped(node: &Node) -> bool {
     node.tag() == Some(UNTYPED)
 }
 
+/// The tags of numbers and bools that a patch has written into quotes: strings once they are printed, but to kustomize they
+/// are what they were in the patch.
+const QUOTED: [(&str, &str); 3] = [("!int", "!!int"), ("!float", "!!float"), ("!bool", "!!bool")];
+
+/// The text of a scalar in quotes, with the type that it has without them.
+///
+/// # Errors
+/// When its tag and its text contradict each other.
+pub(super) fn quoted_as(node: &Node, style: ScalarStyle) -> Result<Node, Error> {
+    let tag = match node.resolve(Resolve::V3)? {
+        Some(Plain::Int(_) | Plain::Uint(_)) => Some("!int"),
+        Some(Plain::Float(_)) => Some("!float"),
+        Some(Plain::Bool(_)) => Some("!bool"),
+        _ => None,
+    };
+    let text = node.as_scalar().map(|scalar| scalar.text.clone()).unwrap_or_default();
+    let mut quoted = Node::scalar(text, style).at_place_of(node);
+    quoted.set_tag(tag.map(SmolStr::new_static));
+    Ok(quoted)
+}
+
+/// True for what is no string in quotes only because its file or a transformer says so.
+pub(super) fn is_quoted_by_type(node: &Node) -> bool {
+    node.tag().is_some_and(|tag| tag != "!!str" && QUOTED.iter().all(|(quoted, _)| tag != *quoted))
+}
+
+/// What kustomize takes a scalar for before it is printed.
+///
+/// # Errors
+/// When its tag and its text contradict each other.
+pub(super) fn plain_type(node: &Node) -> Result<Option<Plain>, Error> {
+    let quoted = QUOTED.iter().find(|(quoted, _)| node.tag() == Some(quoted));
+    match (quoted, node.as_scalar()) {
+        (Some((_, tag)), Some(scalar)) => Ok(typed(scalar.text.clone(), tag).resolve(Resolve::V3)?),
+        _ => Ok(node.resolve(Resolve::V3)?),
+    }
+}
+
+/// Where other text has been put into such quotes, which is of another type, the type is written down in their stead.
+pub(super) fn settle_quoted(node: &mut Node) {
+    let Some((_, tag)) = QUOTED.iter().find(|(quoted, _)| node.tag() == Some(quoted)) else { return };
+    let Some(text) = node.as_scalar().map(|scalar| scalar.text.clone()) else { return };
+    let is_of_type = match plain(&text, Resolve::V3) {
+        Plain::Int(_) | Plain::Uint(_) => *tag == "!!int",
+        Plain::Float(_) => *tag == "!!float",
+        Plain::Bool(_) => *tag == "!!bool",
+        _ => false,
+    };
+    if !is_of_type {
+        *node = typed(text, tag).at_place_of(node);
+    }
+}
+
 /// Puts text into quotes that nobody has given a type, or that is a string without them, and that YAML 1.1 would not take
 /// for one.
 pub(super) fn settle_untyped(node: &mut Node) {

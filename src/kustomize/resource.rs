@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
 use super::origin::{BuildOrigin, ORIGIN};
+use super::patch::strategic::wipes_above;
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
@@ -292,6 +293,17 @@ impl Resource {
         self.formers.push(former);
     }
 
+    /// True when kustomize can tell what it was called. It notes names, namespaces and kinds in three texts with commas
+    /// between them, and no name that is empty.
+    pub(super) fn is_sure_of_formers(&self) -> bool {
+        let noted = |of: fn(&Former) -> &SmolStr| -> usize {
+            let texts = self.formers.iter().map(of).filter(|text| !text.is_empty());
+            texts.map(|text| text.split(',').count()).sum()
+        };
+        let names = noted(|former| &former.name);
+        names == 0 || (names == noted(|former| &former.namespace) && names == noted(|former| &former.kind))
+    }
+
     /// Gives all places of a shared value what `change` has made of one of them; `said` is what a patch says there.
     pub(super) fn change_shared<E>(
         &mut self,
@@ -306,22 +318,24 @@ impl Resource {
         let result = change(self)?;
         let mut shared = std::mem::take(&mut self.shared);
         for (places, before) in shared.iter_mut().zip(before) {
-            places.retain(|path| text_at(&self.node, path).is_some());
+            // What has been put in the place of a whole map is no longer the value that was shared.
+            let is_replaced = |path: &[SmolStr]| said.is_some_and(|said| wipes_above(said, path));
+            places.retain(|path| text_at(&self.node, path).is_some() && !is_replaced(path));
             // A patch goes through the fields by name: what it says last holds.
             let new = match said {
                 // Its lists are not those of the object.
-                Some(said) => places.iter().rev().find_map(|path| {
-                    let found = path.iter().try_fold(said, |node, part| node.get(part))?;
-                    found.as_scalar().map(|scalar| scalar.text.clone())
-                }),
+                Some(said) => places
+                    .iter()
+                    .rev()
+                    .find(|path| path.iter().try_fold(said, |node, part| node.get(part)).is_some_and(Node::is_scalar)),
                 None => places
                     .iter()
-                    .find_map(|path| text_at(&self.node, path).filter(|text| Some(text) != before.as_ref())),
+                    .find(|path| text_at(&self.node, path).is_some_and(|text| Some(&text) != before.as_ref())),
             };
-            let Some(new) = new else { continue };
+            let Some(new) = new.and_then(|path| node_at(&self.node, path)).cloned() else { continue };
             for path in &*places {
                 if let Some(node) = path.iter().try_fold(&mut self.node, below_mut) {
-                    *node = Node::string(new.clone()).at_place_of(node);
+                    node.clone_from(&new);
                 }
             }
         }
@@ -550,12 +564,15 @@ pub(super) fn depth(node: &Node) -> usize {
     below.unwrap_or_default() + 1
 }
 
-/// The text of the scalar at the end of a path through mappings.
-fn text_at<'a>(node: &'a Node, path: &[SmolStr]) -> Option<SmolStr> {
-    let below = |node: &'a Node, part: &SmolStr| match node.as_sequence() {
+/// What stands at the end of a path through mappings and lists.
+fn node_at<'a>(node: &'a Node, path: &[SmolStr]) -> Option<&'a Node> {
+    path.iter().try_fold(node, |node, part| match node.as_sequence() {
         Some(items) => items.get(part.parse::<usize>().ok()?),
         None => node.get(part),
-    };
-    let found = path.iter().try_fold(node, below)?;
-    found.as_scalar().map(|scalar| scalar.text.clone())
+    })
+}
+
+/// The text of the scalar that stands there.
+fn text_at(node: &Node, path: &[SmolStr]) -> Option<SmolStr> {
+    node_at(node, path)?.as_scalar().map(|scalar| scalar.text.clone())
 }

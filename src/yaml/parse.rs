@@ -22,7 +22,10 @@ use super::resolve::Resolve;
 use super::shifts::Shifts;
 use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
-use wording::{begins_with_tab, byte_span, collection_style, is_block, is_cut_off, is_quoted, scalar_style, short_tag};
+use wording::{
+    begins_with_tab, byte_span, collection_style, ends_before_tab, is_block, is_cut_off, is_quoted, scalar_style,
+    short_tag,
+};
 
 /// How much a file may ask for. Files come from anybody who can open a pull request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,6 +229,9 @@ impl<'a> Builder<'a> {
                         && begins_with_tab(self.text.slice(Span { start: 0, end: span.start }), self.text.slice(span))
                     {
                         return Err(self.error(Problem::LeadingTab, span.start));
+                    }
+                    if is_block(style) && ends_before_tab(part, byte_span(place)) {
+                        return Err(self.error(Problem::LeadingTab, span.end));
                     }
                     let text =
                         if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };

@@ -11,12 +11,11 @@ use std::collections::HashSet;
 
 use smol_str::SmolStr;
 
-use elements::ElementsOf::{Absent, FromPatch};
-use elements::{is_empty, merge_elements};
+use elements::{ElementsOf, is_empty, merge_elements};
 
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{is_quoted, is_untyped, settle_untyped, typed};
+use crate::kustomize::place::{is_quoted, is_quoted_by_type, is_untyped, quoted_as, settle_untyped, typed};
 use crate::kustomize::resource::written_text;
 use crate::yaml::{CollectionStyle, Content, Entry, Node, ScalarStyle};
 
@@ -28,19 +27,27 @@ enum Outcome {
     Keep,
     /// Nothing is there any more.
     Clear,
+    /// What the patch has there stands there now, as it is after it was read.
+    Take,
     /// This stands there now.
     Set(Node),
 }
 
-/// What a patch says at one place of an object.
-#[derive(Clone, Copy)]
+/// What a patch says at one place of an object. Who reads a directive takes it away, and an element of a list may be
+/// read twice.
 enum Patch<'a> {
     /// Nothing.
     Silent,
     /// The patch has this there.
-    Says(&'a Node),
+    Says(&'a mut Node),
     /// What stands in the object came from the patch itself, a level above.
     Same,
+}
+
+impl Patch<'_> {
+    fn node(&self) -> Option<&Node> {
+        if let Patch::Says(node) = self { Some(node) } else { None }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,20 +58,19 @@ enum Directive {
 }
 
 /// Merges a patch into an object; `false` when nothing is left of it. A patch that wants to replace the whole object
-/// does nothing.
+/// does nothing. Of the patch there is left what was not used up.
 ///
 /// # Errors
 /// When patch and object have different kinds of value at the same place, or a directive is not known.
-pub(in crate::kustomize) fn merge(object: &mut Node, patch: &Node, schema: Schema<'_>) -> Result<bool, Error> {
+pub(in crate::kustomize) fn merge(object: &mut Node, patch: &mut Node, schema: Schema<'_>) -> Result<bool, Error> {
     match walk(Some(object), Patch::Says(patch), schema)? {
-        Outcome::Keep | Outcome::Set(_) => Ok(true),
+        Outcome::Keep | Outcome::Take | Outcome::Set(_) => Ok(true),
         Outcome::Clear => Ok(false),
     }
 }
 
 fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result<Outcome, Error> {
-    let said = if let Patch::Says(patch) = &patch { Some(*patch) } else { None };
-    let schema = schema.or_of_object([dest.as_deref(), said]);
+    let schema = schema.or_of_object([dest.as_deref(), patch.node()]);
     match (dest, patch) {
         (None, Patch::Silent | Patch::Same) => Ok(Outcome::Clear),
         (None, Patch::Says(patch)) => add(patch, schema),
@@ -76,7 +82,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
         (Some(dest), Patch::Same) if is_no_value(dest) => Ok(Outcome::Clear),
         (Some(_), Patch::Says(patch)) if patch.is_null() => Ok(Outcome::Clear),
         (Some(dest), patch) => {
-            if let Patch::Says(patch) = &patch {
+            if let Some(patch) = patch.node() {
                 let alike = (dest.is_mapping() && patch.is_mapping())
                     || (dest.is_sequence() && patch.is_sequence())
                     || (dest.is_scalar() && patch.is_scalar());
@@ -91,7 +97,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                 merge_sequence(dest, patch, keys, schema)
             } else {
                 Ok(match patch {
-                    Patch::Says(patch) => Outcome::Set(in_style_of(dest, patch)),
+                    Patch::Says(patch) => Outcome::Set(in_style_of(dest, patch)?),
                     Patch::Silent | Patch::Same => Outcome::Keep,
                 })
             }
@@ -106,75 +112,68 @@ fn is_no_value(node: &Node) -> bool {
 
 /// The patch's value as it is written in the place of the object's: in quotes where that is in quotes, which makes a
 /// string of any number or bool, in braces where that is in braces.
-fn in_style_of(dest: &Node, patch: &Node) -> Node {
+fn in_style_of(dest: &Node, patch: &Node) -> Result<Node, Error> {
     match (dest.as_scalar(), patch.as_scalar()) {
         // Where a type is written the patch's own one takes its place, quotes or not.
-        (Some(old), Some(new)) if is_quoted(dest) && dest.tag().is_none_or(|tag| tag == "!!str") => {
-            Node::scalar(new.text.clone(), old.style).at_place_of(patch)
-        }
+        (Some(old), Some(_)) if is_quoted(dest) && !is_quoted_by_type(dest) => quoted_as(patch, old.style),
         // It is a string all the same, but the next one is none because of it.
         (Some(_), Some(new)) if new.style != ScalarStyle::Plain && patch.tag().is_none() => {
-            typed(new.text.clone(), "!!str").at_place_of(patch)
+            Ok(typed(new.text.clone(), "!!str").at_place_of(patch))
         }
         _ => {
             let mut node = patch.clone();
             if let (Content::Sequence(old), Content::Sequence(new)) = (&dest.content, &mut node.content) {
                 new.style = old.style;
             }
-            node
+            Ok(node)
         }
     }
 }
 
 /// What the patch says where the object has nothing.
-fn add(patch: &Node, schema: Schema<'_>) -> Result<Outcome, Error> {
+fn add(patch: &mut Node, schema: Schema<'_>) -> Result<Outcome, Error> {
     if patch.is_null() {
         return Ok(Outcome::Clear);
     }
     let schema = schema.or_of_object([Some(patch), None]);
-    let mut node = patch.clone();
-    if node.is_mapping() {
+    if patch.is_mapping() {
         // Here a directive that is not known is an ordinary field.
-        match mapping_directive(&node) {
-            Ok(Some(Directive::Delete)) => return Ok(Outcome::Clear),
-            Ok(Some(_)) => drop(node.remove(DIRECTIVE)),
-            Ok(None) | Err(_) => {}
+        if let Ok(Some(Directive::Delete)) = take_directive(patch) {
+            return Ok(Outcome::Clear);
         }
-        merge_fields(&mut node, &Patch::Same, schema)?;
-    } else if let (Some(keys), true) = (schema.merge_keys(), node.is_sequence()) {
-        merge_elements(&mut node, None, keys, schema)?;
+        merge_fields(patch, &mut Patch::Same, schema)?;
+    } else if let (Some(keys), true) = (schema.merge_keys(), patch.is_sequence()) {
+        merge_elements(patch, ElementsOf::Same, keys, schema)?;
     }
-    Ok(Outcome::Set(node))
+    Ok(Outcome::Take)
 }
 
-fn merge_mapping(dest: &mut Node, patch: Patch<'_>, schema: Schema<'_>) -> Result<Outcome, Error> {
-    let directive = match &patch {
+fn merge_mapping(dest: &mut Node, mut patch: Patch<'_>, schema: Schema<'_>) -> Result<Outcome, Error> {
+    let directive = match &mut patch {
         Patch::Silent => None,
-        Patch::Says(patch) => mapping_directive(patch)?,
-        Patch::Same => mapping_directive(dest)?,
+        Patch::Says(patch) => take_directive(patch)?,
+        Patch::Same => take_directive(dest)?,
     };
-    match (directive, &patch) {
-        (Some(Directive::Delete), _) => return Ok(Outcome::Clear),
+    match (directive, &mut patch) {
+        (Some(Directive::Delete), _) => Ok(Outcome::Clear),
         (Some(Directive::Replace), Patch::Says(patch)) => {
-            let mut node = Node::clone(patch);
-            node.remove(DIRECTIVE);
-            merge_fields(&mut node, &Patch::Same, schema)?;
-            return Ok(Outcome::Set(node));
+            merge_fields(patch, &mut Patch::Same, schema)?;
+            Ok(Outcome::Take)
         }
-        (Some(_), Patch::Same) => drop(dest.remove(DIRECTIVE)),
-        _ => {}
+        (_, patch) => {
+            merge_fields(dest, patch, schema)?;
+            Ok(Outcome::Keep)
+        }
     }
-    merge_fields(dest, &patch, schema)?;
-    Ok(Outcome::Keep)
 }
 
-fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Result<(), Error> {
-    let said = if let Patch::Says(patch) = patch { patch.as_mapping().unwrap_or_default() } else { &[] };
+fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> Result<(), Error> {
     // Of a field that is there twice the first one is read.
     let mut seen = HashSet::new();
-    let is_new = |name: &str| dest.get(name).is_none();
-    let added: Vec<&Entry> =
-        said.iter().filter(|entry| entry.name().is_some_and(|name| is_new(name) && seen.insert(name))).collect();
+    let said = patch.node().and_then(Node::as_mapping).unwrap_or_default();
+    let mut is_new =
+        |entry: &Entry| entry.name().is_some_and(|name| dest.get(name).is_none() && seen.insert(SmolStr::from(name)));
+    let added: Vec<usize> = (0..).zip(said).filter(|(_, entry)| is_new(entry)).map(|(at, _)| at).collect();
     let mut failure = None;
     if let Some(entries) = dest.as_mapping_mut() {
         entries.retain_mut(|entry| {
@@ -182,46 +181,49 @@ fn merge_fields(dest: &mut Node, patch: &Patch<'_>, schema: Schema<'_>) -> Resul
                 return true;
             }
             let Some(name) = entry.name() else { return true };
-            let said = match patch {
-                Patch::Silent => Patch::Silent,
-                Patch::Same => Patch::Same,
-                Patch::Says(patch) => patch.get(name).map_or(Patch::Silent, Patch::Says),
-            };
             let field = schema.field(name);
-            match walk(Some(&mut entry.value), said, field) {
+            let (mut said, silence) = match &mut *patch {
+                Patch::Says(patch) => (patch.get_mut(name), Patch::Silent),
+                Patch::Silent => (None, Patch::Silent),
+                Patch::Same => (None, Patch::Same),
+            };
+            let says = said.as_deref_mut().map_or(silence, Patch::Says);
+            let set = match walk(Some(&mut entry.value), says, field) {
                 Ok(Outcome::Keep) => {
                     settle_untyped(&mut entry.value);
-                    true
+                    return true;
                 }
-                Ok(Outcome::Clear) => false,
-                Ok(Outcome::Set(mut node)) => {
-                    take_style(&mut node, &entry.value);
-                    entry.value = node;
-                    true
-                }
+                Ok(Outcome::Clear) => return false,
+                Ok(Outcome::Take) => said.map(|said| said.clone()),
+                Ok(Outcome::Set(node)) => Some(node),
                 Err(error) => {
                     failure = Some(error);
-                    true
+                    return true;
                 }
+            };
+            if let Some(mut node) = set {
+                take_style(&mut node, &entry.value);
+                entry.value = node;
             }
+            true
         });
     }
     if let Some(error) = failure {
         return Err(error);
     }
-    for entry in added {
-        let Some(name) = entry.name() else { continue };
-        if name == DIRECTIVE && directive(&entry.value).is_ok() {
-            continue;
-        }
-        if let Outcome::Set(value) = add(&entry.value, schema.field(name))?
-            && let Some(entries) = dest.as_mapping_mut()
-        {
-            // The comment behind a key stays behind where the key is new.
-            let mut key = entry.key.clone();
-            key.forget_comments();
-            entries.push(Entry { key, value });
-        }
+    let (Patch::Says(patch), Some(entries)) = (patch, dest.as_mapping_mut()) else { return Ok(()) };
+    for at in added {
+        let Some(entry) = patch.as_mapping_mut().and_then(|said| said.get_mut(at)) else { continue };
+        let Some(field) = entry.name().map(|name| schema.field(name)) else { continue };
+        let value = match add(&mut entry.value, field)? {
+            Outcome::Take => entry.value.clone(),
+            Outcome::Set(node) => node,
+            Outcome::Keep | Outcome::Clear => continue,
+        };
+        // The comment behind a key stays behind where the key is new.
+        let mut key = entry.key.clone();
+        key.forget_comments();
+        entries.push(Entry { key, value });
     }
     Ok(())
 }
@@ -240,43 +242,45 @@ fn take_style(node: &mut Node, old: &Node) {
     }
 }
 
-fn merge_sequence(dest: &mut Node, patch: Patch<'_>, keys: &[SmolStr], schema: Schema<'_>) -> Result<Outcome, Error> {
-    let directive = match &patch {
+fn merge_sequence(
+    dest: &mut Node,
+    mut patch: Patch<'_>,
+    keys: &[SmolStr],
+    schema: Schema<'_>,
+) -> Result<Outcome, Error> {
+    let directive = match &mut patch {
         Patch::Silent => None,
-        Patch::Says(patch) => sequence_directive(patch)?,
-        Patch::Same => sequence_directive(dest)?,
+        Patch::Says(patch) => take_directive_of_list(patch)?,
+        Patch::Same => take_directive_of_list(dest)?,
     };
     match (directive, patch) {
         (Some(Directive::Delete), _) => Ok(Outcome::Clear),
         (Some(Directive::Replace), Patch::Says(patch)) => {
-            let mut node = Node::clone(patch);
-            remove_directive(&mut node, Directive::Replace);
-            merge_elements(&mut node, None, keys, schema)?;
-            Ok(Outcome::Set(node))
+            merge_elements(patch, ElementsOf::Same, keys, schema)?;
+            Ok(Outcome::Take)
         }
-        (Some(Directive::Merge), Patch::Says(patch)) => {
-            let mut patch = Node::clone(patch);
-            remove_directive(&mut patch, Directive::Merge);
-            merge_elements(dest, Some((&patch, FromPatch)), keys, schema)?;
-            Ok(Outcome::Keep)
-        }
-        (None, Patch::Says(patch)) => {
-            merge_elements(dest, Some((patch, FromPatch)), keys, schema)?;
-            Ok(Outcome::Keep)
-        }
-        (directive, Patch::Same) => {
-            if let Some(directive) = directive {
-                remove_directive(dest, directive);
-            }
-            merge_elements(dest, None, keys, schema)?;
-            Ok(Outcome::Keep)
-        }
-        (_, Patch::Silent) => {
-            let silent = Node::sequence(Vec::new());
-            merge_elements(dest, Some((&silent, Absent)), keys, schema)?;
+        (_, patch) => {
+            let elements = match patch {
+                Patch::Says(patch) => ElementsOf::Patch(patch),
+                Patch::Same => ElementsOf::Same,
+                Patch::Silent => ElementsOf::Nothing,
+            };
+            merge_elements(dest, elements, keys, schema)?;
             Ok(Outcome::Keep)
         }
     }
+}
+
+/// True when a patch puts something else in the place of the object, or of a map on the way to this field.
+pub(in crate::kustomize) fn wipes_above(patch: &Node, path: &[SmolStr]) -> bool {
+    let mut node = Some(patch);
+    path.iter().any(|part| match node {
+        Some(map) => {
+            node = map.get(part);
+            wipes(map)
+        }
+        None => false,
+    })
 }
 
 /// True for what leaves nothing of the map that it is merged into.
@@ -300,18 +304,24 @@ fn directive(node: &Node) -> Result<Directive, Error> {
     }
 }
 
-/// The directive of a list: an element that holds nothing else.
-fn sequence_directive(node: &Node) -> Result<Option<Directive>, Error> {
-    let items = node.as_sequence().unwrap_or_default();
+/// The directive of a map, which is not in it any more then.
+fn take_directive(node: &mut Node) -> Result<Option<Directive>, Error> {
+    let directive = mapping_directive(node)?;
+    if directive.is_some() {
+        node.remove(DIRECTIVE);
+    }
+    Ok(directive)
+}
+
+/// The directive of a list: an element that holds nothing else. Each element with this directive goes then, and each
+/// empty one.
+fn take_directive_of_list(node: &mut Node) -> Result<Option<Directive>, Error> {
+    let Some(items) = node.as_sequence_mut() else { return Ok(None) };
     let Some(found) = items.iter().find(|item| item.get(DIRECTIVE).is_some()) else { return Ok(None) };
     if found.as_mapping().is_some_and(|entries| entries.len() > 1) {
         return Ok(None);
     }
-    mapping_directive(found)
-}
-
-fn remove_directive(node: &mut Node, wanted: Directive) {
-    if let Some(items) = node.as_sequence_mut() {
-        items.retain(|item| !is_empty(item) && mapping_directive(item).ok().flatten() != Some(wanted));
-    }
+    let directive = mapping_directive(found)?;
+    items.retain(|item| !is_empty(item) && mapping_directive(item).ok().flatten() != directive);
+    Ok(directive)
 }

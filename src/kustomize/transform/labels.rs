@@ -40,9 +40,14 @@ fn mark(resource: &mut Resource, pairs: &[(SmolStr, SmolStr)], places: &[Place])
     let mut made: Vec<Vec<Vec<SmolStr>>> = vec![Vec::new(); pairs.len()];
     for place in places.iter().filter(|place| gvk.is_selected_by(&place.spec.gvk)) {
         let mut written: Vec<Vec<Written>> = Vec::new();
+        // In a null everything gets lost but annotations: kustomize looks for its notes there, and finds them.
+        let may_be_null = place.parts() == ["metadata", "annotations"];
         place.visit(&mut resource.node, Make::Mapping, &mut |node| {
-            if node.is_null() {
+            if node.is_null() && !may_be_null {
                 return Ok(());
+            }
+            if node.is_null() {
+                *node = Node::mapping();
             }
             if !node.is_mapping() {
                 let problem = Problem::FieldKind {

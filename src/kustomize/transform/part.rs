@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::patch::json::MERGE;
-use crate::kustomize::place::is_untyped;
+use crate::kustomize::place::{is_quoted, is_untyped, settle_quoted};
 use crate::yaml::{Content, Node, Plain, Resolve, Scalar, ScalarStyle};
 
 /// The value of a field, or the part of its text that the options ask for.
@@ -91,8 +91,14 @@ fn is_merge(scalar: &Scalar) -> bool {
     scalar.style == ScalarStyle::Plain && scalar.text == "<<"
 }
 
-fn set_text(node: &mut Node, text: SmolStr) {
-    if let Content::Scalar(scalar) = &mut node.content {
-        scalar.text = text;
+/// Puts other text in place of a scalar's. What was made without quotes stays without them, whatever the text is.
+pub(super) fn set_text(node: &mut Node, text: SmolStr) {
+    let is_made_bare = node.text().is_none() && node.tag().is_none() && !is_quoted(node);
+    let Content::Scalar(scalar) = &mut node.content else { return };
+    scalar.text = text;
+    if is_made_bare && scalar.style != ScalarStyle::Plain {
+        scalar.style = ScalarStyle::Plain;
+        node.set_tag(Some(SmolStr::new_static("!!str")));
     }
+    settle_quoted(node);
 }

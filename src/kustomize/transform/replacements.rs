@@ -65,6 +65,7 @@ fn value(set: &Set, replacement: &Replacement) -> Result<Copied, Error> {
 
 fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Copied, Error> {
     let at = source.selector.at.as_ref().unwrap_or(at);
+    check_formers(set, at)?;
     let selects = |id: &Id| {
         let wanted = &source.selector;
         id.gvk.is_selected_by(&wanted.gvk)
@@ -102,6 +103,14 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Copie
     Ok(Copied { node: part::read(node, &source.options, at)?, lives_in })
 }
 
+/// kustomize asks each object what it was called.
+fn check_formers(set: &Set, at: &Node) -> Result<(), Error> {
+    match set.iter().find(|resource| !resource.is_sure_of_formers()) {
+        Some(resource) => Err(Error::at(at, Problem::UnsureFormers { id: resource.id().to_string() })),
+        None => Ok(()),
+    }
+}
+
 fn described(gvk: &Gvk, name: &SmolStr) -> String {
     if name.is_empty() { gvk.to_string() } else { format!("{gvk} `{name}`") }
 }
@@ -118,6 +127,7 @@ fn copy(set: &mut Set, value: &mut Copied, target: &ReplacementTarget, budget: &
     let paths = if written.is_empty() { default.to_vec() } else { written };
     let paths: Vec<(SmolStr, Vec<SmolStr>, &Node)> =
         paths.into_iter().map(|(text, at)| (text.clone(), path::split(&text), at)).collect();
+    check_formers(set, &target.at)?;
     let mut selected = Vec::new();
     for (at, resource) in set.iter().enumerate() {
         let ids: Vec<Id> = resource.ids().collect();
@@ -183,9 +193,16 @@ fn copy_into(
             return Err(Error::at(written, Problem::FieldPath { path: text.to_string() }));
         };
         let mut failure = None;
+        // What the path leads to may be where the value comes from: the next place gets what has become of it.
+        let own = own_field.and_then(|steps| path::look_up(&resource.node, steps)).map(std::ptr::from_ref);
+        let mut changed = None;
         let mut change = |node: &mut Node| {
             if failure.is_none() {
+                let value = changed.as_ref().unwrap_or(value);
                 failure = part::write(node, value, &target.options, written).err();
+                if own.is_some_and(|own| std::ptr::eq(own, &*node)) {
+                    changed = Some(node.clone());
+                }
                 // A part that is written makes a new text of the whole field.
                 let length = if target.options.delimiter.is_empty() { 0 } else { text_length(node) };
                 match budget.checked_sub(length) {

@@ -7,7 +7,7 @@ use super::path::{self, Create, Lookup, Step};
 use super::restyled;
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::go_json;
-use crate::yaml::{self, Content, Node, Resolve, Span};
+use crate::yaml::{self, Node, Resolve, Span};
 
 /// How much dearer it is to read a text and write it again than to copy it.
 const COST: usize = 8;
@@ -61,11 +61,7 @@ fn write_inside(node: &mut Node, found: Found, value: &Node, options: &FieldOpti
     }
     let Some(text) = serialise(&document, &text, &changes) else { return false };
     let Some(steps) = outer.iter().map(|step| Step::new(step)).collect::<Option<Vec<Step>>>() else { return false };
-    path::visit(node, &steps, Create::Nothing, &mut |node| {
-        if let Content::Scalar(scalar) = &mut node.content {
-            scalar.text = text.as_str().into();
-        }
-    }) == Lookup::Found
+    path::visit(node, &steps, Create::Nothing, &mut |node| part::set_text(node, text.as_str().into())) == Lookup::Found
 }
 
 /// The text again in the form that it had: JSON stays JSON, indented if it was. In YAML only the fields change, so that

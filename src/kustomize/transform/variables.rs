@@ -8,10 +8,10 @@ use super::path;
 use crate::kustomize::entry::{FieldSpec, Var};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::patch::json::MERGE;
-use crate::kustomize::place::{Make, Place, is_untyped};
+use crate::kustomize::place::{Make, Place, is_untyped, plain_type};
 use crate::kustomize::resource::{Id, written_text};
 use crate::kustomize::set::Set;
-use crate::yaml::{Node, Plain, Resolve, ScalarStyle};
+use crate::yaml::{Node, Plain, Resolve, ScalarStyle, float_text};
 
 /// The variables of a layer and of those below it.
 pub(in crate::kustomize) type Variables = BTreeMap<SmolStr, Var>;
@@ -73,6 +73,19 @@ fn add(known: &mut Variables, var: &Var) -> Result<(), Error> {
 struct Value {
     text: SmolStr,
     is_string: bool,
+    /// What it is amid other text.
+    amid: SmolStr,
+}
+
+impl Value {
+    fn string(text: impl Into<SmolStr>) -> Self {
+        let text = text.into();
+        Value { amid: text.clone(), text, is_string: true }
+    }
+
+    fn of_type(text: impl Into<SmolStr>) -> Self {
+        Value { is_string: false, ..Value::string(text) }
+    }
 }
 
 /// The values by their names, and which of them have been asked for.
@@ -149,19 +162,44 @@ fn value(set: &Set, var: &Var) -> Result<Option<Value>, Error> {
         Error::at(&var.at, problem)
     };
     let node = field(&resource.node, &steps).ok_or_else(no_field)?;
-    if node.is_null() {
-        return Ok(Some(Value { text: written_text(node), is_string: true }));
+    if node.is_null() || is_untyped(node) {
+        return Ok(Some(Value::string(written_text(node))));
     }
     let Some(scalar) = node.as_scalar() else { return Ok(None) };
-    Ok(match node.resolve(Resolve::V3)? {
-        Some(Plain::Text | Plain::Time(_)) => Some(Value { text: scalar.text.clone(), is_string: true }),
-        Some(Plain::Bool(value)) => {
-            Some(Value { text: SmolStr::new_static(if value { "true" } else { "false" }), is_string: false })
+    // The text is read once more, as Go reads numbers: not all that are numbers in YAML are some there.
+    let text = scalar.text.as_str();
+    let found = match plain_type(node)? {
+        Some(Plain::Bool(_)) => match text {
+            "true" | "True" | "TRUE" => Some(Value::of_type("true")),
+            "false" | "False" | "FALSE" => Some(Value::of_type("false")),
+            _ => None,
+        },
+        Some(Plain::Int(_) | Plain::Uint(_)) => {
+            text.parse::<i64>().ok().map(|number| Value::of_type(number.to_string()))
         }
-        Some(Plain::Int(value)) => Some(Value { text: smol_str::format_smolstr!("{value}"), is_string: false }),
-        Some(Plain::Float(value)) => Some(Value { text: smol_str::format_smolstr!("{value}"), is_string: false }),
-        _ => None,
+        Some(Plain::Float(_)) => {
+            go_float(text).map(|number| Value { amid: float_text(number).into(), ..Value::of_type(number.to_string()) })
+        }
+        _ => Some(Value::string(text)),
+    };
+    found.map(Some).ok_or_else(|| {
+        let problem = Problem::VariableNumber { name: var.name.clone(), text: scalar.text.clone() };
+        Error::at(node, problem)
     })
+}
+
+/// A number with a point or an exponent as Go reads it: underscores stand between digits.
+fn go_float(text: &str) -> Option<f64> {
+    let is_digit = |part: Option<char>| part.is_some_and(|letter| letter.is_ascii_digit());
+    let mut parts = text.split('_').peekable();
+    while let Some(part) = parts.next() {
+        if let Some(next) = parts.peek()
+            && !(is_digit(part.chars().next_back()) && is_digit(next.chars().next()))
+        {
+            return None;
+        }
+    }
+    text.replace('_', "").parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 /// The field at the end of a path, which may be null.
@@ -256,7 +294,7 @@ fn expand(node: &mut Node, values: &mut Values) -> Result<(), Error> {
             rest = after;
         } else if let Some((name, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
             match values.value(name) {
-                Some(value) => expanded.push_str(&value.text),
+                Some(value) => expanded.push_str(&value.amid),
                 _ => expanded.extend(["$(", name, ")"]),
             }
             rest = after;
@@ -279,8 +317,8 @@ mod tests {
 
     #[test]
     fn variables_are_expanded_as_kubernetes_does() {
-        let text = |text: &str| Some(Value { text: text.into(), is_string: true });
-        let number = Some(Value { text: "80".into(), is_string: false });
+        let text = |text: &str| Some(Value::string(text));
+        let number = Some(Value::of_type("80"));
         let known = BTreeMap::from([("A".into(), text("x")), ("N".into(), number)]);
         let mut values = Values { known, ..Values::default() };
         let cases = [

@@ -33,6 +33,12 @@ pub(super) fn begins_with_tab(before: &str, block: &str) -> bool {
     has_tab
 }
 
+/// True for a block scalar that ends because the next line has a tab in its indentation: go-yaml takes that for a mistake,
+/// even where nothing else is on the line.
+pub(super) fn ends_before_tab(part: &str, span: Span) -> bool {
+    part.as_bytes().get(span.end as usize) == Some(&b'\t')
+}
+
 /// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
 pub(super) fn is_cut_off(part: &str, span: Span, style: ScalarStyle) -> bool {
     is_block(style)

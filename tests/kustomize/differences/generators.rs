@@ -56,6 +56,35 @@ fn generators_once_differed() {
             &[("kustomization.yaml", "configMapGenerator: [{name: c, files: [a.txt]}]\n"), ("a.txt", "\tb\nc\n")],
             "refused",
         ),
+        (
+            "plain data that is no text can not be merged",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nsecretGenerator: [{name: s, behavior: merge, literals: [q=1]}]\n",
+                ),
+                ("base/kustomization.yaml", "resources: [o.yaml]\n"),
+                ("base/o.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: [x]}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "nor plain data where data is none",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nsecretGenerator: [{name: s, behavior: merge, literals: [q=1]}]\n",
+                ),
+                ("base/kustomization.yaml", "resources: [o.yaml]\n"),
+                ("base/o.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: v1\nstringData: {a: x}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key of data that reads as a number",
+            &[("kustomization.yaml", "configMapGenerator: [{name: c, literals: [1=x]}]\n")],
+            "refused",
+        ),
     ];
     check(cases);
 }

@@ -120,6 +120,30 @@ fn marks_once_differed() {
             ],
             "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    a: b\n  name: c-x\n",
         ),
+        (
+            "a transformer that makes no field fills annotations that are null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\ntransformers:\n- |-\n  apiVersion: builtin\n  kind: AnnotationsTransformer\n  metadata: {name: t}\n  annotations: {x: y}\n  fieldSpecs: [{path: metadata/annotations}, {path: spec/template/metadata/annotations}]\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  annotations:\nspec: {template: {metadata: {annotations: null}}}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  annotations:\n    x: \"y\"\n  name: d\nspec:\n  template:\n    metadata:\n      annotations: null\n",
+        ),
+        (
+            "a number that a patch writes into a common label is one in the selector too",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: p.yaml\n"),
+                ("base/kustomization.yaml", "resources: [o.yaml]\ncommonLabels: {k: v}\n"),
+                ("base/o.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: d}\n"),
+                ("p.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: d\n  labels: {k: 5}\n"),
+            ],
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels:\n    k: 5\n  name: d\nspec:\n  selector:\n    matchLabels:\n      k: 5\n  template:\n    metadata:\n      labels:\n        k: 5\n",
+        ),
     ];
     check(cases);
 }

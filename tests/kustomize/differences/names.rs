@@ -195,6 +195,76 @@ fn names_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a variable with a number that is written in hexadecimal digits",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\nvars:\n- name: V\n  objref: {apiVersion: v1, kind: Service, name: s}\n  fieldref: {fieldpath: spec.a}\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 0x10}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V), x$(V)]}]}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a variable with a number that is written with a zero in front",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\nvars:\n- name: V\n  objref: {apiVersion: v1, kind: Service, name: s}\n  fieldref: {fieldpath: spec.a}\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 010}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V), x$(V)]}]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: 8\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - 10\n    - x10\n    name: c\n",
+        ),
+        (
+            "a variable with a very large number",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\nvars:\n- name: V\n  objref: {apiVersion: v1, kind: Service, name: s}\n  fieldref: {fieldpath: spec.a}\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 1e21}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V), x$(V)]}]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: 1e+21\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - 1e+21\n    - x1e+21\n    name: c\n",
+        ),
+        (
+            "a variable with bytes",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\nvars:\n- name: V\n  objref: {apiVersion: v1, kind: Service, name: s}\n  fieldref: {fieldpath: spec.a}\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: !!binary YQ==}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V), x$(V)]}]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: a\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - YQ==\n    - xYQ==\n    name: c\n",
+        ),
+        (
+            "a variable with what a transformer has written",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\nvars:\n- name: V\n  objref: {apiVersion: v1, kind: Service, name: s}\n  fieldref: {fieldpath: spec.a}\nreplacements:\n- sourceValue: \"5\"\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [spec.a]\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 1}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V), x$(V)]}]}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: 5\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - 5\n    - x5\n    name: c\n",
+        ),
     ];
     check(cases);
 }

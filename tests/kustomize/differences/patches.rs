@@ -317,6 +317,104 @@ fn patches_once_differed() {
             ],
             "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  replicas: \"6\"\n",
         ),
+        (
+            "an element that lacks the first one of two merge keys is there once more for it",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - {name: a, protocol: TCP}\n  - {port: 53, protocol: UDP}\n",
+                ),
+                ("p.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: ClusterIP}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: a\n    protocol: TCP\n  - name: a\n    protocol: TCP\n  - name: a\n    protocol: TCP\n  - port: 53\n    protocol: UDP\n  type: ClusterIP\n",
+        ),
+        (
+            "the same where a patch fills the gap, and is read again",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - {name: a, protocol: TCP}\n  - {name: b, port: 53, protocol: TCP}\n",
+                ),
+                (
+                    "p.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - {name: b, port: 53, protocol: TCP}\n  - {name: b, port: 53, protocol: TCP, $patch: replace}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: a\n    protocol: TCP\n  - name: a\n    protocol: TCP\n  - name: b\n    port: 53\n    protocol: TCP\n",
+        ),
+        (
+            "a directive that deletes an element which can not be found is taken away",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                ("o.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {nodeName: n}\n"),
+                (
+                    "p.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    ports:\n    - {containerPort: 80, $patch: delete}\n    - {containerPort: 443, protocol: TCP}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - name: c\n    ports:\n    - containerPort: 80\n    - containerPort: 443\n      protocol: TCP\n  nodeName: \"n\"\n",
+        ),
+        (
+            "a patch that replaces the whole object leaves annotations alone that several places share",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: p.yaml\n"),
+                ("base/kustomization.yaml", "resources: [o.yaml]\ncommonAnnotations: {team: x}\n"),
+                ("base/o.yaml", "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\n"),
+                (
+                    "p.yaml",
+                    "apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  name: d\n  annotations: {team: y}\n$patch: replace\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  annotations:\n    team: x\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        team: x\n",
+        ),
+        (
+            "annotations that a patch replaces are no longer those of the template",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: p.yaml\n"),
+                ("base/kustomization.yaml", "resources: [o.yaml]\ncommonAnnotations: {team: x}\n"),
+                ("base/o.yaml", "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: d}\n"),
+                (
+                    "p.yaml",
+                    "apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  name: d\n  annotations: {team: y, $patch: replace}\n",
+                ),
+            ],
+            "apiVersion: apps/v1\nkind: DaemonSet\nmetadata:\n  annotations:\n    team: \"y\"\n  name: d\nspec:\n  template:\n    metadata:\n      annotations:\n        team: x\n",
+        ),
+        (
+            "a list that is merged by key holds no text",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                ("o.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [80, {port: 81}]\n"),
+                ("p.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: ClusterIP}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a text in a list of texts stays as the object has it, and no type is written to it",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                ("o.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, finalizers: [null, \"5\", !!str 6]}\n"),
+                ("p.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, finalizers: [a, 5]}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  finalizers:\n  - a\n  - \"5\"\n  - 6\n  name: p\n",
+        ),
+        (
+            "a number that a patch puts into quotes is a number to a variable",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\npatches:\n- path: p.yaml\nvars:\n- name: V\n  objref: {apiVersion: v1, kind: Service, name: s}\n  fieldref: {fieldpath: spec.a}\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: \"x\"}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, args: [$(V)]}]}\n",
+                ),
+                ("p.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 5}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: \"5\"\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - 5\n    name: c\n",
+        ),
     ];
     check(cases);
 }

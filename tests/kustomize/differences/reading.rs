@@ -205,6 +205,42 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a list of some kind with a key twice is read as a whole",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\n"),
+                (
+                    "o.yaml",
+                    "kind: WidgetList\nkind: WidgetList\nitems:\n- {apiVersion: v1, kind: Service, metadata: {name: s}}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a lone list of which the items are a text is empty",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml, o.yaml]\n"),
+                ("l.yaml", "apiVersion: v1\nkind: List\nitems: x\n"),
+                ("o.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\n"),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n",
+        ),
+        (
+            "a tab on the line behind a block of text",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\n"),
+                ("o.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n    x\n	\n  b: c\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a tab behind a block of text that holds nothing",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\n"),
+                ("o.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: |\n\n	\n  b: c\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

@@ -284,6 +284,76 @@ fn replacements_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: null\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - \"~\"\n    name: a\n",
         ),
+        (
+            "a name that has become empty is none that a replacement in the next layer can tell",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nnamePrefix: a-\nreplacements:\n- source: {kind: Pod, name: p}\n  targets:\n  - select: {kind: Pod}\n    fieldPaths: [metadata.name]\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [o.yaml]\nnamespace: shop\nreplacements:\n- source: {kind: Role, fieldPath: rules.0.apiGroups.0}\n  targets:\n  - select: {kind: Service}\n",
+                ),
+                (
+                    "base/o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\n---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r}\nrules: [{apiGroups: [\"\"]}]\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "generated text of which a part is replaced is in no quotes for a patch",
+            &[
+                ("kustomization.yaml", "resources: [base]\npatches:\n- path: p.yaml\n"),
+                (
+                    "base/kustomization.yaml",
+                    "generatorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator:\n- name: c\n  literals: [a= b]\nreplacements:\n- sourceValue: x\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a]\n    options: {delimiter: \":\", index: -1}\n",
+                ),
+                ("p.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: 5}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: 5\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a replacement that puts text into quotes in which there was a number",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nreplacements:\n- sourceValue: \"7\"\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [spec.a]\n    options: {delimiter: \"/\", index: 1}\n",
+                ),
+                ("base/kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                ("base/o.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: \"x\"}\n"),
+                ("base/p.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 5}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the same where it fits the type, and takes the quotes away",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\nreplacements:\n- sourceValue: \"7\"\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [spec.a]\n",
+                ),
+                ("base/kustomization.yaml", "resources: [o.yaml]\npatches:\n- path: p.yaml\n"),
+                ("base/o.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: \"x\"}\n"),
+                ("base/p.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {a: 1.5}\n"),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: 7\n",
+        ),
+        (
+            "a value that changes while its replacement goes through a list",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\nreplacements:\n- source: {kind: Service, fieldPath: spec.ports.0.name}\n  targets:\n  - select: {kind: Service}\n    fieldPaths: [\"spec.ports.*.name\"]\n    options: {delimiter: \":\", index: 9}\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - {name: a, port: 1}\n  - {name: b, port: 2}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: a:a\n    port: 1\n  - name: b:a:a\n    port: 2\n",
+        ),
     ];
     check(cases);
 }

@@ -3,11 +3,11 @@
 //! kustomize takes the values of the merge keys one after the other, those of the patch first, and changes its list while
 //! it looks through it; an element without its merge key sweeps others away.
 
-use std::collections::BTreeSet;
+use std::collections::{HashMap, HashSet};
 
 use smol_str::SmolStr;
 
-use super::{DIRECTIVE, Directive, Outcome, Patch, mapping_directive, walk};
+use super::{Outcome, Patch, walk};
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::patch::schema::Schema;
 use crate::kustomize::place::{settle_untyped, untyped};
@@ -17,160 +17,264 @@ use crate::yaml::Node;
 /// Merging by key compares each element with each.
 const MAX_ELEMENTS: usize = 4_000;
 
-/// Whether the list to merge in was written in the patch.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ElementsOf {
-    FromPatch,
-    Absent,
+/// Where the elements stand that a list is merged with.
+pub(super) enum ElementsOf<'a> {
+    /// In this list of the patch.
+    Patch(&'a mut Node),
+    /// In the list itself, which came from the patch.
+    Same,
+    /// The patch says nothing about the list.
+    Nothing,
 }
 
-/// An element of a list that is being merged.
-#[derive(Clone)]
-enum Item {
-    /// The element of the object with this number.
-    Of(usize),
-    /// The same while its list is renumbered: with its new number.
-    Kept(usize),
-    /// An element of the patch.
-    New(Node),
+/// An element of `Lists::nodes`.
+type Number = usize;
+
+/// The lists that are merged. An element stands in several of them, and twice in one: what is changed is changed
+/// everywhere.
+struct Lists<'a> {
+    nodes: Vec<Node>,
+    /// The object's elements.
+    object: Vec<Number>,
+    /// Those that the patch has; `None` where the object's list came from the patch.
+    said: Option<Vec<Number>>,
+    /// Those that have been merged.
+    merged: Vec<Number>,
+    keys: Vec<&'a SmolStr>,
 }
 
-/// Merges the elements of a list. Without a list to merge in, the list came from the patch itself.
+/// Merges the elements of a list.
 pub(super) fn merge_elements(
     dest: &mut Node,
-    patch: Option<(&Node, ElementsOf)>,
+    mut of: ElementsOf<'_>,
     keys: &[SmolStr],
     schema: Schema<'_>,
 ) -> Result<(), Error> {
-    let too_many = dest.as_sequence().is_some_and(|items| items.len() > MAX_ELEMENTS)
-        || patch.is_some_and(|(patch, _)| patch.as_sequence().is_some_and(|items| items.len() > MAX_ELEMENTS));
+    let len = |node: &Node| node.as_sequence().map_or(0, <[Node]>::len);
+    let too_many = len(dest) > MAX_ELEMENTS || matches!(&of, ElementsOf::Patch(said) if len(said) > MAX_ELEMENTS);
     if too_many {
         return Err(Error::at(dest, Problem::ListTooLong { limit: MAX_ELEMENTS }));
     }
+    let mut none = Vec::new();
+    let said = match &mut of {
+        ElementsOf::Patch(said) => said.as_sequence_mut().unwrap_or(&mut none),
+        ElementsOf::Same | ElementsOf::Nothing => &mut none,
+    };
     let Some(elements) = dest.as_sequence_mut() else { return Ok(()) };
-    let said = patch.and_then(|(patch, _)| patch.as_sequence());
     if keys.is_empty() {
-        unite_scalars(elements, said.unwrap_or_default());
-        return Ok(());
+        return unite_scalars(elements, said);
     }
     let mut values: Vec<Vec<SmolStr>> = Vec::new();
-    for element in said.unwrap_or_default().iter().chain(elements.iter()) {
+    let mut known = HashSet::new();
+    for element in said.iter().chain(elements.iter()) {
         let value = values_of(element, keys);
-        if !values.contains(&value) {
+        if known.insert(value.clone()) {
             values.push(value);
         }
-    }
-    if keys.len() > 1 {
-        fill_gaps(&mut values);
-    }
-    let used: Vec<usize> = (0..keys.len())
-        .filter(|key| values.iter().any(|value| value.get(*key).is_some_and(|v| !v.is_empty())))
-        .collect();
-    let used: Vec<usize> = if used.is_empty() { (0..keys.len()).collect() } else { used };
-    let valid_keys: Vec<&SmolStr> = used.iter().filter_map(|key| keys.get(*key)).collect();
-
-    let mut items: Vec<Item> = Vec::new();
-    let mut read: Vec<(usize, Option<Node>)> = Vec::new();
-    for value in &values {
-        let valid: Vec<&SmolStr> = used.iter().filter_map(|key| value.get(*key)).collect();
-        let found = find(elements, &valid_keys, &valid);
-        let (mut first_read, mut left) = (None, None::<Node>);
-        let said = match (patch, said) {
-            (None, _) => {
-                if found.is_some() {
-                    Patch::Same
-                } else {
-                    Patch::Silent
-                }
-            }
-            (Some(_), Some(said)) => match find(said, &valid_keys, &valid).map(|at| (at, said.get(at))) {
-                // Where two elements come to the same keys kustomize reads the first one twice, the second time
-                // without its directive, and without what that has taken from it.
-                Some((at, Some(element))) => match read.iter().find(|(known, _)| *known == at) {
-                    Some((_, replaced)) => {
-                        let node = left.insert(replaced.clone().unwrap_or_else(|| element.clone()));
-                        node.remove(DIRECTIVE);
-                        Patch::Says(node)
-                    }
-                    None => {
-                        first_read = Some((at, element));
-                        Patch::Says(element)
-                    }
-                },
-                _ => Patch::Silent,
-            },
-            (Some(_), None) => Patch::Silent,
-        };
-        let dest = found.and_then(|at| elements.get_mut(at));
-        let outcome = walk(dest, said, schema.elements())?;
-        if let Some((at, element)) = first_read {
-            let replaced = match (&outcome, mapping_directive(element)) {
-                (Outcome::Set(merged), Ok(Some(Directive::Replace))) => Some(merged.clone()),
-                _ => None,
-            };
-            read.push((at, replaced));
-        }
-        let mut item = match (outcome, found) {
-            (Outcome::Keep, Some(at)) => Item::Of(at),
-            (Outcome::Set(node), _) => Item::New(node),
-            (Outcome::Keep, None) | (Outcome::Clear, _) => {
-                remove_matching(elements, &mut items, &valid_keys, &valid);
-                continue;
-            }
-        };
-        let node = match &mut item {
-            Item::Of(at) | Item::Kept(at) => elements.get_mut(*at),
-            Item::New(node) => Some(node),
-        };
-        let Some(node) = node else { continue };
-        if is_empty(node) {
-            remove_matching(elements, &mut items, &valid_keys, &valid);
-            continue;
-        }
-        for (key, value) in valid_keys.iter().zip(&valid) {
-            if !value.is_empty() && node.get(key).is_none() {
-                let mut made = untyped((*value).clone());
-                settle_untyped(&mut made);
-                node.insert((*key).clone(), made);
-            }
-        }
-        put(&mut items, item, elements, &valid_keys, &valid);
     }
     if values.is_empty() {
         return Ok(());
     }
-    append_rest(&mut items, elements, &valid_keys);
-    let mut left = vec![0_usize; elements.len()];
-    let number = |item: &Item| if let Item::Of(at) | Item::Kept(at) = item { Some(*at) } else { None };
-    for at in items.iter().filter_map(number) {
-        if let Some(left) = left.get_mut(at) {
-            *left += 1;
-        }
+    if keys.len() > 1 {
+        fill_gaps(&mut values);
     }
-    let mut taken: Vec<Option<Node>> = std::mem::take(elements).into_iter().map(Some).collect();
-    *elements = items
-        .into_iter()
-        .filter_map(|item| match item {
-            Item::Of(at) | Item::Kept(at) => {
-                let left = left.get_mut(at)?;
-                *left -= 1;
-                if *left == 0 { taken.get_mut(at)?.take() } else { taken.get(at)?.clone() }
-            }
-            Item::New(node) => Some(node),
-        })
-        .collect();
+    let has_value = |key: &usize| values.iter().any(|value| value.get(*key).is_some_and(|text| !text.is_empty()));
+    let used: Vec<usize> = (0..keys.len()).filter(has_value).collect();
+    let used: Vec<usize> = if used.is_empty() { (0..keys.len()).collect() } else { used };
+
+    let (in_object, in_patch) = (elements.len(), said.len());
+    let mut lists = Lists {
+        nodes: elements.drain(..).chain(said.drain(..)).collect(),
+        object: (0..in_object).collect(),
+        said: (!matches!(of, ElementsOf::Same)).then(|| (in_object..in_object + in_patch).collect()),
+        merged: Vec::new(),
+        keys: used.iter().filter_map(|key| keys.get(*key)).collect(),
+    };
+    for value in &values {
+        let valid: Vec<SmolStr> = used.iter().filter_map(|key| value.get(*key).cloned()).collect();
+        lists.merge_with_keys(&valid, schema)?;
+    }
+    lists.append_rest()?;
+    let mut handed_out = HandedOut::of(lists.nodes, [&lists.merged, lists.said.as_ref().unwrap_or(&Vec::new())]);
+    *elements = handed_out.elements(&lists.merged);
+    if let (ElementsOf::Patch(patch), Some(said)) = (of, &lists.said)
+        && let Some(elements) = patch.as_sequence_mut()
+    {
+        *elements = handed_out.elements(said);
+    }
     Ok(())
 }
 
-/// The patch's scalars first, then those of the object that it does not name.
-fn unite_scalars(elements: &mut Vec<Node>, said: &[Node]) {
-    let mut seen = BTreeSet::new();
-    let old = std::mem::take(elements);
-    for node in said.iter().cloned().chain(old) {
-        if seen.insert(SmolStr::new(node.as_str().unwrap_or_default())) {
-            elements.push(node);
+impl Lists<'_> {
+    /// Merges the elements that have these values under the keys.
+    fn merge_with_keys(&mut self, values: &[SmolStr], schema: Schema<'_>) -> Result<(), Error> {
+        let in_object = self.find(&self.object, values);
+        let in_patch = self.said.as_ref().and_then(|said| self.find(said, values));
+        let (object, said) = match (in_object, in_patch) {
+            (Some(object), Some(said)) => match self.nodes.get_disjoint_mut([object, said]) {
+                Ok([object, said]) => (Some(object), Patch::Says(said)),
+                Err(_) => return Ok(()),
+            },
+            (None, Some(said)) => (None, self.nodes.get_mut(said).map_or(Patch::Silent, Patch::Says)),
+            (Some(object), None) if self.said.is_none() => (self.nodes.get_mut(object), Patch::Same),
+            (Some(object), None) => (self.nodes.get_mut(object), Patch::Silent),
+            (None, None) => (None, Patch::Silent),
+        };
+        let merged = match walk(object, said, schema.elements())? {
+            Outcome::Keep => in_object,
+            Outcome::Take => in_patch,
+            Outcome::Clear => None,
+            Outcome::Set(node) => {
+                self.nodes.push(node);
+                self.nodes.len().checked_sub(1)
+            }
+        };
+        let merged = merged.filter(|merged| self.nodes.get(*merged).is_some_and(|node| !is_empty(node)));
+        let Some(merged) = merged else {
+            self.object = self.with_element(&self.object, None, values)?;
+            return Ok(());
+        };
+        if let Some(node) = self.nodes.get_mut(merged) {
+            for (key, value) in self.keys.iter().zip(values) {
+                if !value.is_empty() && node.get(key).is_none() {
+                    let mut made = untyped(value.clone());
+                    settle_untyped(&mut made);
+                    node.insert((*key).clone(), made);
+                }
+            }
+        }
+        self.merged = self.with_element(&self.merged, Some(merged), values)?;
+        Ok(())
+    }
+
+    /// Adds the object's own elements: in the place of merged ones with the same keys, else at the end.
+    fn append_rest(&mut self) -> Result<(), Error> {
+        for element in self.object.clone() {
+            let Some(node) = self.nodes.get(element) else { continue };
+            if !node.is_mapping() && !node.is_null() {
+                return Err(Error::at(node, Problem::ElementKind { found: node.describe() }));
+            }
+            let mut values = Vec::new();
+            for key in &self.keys {
+                match node.get(key) {
+                    Some(value) => values.push(written_text(value)),
+                    // For each key that it lacks it is added once more.
+                    None => self.merged.push(element),
+                }
+            }
+            if self.keys.len() > 1 {
+                self.merged = self.with_element(&self.merged, None, &values)?;
+            }
+            self.merged = self.with_element(&self.merged, Some(element), &values)?;
+        }
+        Ok(())
+    }
+
+    /// The first element in which the keys that have values have exactly these.
+    fn find(&self, list: &[Number], values: &[SmolStr]) -> Option<Number> {
+        let none_given = values.iter().all(|value| value.is_empty());
+        // What nothing is written for, and what is no scalar, is empty text here.
+        let holds = |node: &Node, key: &str, value: &str| node.get(key).is_some_and(|node| written_text(node) == value);
+        list.iter().copied().find(|element| {
+            let mut pairs = self.keys.iter().zip(values).filter(|(_, value)| none_given || !value.is_empty());
+            self.nodes
+                .get(*element)
+                .is_some_and(|node| node.is_mapping() && pairs.all(|(key, value)| holds(node, key, value)))
+        })
+    }
+
+    /// A list without the elements that have these values under the keys, and with another one in the place of each of
+    /// them, or at the end. Where values are missing the last one is all that counts; without any, no element stays.
+    fn with_element(&self, list: &[Number], element: Option<Number>, values: &[SmolStr]) -> Result<Vec<Number>, Error> {
+        let is_of_maps = values.first().is_some_and(|value| !value.is_empty());
+        let mut new = Vec::with_capacity(list.len() + 1);
+        let mut is_there = false;
+        for number in list {
+            let Some(node) = self.nodes.get(*number).filter(|node| !is_empty(node)) else { continue };
+            if !node.is_mapping() {
+                if is_of_maps {
+                    new.push(*number);
+                } else if !values.is_empty() {
+                    return Err(Error::at(node, Problem::ElementKind { found: node.describe() }));
+                }
+                continue;
+            }
+            if values.is_empty() {
+                continue;
+            }
+            let has_all = self.keys.iter().zip(values).all(|(key, value)| matches(node, key, value));
+            if !has_all {
+                new.push(*number);
+                continue;
+            }
+            is_there = true;
+            new.extend(element);
+        }
+        let is_null = |number: &Number| self.nodes.get(*number).is_none_or(Node::is_null);
+        if !is_there {
+            new.extend(element.filter(|number| !is_null(number)));
+        }
+        Ok(new)
+    }
+}
+
+/// Elements that go back into lists: the last list that has one gets it, the others a copy.
+struct HandedOut {
+    nodes: Vec<Option<Node>>,
+    left: Vec<usize>,
+}
+
+impl HandedOut {
+    fn of(nodes: Vec<Node>, lists: [&Vec<Number>; 2]) -> Self {
+        let mut left = vec![0_usize; nodes.len()];
+        for number in lists.into_iter().flatten() {
+            if let Some(left) = left.get_mut(*number) {
+                *left += 1;
+            }
+        }
+        HandedOut { nodes: nodes.into_iter().map(Some).collect(), left }
+    }
+
+    fn elements(&mut self, list: &[Number]) -> Vec<Node> {
+        let hand_out = |number: &Number| {
+            let (node, left) = (self.nodes.get_mut(*number)?, self.left.get_mut(*number)?);
+            *left = left.checked_sub(1)?;
+            if *left == 0 { node.take() } else { node.clone() }
+        };
+        list.iter().filter_map(hand_out).collect()
+    }
+}
+
+/// The patch's scalars first, then those of the object that it does not name; those that both have are written as in
+/// the object.
+fn unite_scalars(elements: &mut Vec<Node>, said: &[Node]) -> Result<(), Error> {
+    let is_collection = |node: &&Node| !node.is_scalar() && !is_empty(node);
+    if let Some(node) = said.iter().chain(elements.iter()).find(is_collection) {
+        return Err(Error::at(node, Problem::ElementKind { found: node.describe() }));
+    }
+    let mut places: HashMap<SmolStr, usize> = HashMap::new();
+    let own = std::mem::take(elements);
+    for (is_own, mut node) in
+        said.iter().cloned().map(|node| (false, node)).chain(own.into_iter().map(|node| (true, node)))
+    {
+        if is_empty(&node) {
+            continue;
+        }
+        match places.get(&written_text(&node)).and_then(|place| elements.get_mut(*place)) {
+            Some(place) if is_own => *place = node,
+            Some(_) => {}
+            None => {
+                let text = written_text(&node);
+                // kustomize writes it again, but none that is empty.
+                if !text.is_empty() {
+                    node.set_tag(None);
+                }
+                places.insert(text, elements.len());
+                elements.push(node);
+            }
         }
     }
+    Ok(())
 }
 
 /// The values of an element's merge keys; empty for those that are absent.
@@ -215,108 +319,11 @@ fn united(one: &[SmolStr], other: &[SmolStr]) -> Option<Vec<SmolStr>> {
     agree.then_some(filled)
 }
 
-/// The first element in which the keys that have values have exactly these.
-fn find(elements: &[Node], keys: &[&SmolStr], values: &[&SmolStr]) -> Option<usize> {
-    let none_given = values.iter().all(|value| value.is_empty());
-    let holds = |element: &Node, key: &str, value: &str| {
-        // What nothing is written for, and what is no scalar, is empty text here.
-        element.get(key).is_some_and(|node| written_text(node) == value)
-    };
-    elements.iter().position(|element| {
-        let mut pairs = keys.iter().zip(values).filter(|(_, value)| none_given || !value.is_empty());
-        element.is_mapping() && pairs.all(|(key, value)| holds(element, key, value))
-    })
-}
-
 /// True when the element has the key with this value; with any value if none is asked for.
 fn matches(element: &Node, key: &str, value: &str) -> bool {
-    match element.get(key) {
-        None => false,
-        Some(node) => value.is_empty() || (!node.is_null() && node.as_str() == Some(value)),
-    }
+    element.get(key).is_some_and(|node| value.is_empty() || written_text(node) == value)
 }
 
 pub(super) fn is_empty(node: &Node) -> bool {
     node.is_null() || node.as_mapping().is_some_and(|entries| entries.is_empty())
-}
-
-/// Takes the elements with these keys out of the object's list. Those that are merged already live on in `items`.
-fn remove_matching(elements: &mut Vec<Node>, items: &mut [Item], keys: &[&SmolStr], values: &[&SmolStr]) {
-    let wants_mapping = values.first().is_some_and(|value| !value.is_empty());
-    let stays = |element: &Node| {
-        !is_empty(element)
-            && ((!element.is_mapping() && wants_mapping)
-                || !keys.iter().zip(values).all(|(key, value)| matches(element, key, value)))
-    };
-    let mut kept = Vec::with_capacity(elements.len());
-    for (at, element) in std::mem::take(elements).into_iter().enumerate() {
-        let of_this = items.iter_mut().find(|item| matches!(item, Item::Of(known) if *known == at));
-        match (stays(&element), of_this) {
-            (true, item) => {
-                if let Some(item) = item {
-                    *item = Item::Kept(kept.len());
-                }
-                kept.push(element);
-            }
-            (false, Some(item)) => *item = Item::New(element),
-            (false, None) => {}
-        }
-    }
-    for item in items {
-        if let Item::Kept(at) = item {
-            *item = Item::Of(*at);
-        }
-    }
-    *elements = kept;
-}
-
-fn node_of<'a>(item: &'a Item, elements: &'a [Node]) -> Option<&'a Node> {
-    match item {
-        Item::Of(at) | Item::Kept(at) => elements.get(*at),
-        Item::New(node) => Some(node),
-    }
-}
-
-/// Puts a merged element in the place of each of those with its keys, or at the end.
-fn put(items: &mut Vec<Item>, item: Item, elements: &[Node], keys: &[&SmolStr], values: &[&SmolStr]) {
-    let same = |known: &Item| {
-        node_of(known, elements)
-            .is_some_and(|node| keys.iter().zip(values).all(|(key, value)| matches(node, key, value)))
-    };
-    let places: Vec<usize> = items.iter().enumerate().filter(|(_, known)| same(known)).map(|(at, _)| at).collect();
-    let Some((last, others)) = places.split_last() else { return items.push(item) };
-    for at in others {
-        if let Some(place) = items.get_mut(*at) {
-            place.clone_from(&item);
-        }
-    }
-    if let Some(place) = items.get_mut(*last) {
-        *place = item;
-    }
-}
-
-/// Adds the object's own elements: in the place of a merged one with the same keys, else at the end.
-fn append_rest(items: &mut Vec<Item>, elements: &[Node], keys: &[&SmolStr]) {
-    for (at, element) in elements.iter().enumerate() {
-        let values: Vec<SmolStr> = keys
-            .iter()
-            .filter_map(|key| element.get(key))
-            .map(|v| v.as_str().map(SmolStr::new).unwrap_or_default())
-            .collect();
-        let values: Vec<&SmolStr> = values.iter().collect();
-        if values.len() < keys.len() && values.is_empty() {
-            // An element without any of its keys sweeps all others away.
-            items.clear();
-            items.push(Item::Of(at));
-            continue;
-        }
-        if keys.len() > 1 {
-            let keep = |item: &Item| {
-                node_of(item, elements)
-                    .is_some_and(|node| !(keys.iter().zip(&values).all(|(key, value)| matches(node, key, value))))
-            };
-            items.retain(keep);
-        }
-        put(items, Item::Of(at), elements, keys, &values);
-    }
 }
