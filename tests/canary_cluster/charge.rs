@@ -5,14 +5,14 @@ use leeboard::sandbox::Options;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
-use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, Repo, eventually, install_crds, manifests};
+use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, Repo, eventually, install_crds_anew, manifests};
 use crate::manifests::deployment;
 use crate::stage::A_RUN;
 
 /// Of two daemons; the first has the application, and begins beside a Flagger.
 pub async fn one_of_two() {
     let cluster = Cluster::start(Options::default()).await;
-    install_crds(&cluster).await;
+    install_crds_anew(&cluster).await;
     let (mine, other) = tokio::join!(cluster.namespace("mine"), cluster.namespace("other"));
     let (shop, foreign) = tokio::join!(cluster.namespace("shop"), cluster.namespace("flagger"));
     let mut flagger = deployment("flagger:1");

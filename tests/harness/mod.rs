@@ -29,7 +29,7 @@ pub use daemon::{Daemon, DaemonOptions, leeboard};
 pub use proxy::{Answer, Held, Proxy, Seen};
 pub use repo::Repo;
 pub use webhook::{Verdict, Webhook};
-pub use world::{A_WHILE, World, established, install_crds};
+pub use world::{A_WHILE, World, established, install_crds, install_crds_anew};
 
 /// Long enough for a busy machine; a test that waits this long has failed.
 pub const SOON: Duration = Duration::from_secs(30);

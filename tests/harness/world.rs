@@ -142,14 +142,16 @@ impl World {
     }
 }
 
-/// Installs the CRDs once per test binary.
+/// Installs the CRDs in the cluster that the tests of a binary share, once.
 pub async fn install_crds(cluster: &Cluster) {
     static DONE: OnceCell<()> = OnceCell::const_new();
-    DONE.get_or_init(async || {
-        cluster.kubectl(["apply", "--server-side", "-f", "deploy/crds"]).await.unwrap();
-        established(cluster).await;
-    })
-    .await;
+    DONE.get_or_init(async || install_crds_anew(cluster).await).await;
+}
+
+/// Installs the CRDs in a cluster of a test's own.
+pub async fn install_crds_anew(cluster: &Cluster) {
+    cluster.kubectl(["apply", "--server-side", "-f", "deploy/crds"]).await.unwrap();
+    established(cluster).await;
 }
 
 /// Waits until the CRDs are served.
