@@ -43,7 +43,7 @@ use crate::api::flagger::{Canary, CanaryStatus, VERSION};
 use crate::canary::generated::Flags;
 use crate::canary::record::{self, Record};
 use crate::canary::world::Answers;
-use crate::canary::{Decision, Refusal, Settings, decide, status};
+use crate::canary::{Action, Decision, Refusal, Settings, decide, status};
 use crate::git::Oid;
 use crate::live::client::{self, ListOptions, Part};
 use crate::live::record::KindVersion;
@@ -440,12 +440,13 @@ impl Attendant {
         Ok(())
     }
 
-    /// Writes what has changed of record and status, and the commit whose version is tried. True when the record has.
+    /// Writes what has changed of record and status, and the commit whose version is tried; clears a wish that is granted.
+    /// True when the record has changed.
     async fn save(
         &self,
         canary: &Canary,
         before: &Record,
-        Decision { record, status, .. }: &Decision,
+        Decision { record, status, actions, .. }: &Decision,
         commit: Option<Oid>,
     ) -> Result<bool, client::Error> {
         let text = record.to_annotation();
@@ -457,6 +458,13 @@ impl Attendant {
         }
         if commit != blame::noted(canary) {
             patch["metadata"]["annotations"][blame::COMMIT] = commit.map(|commit| commit.to_string()).into();
+        }
+        if actions.contains(&Action::ClearWish) {
+            for annotation in [see::ACTION, see::ACTOR] {
+                patch["metadata"]["annotations"][annotation] = Value::Null;
+            }
+            // A wish that came meanwhile must not be lost: then all is decided anew.
+            patch["metadata"]["resourceVersion"] = json!(canary.metadata.resource_version);
         }
         let finalizers = canary.metadata.finalizers.clone().unwrap_or_default();
         let is_held = finalizers.iter().any(|finalizer| finalizer == act::FINALIZER);

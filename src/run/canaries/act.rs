@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::Daemon;
-use super::see::{ACTION, ACTOR, REVISION, Seen, version_of};
+use super::see::{REVISION, Seen, version_of};
 use crate::api::FLAGGER_GROUP;
 use crate::api::flagger::{Canary, VERSION};
 use crate::canary::generated::services::{self, Role};
@@ -41,19 +41,11 @@ pub(super) async fn act(
     record: &Record,
     action: &Action,
 ) -> Result<(), client::Error> {
-    let own = own_key(canary);
-    match action {
-        Action::ClearWish => {
-            let patch = json!({"metadata": {"annotations": {ACTION: null, ACTOR: null}}});
-            return daemon.cluster.merge_patch(&own, VERSION, Part::Whole, &patch).await.map(drop);
-        }
-        Action::RemoveFinalizer => {
-            let finalizers = canary.metadata.finalizers.iter().flatten();
-            let left: Vec<&String> = finalizers.filter(|finalizer| *finalizer != FINALIZER).collect();
-            let patch = json!({"metadata": {"finalizers": left}});
-            return daemon.cluster.merge_patch(&own, VERSION, Part::Whole, &patch).await.map(drop);
-        }
-        _ => {}
+    if *action == Action::RemoveFinalizer {
+        let finalizers = canary.metadata.finalizers.iter().flatten();
+        let left: Vec<&String> = finalizers.filter(|finalizer| *finalizer != FINALIZER).collect();
+        let patch = json!({"metadata": {"finalizers": left}});
+        return daemon.cluster.merge_patch(&own_key(canary), VERSION, Part::Whole, &patch).await.map(drop);
     }
     let Some(object) = &seen.target else { return Ok(()) };
     // What could not be read of the target was told already; nothing is decided about it then.
@@ -77,6 +69,7 @@ pub(super) async fn act(
             None => Ok(()),
         },
         Action::LeadBackToTarget => hands.lead_back().await,
+        // A wish went with the record that follows from it: nobody gets it twice.
         Action::Ask(_) | Action::ClearWish | Action::RemoveFinalizer => Ok(()),
     }
 }
