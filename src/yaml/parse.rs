@@ -111,7 +111,7 @@ fn long_way<'a>(part: &str, new: impl Fn() -> Builder<'a>) -> (usize, Result<Opt
     let root = builder.document(part);
     if root.is_err()
         && builder.hangs
-        && let Some((copy, shifts)) = hanging::indent(part)
+        && let Some((copy, shifts)) = hanging::mend(part)
     {
         let mut again = new();
         again.shifts = Some(shifts);
@@ -153,9 +153,9 @@ struct Builder<'a> {
     /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
     comments: String,
     root: Option<Node>,
-    /// Set when the parser refused quoted text for its indentation.
+    /// Set when the parser refused quoted text for its indentation, or for what stands behind a backslash.
     hangs: bool,
-    /// When the parser reads a copy in which such text is indented.
+    /// When the parser reads a copy in which it accepts such text.
     shifts: Option<Shifts>,
     /// Then: the scalars in the copy, and those of them that are quoted.
     scalars: Vec<Span>,
@@ -457,7 +457,7 @@ impl<'a> Builder<'a> {
         self.base + self.shifts.as_ref().map_or(byte, |shifts| shifts.original(byte))
     }
 
-    /// True when all blanks that were added to the copy are part of quoted text.
+    /// True when all differences of the copy are part of quoted text.
     fn are_inside_of_quotes(&self) -> bool {
         self.shifts.as_ref().is_some_and(|shifts| shifts.are_inside(&self.quoted))
     }
@@ -479,7 +479,10 @@ impl<'a> Builder<'a> {
 
     fn syntax(&mut self, error: &granit_parser::ScanError) -> Error {
         use granit_parser::ErrorKind;
-        self.hangs = matches!(error.kind(), ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation);
+        self.hangs = matches!(
+            error.kind(),
+            ErrorKind::InvalidQuotedScalarIndent | ErrorKind::TabInIndentation | ErrorKind::UnknownQuotedScalarEscape
+        );
         let problem = match error.kind() {
             ErrorKind::RecursionLimitExceeded => Problem::TooDeep { limit: self.limits.depth },
             ErrorKind::DirectiveDisallowed => Problem::Directive,

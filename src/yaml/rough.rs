@@ -1,5 +1,5 @@
 //! A rough reading of a file, for what the parser reads otherwise than go-yaml does: quoted text whose further lines are
-//! indented too little, and names of anchors.
+//! indented too little, apostrophes behind a backslash, and names of anchors.
 //!
 //! It may take text for something else; who uses it checks that with what the parser finds.
 
@@ -19,6 +19,8 @@ pub(super) struct NameEnd {
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) hanging: Vec<Hanging>,
+    /// The backslash of each `\'` in double quotes.
+    pub(super) apostrophes: Vec<usize>,
     pub(super) names: Vec<NameEnd>,
 }
 
@@ -161,6 +163,9 @@ impl Lexer<'_> {
         while let Some(byte) = self.peek() {
             match byte {
                 b'\\' if quote == b'"' => {
+                    if self.text.get(self.at + 1) == Some(&b'\'') {
+                        self.found.apostrophes.push(self.at);
+                    }
                     self.at += 1;
                     self.step_over_line(parent);
                 }

@@ -241,6 +241,17 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "an apostrophe in double quotes with a backslash in front",
+            &[
+                ("kustomization.yaml", "resources: [o.yaml]\n"),
+                (
+                    "o.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: \"don\\'t\"\n  b: '\\'\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: don't\n  b: \\\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
     ];
     check(cases);
 }
