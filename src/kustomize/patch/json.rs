@@ -12,6 +12,7 @@ use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::go_json;
 use crate::kustomize::place::typed;
 use crate::kustomize::resource::{count, depth};
+use crate::yaml::emit::Traits;
 use crate::yaml::{self, CollectionStyle, Content, Entry, Node, Plain, Resolve, ScalarStyle};
 
 /// One operation.
@@ -354,7 +355,7 @@ fn settle(node: &mut Node, around: CollectionStyle) {
 }
 
 /// There are no other numbers than floats: integers that one can't hold lose their last digits. A string is in quotes
-/// where it would be none without.
+/// where it would be none without, or another one.
 fn settle_scalar(node: &mut Node, around: CollectionStyle) {
     let Some(scalar) = node.as_scalar() else { return };
     if node.tag().is_some_and(|tag| tag.starts_with("!!") && tag != "!!str") {
@@ -392,8 +393,13 @@ fn settle_string(node: &mut Node, around: CollectionStyle) {
         return;
     }
     let is_bare = |mode| matches!(yaml::plain(&text, mode), Plain::Text);
-    let style = if !text.is_empty() && !text.contains('\n') && is_bare(Resolve::V2) && is_bare(Resolve::V3) {
+    let traits = Traits::of(&text);
+    let style = if text.is_empty() || text.contains('\n') || !is_bare(Resolve::V2) || !is_bare(Resolve::V3) {
+        ScalarStyle::DoubleQuoted
+    } else if traits.plain {
         ScalarStyle::Plain
+    } else if traits.single_quoted {
+        ScalarStyle::SingleQuoted
     } else {
         ScalarStyle::DoubleQuoted
     };

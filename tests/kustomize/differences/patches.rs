@@ -415,6 +415,24 @@ fn patches_once_differed() {
             ],
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: \"5\"\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - 5\n    name: c\n",
         ),
+        (
+            "a text that had to be in quotes behind a JSON patch keeps them for the next patch",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [o.yaml]\npatches:\n- target: {kind: Widget}\n  patch: \"- {op: add, path: /spec/z, value: 1}\"\n- path: p.yaml\n",
+                ),
+                (
+                    "o.yaml",
+                    "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\nspec: {a: \" x\", b: \"a: b\", c: \"x\", d: \"#\"}\n",
+                ),
+                (
+                    "p.yaml",
+                    "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\nspec: {a: 1, b: 2, c: 3, d: true}\n",
+                ),
+            ],
+            "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w\nspec:\n  a: \"1\"\n  b: \"2\"\n  c: 3\n  d: \"true\"\n  z: 1\n",
+        ),
     ];
     check(cases);
 }
