@@ -32,7 +32,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -75,12 +75,16 @@ const WATCHED: [(&str, &str, &str); 7] = [
     ("discovery.k8s.io", "v1", "EndpointSlice"),
 ];
 
+/// So many canaries are read at once: a thousand answers side by side would be memory that is never given back.
+const EYES: usize = 16;
+
 /// How old what was seen may be when the next question about it is decided.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What is known of all canaries.
-#[derive(Default)]
 pub struct Canaries {
+    /// Who reads what a canary is made of.
+    eyes: Semaphore,
     attending: Mutex<Attending>,
     /// Of each object of which a canary owns fields.
     claims: Mutex<BTreeMap<ObjectKey, Claim>>,
@@ -93,6 +97,21 @@ pub struct Canaries {
     are_listed: AtomicBool,
     /// We act on them, nobody else does; until then they are only looked at.
     are_ours: AtomicBool,
+}
+
+impl Default for Canaries {
+    fn default() -> Self {
+        Canaries {
+            eyes: Semaphore::new(EYES),
+            attending: Mutex::default(),
+            claims: Mutex::default(),
+            guards: Mutex::default(),
+            routes: Mutex::default(),
+            tokens: google::Tokens::default(),
+            are_listed: AtomicBool::default(),
+            are_ours: AtomicBool::default(),
+        }
+    }
 }
 
 impl Canaries {
@@ -263,7 +282,8 @@ impl Attendant {
     async fn attend(mut self, bell: &Notify) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let looked = self.look(bell).await;
+            // On the heap, and only while it looks: of a thousand that wait each would hold the room for a look.
+            let looked = Box::pin(self.look(bell)).await;
             self.daemon.canaries.attending.lock().know(&self.key);
             let again = match looked {
                 Ok(again) => {
@@ -310,7 +330,11 @@ impl Attendant {
             }
         };
         let record = self.record(&canary, &settings, &flags).await?;
-        let seen = see::see(&self.daemon, &canary, &settings, &flags, &record, &self.answers).await?;
+        let seen = {
+            // Nobody closes it; without a permit it would only read at the same time as others.
+            let _permit = self.daemon.canaries.eyes.acquire().await.ok();
+            see::see(&self.daemon, &canary, &settings, &flags, &record, &self.answers).await?
+        };
         self.concern(&seen);
         let seen_at = Instant::now();
         let mut world = seen.world.clone();

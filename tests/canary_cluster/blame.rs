@@ -41,6 +41,8 @@ pub async fn two_waves() {
         .await
     };
     scene.phase("Initialized").await;
+    let is_there = || if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) };
+    scene.until("the second wave is applied", is_there).await;
 
     stage.sink.measures(&scene.namespace, Measured::Percent(50.0));
     let bad = repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
