@@ -108,7 +108,12 @@ async fn a_kind_that_comes_later_is_complete_before_and_seen_after() {
 
     fixture.cluster.delete(&definition_key, "v1", &DeleteOptions::default()).await.unwrap();
     eventually("with the definition its objects go", async || store.get(&record.key).is_none().then_some(())).await;
-    let error = fixture.apply_as(gadget, "leeboard").await.unwrap_err();
+    // Its objects go first: until it has gone itself the API server knows the kind, and forbids to create one.
+    let error = eventually("the kind is gone", async || {
+        let error = fixture.apply_as(gadget.clone(), "leeboard").await.unwrap_err();
+        (!matches!(error, Error::Forbidden(_))).then_some(error)
+    });
+    let error = error.await;
     assert!(matches!(error, Error::NoKind { .. } | Error::KindUnknown { .. }) && error.is_transient(), "{error:?}");
     store.shutdown().await;
     fixture.end().await;
