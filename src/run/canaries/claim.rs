@@ -121,14 +121,17 @@ fn judge(daemon: &Daemon, key: &ObjectKey, seen: &Seen, verdict: &Verdict, broug
     let store = &daemon.destinations.own().store;
     let message = format!("canary {} has not looked at it yet", key.name).into();
     let unseen = Verdict { status: Health::Progressing, message };
-    let say = |object: &ObjectKey, seen: watch::Seen| {
+    let say = |object: &ObjectKey, seen: watch::Seen, verdict: &Verdict| {
         store.judge(object, key, Some(Judgement { verdict: verdict.clone(), seen, unseen: unseen.clone() }));
     };
     let generation = target.body["metadata"]["generation"].as_i64().unwrap_or(0);
-    say(&target.key, watch::Seen::Generation(generation));
+    say(&target.key, watch::Seen::Generation(generation), verdict);
+    // That a version failed is said of the target alone: a config that stays is not to blame in the next one.
+    let content = Verdict { status: Health::Healthy, message: "".into() };
+    let of_configs = if verdict.status == Health::Degraded { &content } else { verdict };
     for config in seen.tracked.objects() {
         let version = config.body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        say(&config.key, watch::Seen::ResourceVersion(version.into()));
+        say(&config.key, watch::Seen::ResourceVersion(version.into()), of_configs);
     }
     let configs = seen.tracked.objects().map(|config| config.key.clone()).collect();
     let guard = Guard { target: target.key.clone(), configs, brought_by };
