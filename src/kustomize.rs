@@ -268,7 +268,7 @@ impl Finish {
             resource.check_marks("labels")?;
             resource.set_mark("labels", MANAGED_BY.0, MANAGED_BY.1);
         }
-        resource.settle_annotations();
+        resource.settle_annotations()?;
         if let Some(origin) = resource.build_origin.as_ref().filter(|_| self.adds_origin) {
             let text = origin.text();
             resource.set_mark("annotations", origin::ORIGIN, &text);

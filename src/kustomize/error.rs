@@ -122,6 +122,8 @@ pub enum Problem {
     ManyPatchesForTarget,
     #[error("the patch is empty")]
     EmptyPatch,
+    #[error("kustomize can set no field whose name is empty")]
+    NamelessField,
     #[error("unknown patch directive `{directive}`")]
     Directive { directive: String },
     #[error("the patch has {patch} where the object has {object}")]

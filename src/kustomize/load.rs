@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::error::{Error, Problem, nearest};
 use super::field::{Text, handed_over};
+use super::go_json;
 use super::place::typed;
 use super::resource::Resource;
 use crate::source::detect::KUSTOMIZATION_FILES;
@@ -318,9 +319,27 @@ fn decode(node: &mut Node) {
             }
             Plain::Text => *scalar = decoded(scalar),
             _ if scalar.style != ScalarStyle::Plain => *scalar = decoded(scalar),
-            _ => {}
+            meaning => {
+                if let Some(text) = json_text(&meaning) {
+                    scalar.text = text.into();
+                }
+            }
         },
     }
+}
+
+/// A bool or a number as JSON writes it.
+fn json_text(meaning: &Plain) -> Option<String> {
+    let value = match *meaning {
+        Plain::Bool(value) => value.into(),
+        Plain::Int(number) => number.into(),
+        Plain::Uint(number) => number.into(),
+        Plain::Float(number) => yaml::number_from_f64(number)?,
+        _ => return None,
+    };
+    let mut text = String::new();
+    go_json::push(&mut text, &value);
+    Some(text)
 }
 
 /// A string of JSON, once it is read as YAML.

@@ -461,11 +461,17 @@ impl Resource {
 
     /// Makes strings of all annotations, and removes the field when there are none: what kustomize does to every
     /// object at the end of a build.
-    pub(super) fn settle_annotations(&mut self) {
-        let Some(metadata) = self.node.get_mut("metadata") else { return };
-        let Some(annotations) = metadata.get_mut("annotations") else { return };
+    ///
+    /// # Errors
+    /// When one of them has no name: kustomize panics.
+    pub(super) fn settle_annotations(&mut self) -> Result<(), Error> {
+        let Some(metadata) = self.node.get_mut("metadata") else { return Ok(()) };
+        let Some(annotations) = metadata.get_mut("annotations") else { return Ok(()) };
         let empty = match annotations.as_mapping_mut() {
             Some(entries) => {
+                if let Some(nameless) = entries.iter().find(|entry| entry.is_nameless()) {
+                    return Err(Error::at(&nameless.key, Problem::NamelessField));
+                }
                 settle_marks(entries);
                 entries.is_empty()
             }
@@ -474,6 +480,7 @@ impl Resource {
         if empty {
             metadata.remove("annotations");
         }
+        Ok(())
     }
 
     /// The finished object.

@@ -357,6 +357,15 @@ impl Node {
         matches!(self.content, Content::Mapping(_))
     }
 
+    /// True for a collection that is written in brackets or braces.
+    pub fn is_in_braces(&self) -> bool {
+        match &self.content {
+            Content::Scalar(_) => false,
+            Content::Sequence(sequence) => sequence.style == CollectionStyle::Flow,
+            Content::Mapping(mapping) => mapping.style == CollectionStyle::Flow,
+        }
+    }
+
     /// True for a scalar that every reader takes for null.
     pub fn is_null(&self) -> bool {
         match &self.content {

@@ -23,8 +23,8 @@ use super::shifts::Shifts;
 use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
 use wording::{
-    begins_with_tab, byte_span, collection_style, ends_before_tab, is_block, is_cut_off, is_quoted, scalar_style,
-    short_tag,
+    begins_with_tab, blanks_behind, byte_span, collection_style, ends_before_tab, is_block, is_cut_off, is_quoted,
+    refused_tab, scalar_style, short_tag, tab_in_indentation, without_blanks_around_separators,
 };
 
 /// How much a file may ask for. Files come from anybody who can open a pull request.
@@ -152,6 +152,8 @@ struct Builder<'a> {
     anchors: HashMap<usize, Anchored>,
     /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
     comments: String,
+    /// A comment behind an anchor, a type or a `|`: the next scalar's, however deep that is inside of what begins there.
+    comment_of_next: Option<Span>,
     root: Option<Node>,
     /// Set when the parser refused quoted text for its indentation, or for what stands behind a backslash.
     hangs: bool,
@@ -174,6 +176,7 @@ impl<'a> Builder<'a> {
             open: Vec::new(),
             anchors: HashMap::new(),
             comments: String::new(),
+            comment_of_next: None,
             root: None,
             hangs: false,
             shifts: None,
@@ -213,6 +216,9 @@ impl<'a> Builder<'a> {
             // Splitting takes them from their document; kustomize and kubectl fail on them.
             disallow_directives: true,
         };
+        let has_tabs = part.contains('\t');
+        // What tabs may be part of.
+        let mut with_tabs: Vec<Span> = Vec::new();
         let mut parser = granit_parser::Parser::new_from_str_with_options(part, options);
         while let Some(event) = parser.next_event() {
             let (event, place) = event.map_err(|error| self.syntax(&error))?;
@@ -224,6 +230,13 @@ impl<'a> Builder<'a> {
                         self.quoted.extend(is_quoted(style).then(|| byte_span(place)));
                     }
                     let style = scalar_style(style);
+                    if has_tabs && style == ScalarStyle::Plain {
+                        self.refuse_tab_in_indentation(part, byte_span(place))?;
+                    }
+                    if has_tabs && !self.is_in_braces() {
+                        let blanks = if style == ScalarStyle::Plain { blanks_behind(self.text, span) } else { 0 };
+                        with_tabs.push(Span { start: span.start, end: span.end + blanks });
+                    }
                     let span = if is_block(style) { self.without_indentation(span) } else { span };
                     if is_block(style)
                         && begins_with_tab(self.text.slice(Span { start: 0, end: span.start }), self.text.slice(span))
@@ -235,6 +248,7 @@ impl<'a> Builder<'a> {
                     }
                     let text =
                         if is_cut_off(part, byte_span(place), style) { text.trim_end_matches('\n') } else { &text };
+                    let text = without_blanks_around_separators(text, style, self.text.slice(span));
                     let scalar = Scalar { text: SmolStr::new(text), style };
                     self.scalar(scalar, anchor, tag.as_deref(), span)?;
                 }
@@ -246,14 +260,33 @@ impl<'a> Builder<'a> {
                     let content = Content::Mapping(Mapping { entries: Vec::new(), style: collection_style(style) });
                     self.start(content, anchor, tag.as_deref(), span)?;
                 }
-                Event::SequenceEnd | Event::MappingEnd => self.end(span)?,
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let start = self.open.last().map_or(span.start, |open| open.node.span().start);
+                    let was_in_braces = self.is_in_braces();
+                    self.end(span)?;
+                    if has_tabs && was_in_braces && !self.is_in_braces() {
+                        with_tabs.push(Span { start, end: span.end });
+                    }
+                }
                 Event::Alias(anchor) => self.alias(anchor, span)?,
                 Event::UnresolvedAlias(name) => {
                     return Err(self.error(Problem::UnknownAnchor { name: name.into_owned() }, span.start));
                 }
-                Event::Comment(_, placement) => self.comment(placement, span),
+                Event::Comment(_, placement) => {
+                    if has_tabs && !self.is_in_braces() {
+                        with_tabs.push(span);
+                    }
+                    self.comment(placement, span);
+                }
                 Event::DocumentEnd => break,
                 _ => {}
+            }
+        }
+        if has_tabs {
+            with_tabs.sort_by_key(|span| span.start);
+            let end = self.place(to_u32(part.len()));
+            if let Some(at) = refused_tab(self.text, Span { start: self.base, end }, &with_tabs) {
+                return Err(self.tab(at));
             }
         }
         Ok(self.finish())
@@ -270,8 +303,17 @@ impl<'a> Builder<'a> {
         if anchor == 0 && tag.is_none() {
             self.refuse_colon_without_key(&scalar, span)?;
         }
+        // To go-yaml, an anchor or a type without anything behind it is no scalar that takes a comment.
+        let comment = if scalar.text.is_empty() && scalar.style == ScalarStyle::Plain {
+            None
+        } else {
+            self.comment_of_next.take()
+        };
         let mut node = Node::read(Content::Scalar(scalar), span, self.text);
         node.set_tag(tag.map(short_tag));
+        if let Some(comment) = comment {
+            node.set_line_comment(self.text.slice(comment));
+        }
         self.take_comments(&mut node);
         self.remember(anchor, &node, span)?;
         self.add(node)
@@ -290,6 +332,10 @@ impl<'a> Builder<'a> {
         }
         let mut node = Node::read(content, span, self.text);
         node.set_tag(tag.map(short_tag));
+        if node.is_in_braces() {
+            // go-yaml gives it to the braces, and forgets it where they end.
+            self.comment_of_next = None;
+        }
         // A comment above a list's item is the item's; one above a mapping's first key is the key's.
         if self.open.last().is_some_and(|parent| parent.node.is_sequence()) {
             self.take_comments(&mut node);
@@ -329,6 +375,7 @@ impl<'a> Builder<'a> {
             let name = self.text.slice(span).trim_start_matches('*').to_owned();
             return Err(self.error(Problem::AnchorContainsItself { name }, span.start));
         };
+        self.comment_of_next = None;
         if self.open.len() + anchored.depth > self.limits.depth {
             return Err(self.error(Problem::TooDeep { limit: self.limits.depth }, span.start));
         }
@@ -386,6 +433,22 @@ impl<'a> Builder<'a> {
                 self.text.slice(between).trim() == ":"
             };
             let is_before_value = open.key.is_some();
+            let word = self.text.slice(Span { start: 0, end: span.start }).trim_end();
+            let begun = word.len() - word.rsplit([' ', '\n', '\t']).next().map_or(0, str::len);
+            let is_of_next = match word.as_bytes().get(begun) {
+                Some(b'&' | b'!' | b'|' | b'>') => {
+                    open.read_last().is_none_or(|node| !(node.span().start..node.span().end).contains(&to_u32(begun)))
+                }
+                _ => is_before_value && open.node.is_in_braces() && word.ends_with(':'),
+            };
+            if is_of_next {
+                // The parser may have said already what the lines below are.
+                match open.read_last().filter(|node| node.span().start > span.start) {
+                    Some(node) => node.set_line_comment(comment),
+                    None => self.comment_of_next = Some(span),
+                }
+                return;
+            }
             if let Some(node) = open.latest(follows) {
                 node.set_line_comment(comment);
                 return;
@@ -411,6 +474,34 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         Err(self.error(Problem::Syntax { reason: "there is no key in front of this `:`".into() }, span.start))
+    }
+
+    /// go-yaml takes the blanks behind plain text, of all lines up to the next one with something on it, for indentation of
+    /// more text, and refuses tabs that stand not further in than its key or dash.
+    fn refuse_tab_in_indentation(&self, part: &str, span: Span) -> Result<(), Error> {
+        let Some(around) = self.open.iter().rposition(|open| !open.node.is_in_braces()) else { return Ok(()) };
+        let below = self.open.get(around + 1).map_or_else(|| self.place(span.start), |below| below.node.span().start);
+        let indicator = match self.open.get(around).and_then(|open| open.key.as_ref()) {
+            Some(key) => key.span().start,
+            None => {
+                let before = self.text.slice(Span { start: 0, end: below }).trim_end();
+                to_u32(before.strip_suffix('-').map_or(before.len(), str::len))
+            }
+        };
+        let before = self.text.slice(Span { start: 0, end: indicator });
+        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+        match tab_in_indentation(part, span, column) {
+            Some(at) => Err(self.tab(self.place(at))),
+            None => Ok(()),
+        }
+    }
+
+    fn tab(&self, byte: u32) -> Error {
+        self.error(Problem::Syntax { reason: "a tab can't be part of the indentation".into() }, byte)
+    }
+
+    fn is_in_braces(&self) -> bool {
+        self.open.iter().any(|open| open.node.is_in_braces())
     }
 
     fn take_comments(&mut self, node: &mut Node) {
@@ -516,6 +607,16 @@ impl plain_blocks::Receiver for Builder<'_> {
 }
 
 impl Open {
+    /// What is complete and was read last.
+    fn read_last(&mut self) -> Option<&mut Node> {
+        match (&mut self.key, &mut self.node.content) {
+            (Some(key), _) => Some(key),
+            (None, Content::Sequence(sequence)) => sequence.items.last_mut(),
+            (None, Content::Mapping(mapping)) => mapping.entries.last_mut().map(|entry| &mut entry.value),
+            (None, Content::Scalar(_)) => None,
+        }
+    }
+
     /// The node that a comment to the right belongs to; `follows`: whether it follows a key without a value.
     fn latest(&mut self, follows: impl Fn(&Node) -> bool) -> Option<&mut Node> {
         if self.key.is_some() {

@@ -30,15 +30,31 @@ impl DuplicateKey<'_> {
     }
 }
 
-/// True for a collection that kustomize writes into the line below its key and its comment, where nobody finds it: one in
-/// braces that was in none where it was read.
-fn is_lost_behind_comment(value: &Node, in_flow: bool) -> bool {
-    match &value.content {
-        Content::Scalar(_) => false,
-        Content::Sequence(sequence) => {
-            sequence.style == CollectionStyle::Block && (in_flow || sequence.items.is_empty())
+/// The comment behind a key that go-yaml's writer has not written yet: where braces follow it waits for the next value that
+/// stands on lines below its key, or for a scalar.
+#[derive(Default)]
+struct KeyComment {
+    is_waiting: bool,
+}
+
+impl KeyComment {
+    /// True for a value that comes to stand in a line below its key and a comment, where nobody finds it: in braces there
+    /// is no place for a comment in front of a collection, outside of them none in front of one that is empty and was in
+    /// no braces where it was read.
+    fn hides(&mut self, key: &Node, value: &Node, in_flow: bool) -> bool {
+        if in_flow {
+            return key.line_comment().is_some() && !value.is_scalar();
         }
-        Content::Mapping(mapping) => mapping.style == CollectionStyle::Block && (in_flow || mapping.entries.is_empty()),
+        self.is_waiting |= key.line_comment().is_some();
+        if !self.is_waiting || value.is_in_braces() || (value.is_scalar() && value.line_comment().is_some()) {
+            return false;
+        }
+        self.is_waiting = false;
+        match &value.content {
+            Content::Scalar(_) => false,
+            Content::Sequence(sequence) => sequence.items.is_empty(),
+            Content::Mapping(mapping) => mapping.entries.is_empty(),
+        }
     }
 }
 
@@ -60,8 +76,8 @@ impl Node {
     /// The first thing in it that has no value in this reading.
     pub fn to_value(&self, mode: Resolve) -> Result<Value, Error> {
         match self.closed_to_comment() {
-            Some(written) if mode == Resolve::V3 => written.value(mode, false),
-            _ => self.value(mode, false),
+            Some(written) if mode == Resolve::V3 => written.value(mode, false, &mut KeyComment::default()),
+            _ => self.value(mode, false, &mut KeyComment::default()),
         }
     }
 
@@ -70,27 +86,27 @@ impl Node {
     /// # Errors
     /// As [`Node::to_value`].
     pub fn to_value_within(&self, mode: Resolve, around: CollectionStyle) -> Result<Value, Error> {
-        self.value(mode, around == CollectionStyle::Flow)
+        self.value(mode, around == CollectionStyle::Flow, &mut KeyComment::default())
     }
 
     /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces, and
     /// what holds nothing; a time in there is a string from then on, and so is nothing.
-    fn value(&self, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
+    fn value(&self, mode: Resolve, in_flow: bool, comment: &mut KeyComment) -> Result<Value, Error> {
         match &self.content {
             Content::Scalar(scalar) => self.scalar_value(scalar, mode, in_flow),
             Content::Sequence(sequence) => {
                 let in_flow = in_flow || sequence.style == CollectionStyle::Flow;
-                sequence.items.iter().map(|item| item.value(mode, in_flow)).collect()
+                sequence.items.iter().map(|item| item.value(mode, in_flow, comment)).collect()
             }
             Content::Mapping(mapping) => {
                 let in_flow = in_flow || mapping.style == CollectionStyle::Flow;
                 let mut map = Map::with_capacity(mapping.entries.len());
                 for Entry { key, value } in &mapping.entries {
                     let name = key.key_name(mode, in_flow)?;
-                    if mode == Resolve::V3 && key.line_comment().is_some() && is_lost_behind_comment(value, in_flow) {
+                    if mode == Resolve::V3 && comment.hides(key, value, in_flow) {
                         return Err(key.error(Problem::Comment { key: name }));
                     }
-                    let value = value.value(mode, in_flow)?;
+                    let value = value.value(mode, in_flow, comment)?;
                     if map.insert(name, value).is_some() && mode == Resolve::V3 {
                         return Err(duplicate_of(mapping, key));
                     }
@@ -294,6 +310,13 @@ impl Node {
                 mapping.entries.iter().for_each(|entry| entry.value.find_duplicate_keys(found));
             }
         }
+    }
+}
+
+impl Entry {
+    /// True when the key is an empty text, or nothing at all.
+    pub fn is_nameless(&self) -> bool {
+        self.name().is_some_and(str::is_empty) || self.key.is_unwritten()
     }
 }
 

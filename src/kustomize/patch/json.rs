@@ -154,16 +154,21 @@ impl Operation {
             What::Remove => remove(object, path?).map(drop),
             What::Replace(value) => replace(object, path?, value.clone()),
             What::Move(from) => {
-                let value = remove(object, &source(from)?)?;
+                let from = source(from)?;
+                let around = style_around(object, &from);
+                let mut value = remove(object, &from)?;
+                settle_nothing(&mut value, around);
                 add(object, path?, value)
             }
             What::Copy(from) => {
                 let from = source(from)?;
+                let around = style_around(object, &from);
                 let value = get(object, &from)?;
                 if value.is_some_and(|value| count(value) > MAX_COPIED) {
                     return Err(Failure::TooMuch);
                 }
-                let value = value.cloned().unwrap_or_else(Node::null);
+                let mut value = value.cloned().unwrap_or_else(Node::null);
+                settle_nothing(&mut value, around);
                 add(object, path?, value)
             }
             What::Test(expected) => {
@@ -228,6 +233,25 @@ fn parent<'a>(object: &'a mut Node, path: &str) -> Result<(&'a mut Node, SmolStr
         return Err(Failure::NoParent(above.to_owned()));
     }
     Ok((node, unescape(last)))
+}
+
+/// In what the value of a path was written: what nothing is written for is an empty text in braces, and stays one where
+/// it is put.
+fn style_around(object: &Node, path: &str) -> CollectionStyle {
+    let mut node = object;
+    for part in path.split('/').skip(1) {
+        if node.is_in_braces() {
+            return CollectionStyle::Flow;
+        }
+        let part = unescape(part);
+        let below = match node.as_sequence() {
+            Some(items) => index(&part, items.len()).and_then(|at| items.get(at)),
+            None => node.get(&part),
+        };
+        let Some(below) = below else { break };
+        node = below;
+    }
+    CollectionStyle::Block
 }
 
 fn child<'a>(node: &'a mut Node, part: &str) -> Option<&'a mut Node> {
@@ -350,6 +374,21 @@ fn settle(node: &mut Node, around: CollectionStyle) {
                 entry.key.forget_comments();
                 settle(&mut entry.value, within);
             }
+        }
+    }
+}
+
+/// Makes what nothing is written for what it is where it was written, before it is put elsewhere.
+fn settle_nothing(node: &mut Node, around: CollectionStyle) {
+    let within = if node.is_in_braces() { CollectionStyle::Flow } else { around };
+    if node.is_unwritten() {
+        return settle_scalar(node, around);
+    }
+    match &mut node.content {
+        Content::Scalar(_) => {}
+        Content::Sequence(sequence) => sequence.items.iter_mut().for_each(|item| settle_nothing(item, within)),
+        Content::Mapping(mapping) => {
+            mapping.entries.iter_mut().for_each(|entry| settle_nothing(&mut entry.value, within));
         }
     }
 }

@@ -90,6 +90,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                     let problem = Problem::PatchKind { patch: patch.describe(), object: dest.describe() };
                     return Err(Error::at(patch, problem));
                 }
+                take_style_if_empty(dest, patch);
             }
             if dest.is_mapping() {
                 merge_mapping(dest, patch, schema)
@@ -168,6 +169,11 @@ fn merge_mapping(dest: &mut Node, mut patch: Patch<'_>, schema: Schema<'_>) -> R
 }
 
 fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> Result<(), Error> {
+    // To kustomize, a field without a name is the value itself.
+    let fields = [Some(&*dest), patch.node()].into_iter().flatten().filter_map(Node::as_mapping).flatten();
+    if let Some(nameless) = fields.into_iter().find(|entry| entry.is_nameless()) {
+        return Err(Error::at(&nameless.key, Problem::NamelessField));
+    }
     // Of a field that is there twice the first one is read.
     let mut seen = HashSet::new();
     let said = patch.node().and_then(Node::as_mapping).unwrap_or_default();
@@ -175,12 +181,17 @@ fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> R
         |entry: &Entry| entry.name().is_some_and(|name| dest.get(name).is_none() && seen.insert(SmolStr::from(name)));
     let added: Vec<usize> = (0..).zip(said).filter(|(_, entry)| is_new(entry)).map(|(at, _)| at).collect();
     let mut failure = None;
+    let mut cleared: Vec<SmolStr> = Vec::new();
     if let Some(entries) = dest.as_mapping_mut() {
         entries.retain_mut(|entry| {
             if failure.is_some() {
                 return true;
             }
-            let Some(name) = entry.name() else { return true };
+            let Some(name) = entry.key.as_str() else { return true };
+            // Of a field that is there twice one is taken away.
+            if cleared.iter().any(|cleared| cleared == name) {
+                return true;
+            }
             let field = schema.field(name);
             let (mut said, silence) = match &mut *patch {
                 Patch::Says(patch) => (patch.get_mut(name), Patch::Silent),
@@ -193,7 +204,10 @@ fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> R
                     settle_untyped(&mut entry.value);
                     return true;
                 }
-                Ok(Outcome::Clear) => return false,
+                Ok(Outcome::Clear) => {
+                    cleared.push(name.into());
+                    return false;
+                }
                 Ok(Outcome::Take) => said.map(|said| said.clone()),
                 Ok(Outcome::Set(node)) => Some(node),
                 Err(error) => {
@@ -226,6 +240,15 @@ fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> R
         entries.push(Entry { key, value });
     }
     Ok(())
+}
+
+/// What is empty has no style of its own: it is in braces when the patch is.
+fn take_style_if_empty(dest: &mut Node, patch: &Node) {
+    match (&mut dest.content, &patch.content) {
+        (Content::Mapping(old), Content::Mapping(new)) if old.entries.is_empty() => old.style = new.style,
+        (Content::Sequence(old), Content::Sequence(new)) if old.items.is_empty() => old.style = new.style,
+        _ => {}
+    }
 }
 
 /// A collection takes the style of what it replaces; in the place of nothing it is in no braces.

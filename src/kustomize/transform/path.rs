@@ -217,7 +217,8 @@ fn visit_field(
 /// An empty node of the kind that the next step needs.
 fn made_for(next: Option<&Step>, value: &Node) -> Node {
     match next {
-        Some(Step::Field(_)) => Node::mapping(),
+        // A list of all elements is made as a mapping, and then has none: kustomize refuses it, and so does who visits it.
+        Some(Step::Field(_) | Step::All) => Node::mapping(),
         Some(_) => Node::new(Content::Sequence(Sequence::default())),
         None => match &value.content {
             Content::Scalar(_) => untyped(""),

@@ -23,6 +23,17 @@ pub(super) fn to_string(document: &Node, original: &str) -> Option<String> {
     Some(writer.out)
 }
 
+/// A text as it is written on lines of its own, with what stands behind the place where it begins: how go-yaml v3 writes it as
+/// a value that stands in this column, or under a key or dash in it.
+pub(super) fn block(text: &str, column: usize, behind: &str) -> String {
+    let behind = Some(behind.trim()).filter(|behind| !behind.is_empty());
+    let mut writer = Writer { out: String::new(), header: None, line_comment: behind };
+    writer.lines(text, Traits::of(text), Around::Block(column));
+    let comment = writer.line_comment.take();
+    writer.comment(comment);
+    writer.out.trim_end_matches('\n').to_owned()
+}
+
 /// The text with a letter in the place of each byte of a scalar, line breaks left out: what looks odd in there is not.
 fn masked(document: &Node, original: &str) -> Option<String> {
     fn mask(node: &Node, bytes: &mut [u8]) {
@@ -124,9 +135,12 @@ impl<'a> Writer<'a> {
                 return None;
             }
             let below = is_block(&entry.value);
-            match entry.key.line_comment() {
-                Some(_) if !below && !is_unwritten(&entry.value) => return None,
-                comment => self.comment(comment),
+            // In front of a scalar it comes to stand behind that, unless that has one.
+            let comment = entry.key.line_comment();
+            match comment {
+                Some(_) if !below && !entry.value.is_scalar() => return None,
+                comment if below || is_unwritten(&entry.value) => self.comment(comment),
+                _ => {}
             }
             if below {
                 self.out.push('\n');
@@ -139,7 +153,7 @@ impl<'a> Writer<'a> {
                 if !is_unwritten(&entry.value) {
                     self.out.push(' ');
                 }
-                self.inline(&entry.value, indent)?;
+                self.inline(&entry.value, indent, comment.filter(|_| !is_unwritten(&entry.value)))?;
             }
         }
         Some(())
@@ -157,7 +171,7 @@ impl<'a> Writer<'a> {
                     self.sequence(&sequence.items, indent + INDENT, Place::AfterDash)?;
                 }
                 Content::Scalar(_) if is_unwritten(item) => return None,
-                _ => self.inline(item, indent)?,
+                _ => self.inline(item, indent, None)?,
             }
         }
         Some(())
@@ -193,9 +207,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What stands on one line, or begins there, with the comment behind it.
-    fn inline(&mut self, node: &'a Node, indent: usize) -> Option<()> {
-        self.line_comment = node.line_comment();
+    /// What stands on one line, or begins there, with the comment behind it; `before`: the one behind its key.
+    fn inline(&mut self, node: &'a Node, indent: usize, before: Option<&'a str>) -> Option<()> {
+        self.line_comment = node.line_comment().or(before);
         match node.as_scalar() {
             Some(scalar) => self.scalar(scalar, node, Around::Block(indent))?,
             None => self.flow(node, indent + INDENT)?,

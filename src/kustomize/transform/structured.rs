@@ -83,7 +83,7 @@ fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<S
     let mut spans = Vec::with_capacity(changes.len());
     for (span, new) in changes {
         match (span, new) {
-            (Some(span), Some(new)) if span.end > span.start && !new.contains('\n') => {
+            (Some(span), Some(new)) if span.end > span.start => {
                 spans.push((span.start as usize, span.end as usize, new))
             }
             _ => return Some(yaml::emit::to_string(&document.to_value(Resolve::V3).ok()?).trim().to_owned()),
@@ -91,10 +91,30 @@ fn serialise(document: &Node, original: &str, changes: &[(Option<Span>, Option<S
     }
     spans.sort_by_key(|(start, ..)| std::cmp::Reverse(*start));
     for (start, end, new) in spans {
-        let old = text.get(start..end)?;
+        let old = text.get(start..end)?.trim_end_matches('\n');
+        let end = start + old.len();
+        if new.contains('\n') {
+            let (column, line_end) = place_of_value(&text, start, end)?;
+            let block = restyled::block(new, column, text.get(end..line_end)?);
+            text.replace_range(start..line_end, &block);
+            continue;
+        }
         let quote = old.chars().next().filter(|first| matches!(first, '"' | '\''));
         let new = quote.map_or_else(|| new.to_string(), |quote| format!("{quote}{new}{quote}"));
         text.replace_range(start..end, &new);
     }
     Some(text.trim().to_owned())
+}
+
+/// The column of the key or dash that a value stands behind, and where its last line ends; `None` in braces.
+fn place_of_value(text: &str, start: usize, end: usize) -> Option<(usize, usize)> {
+    let line = text.get(..start)?.rsplit('\n').next()?;
+    let behind_dashes = line.trim_start_matches([' ', '-']);
+    let front = line.len() - behind_dashes.len();
+    let column = if behind_dashes.is_empty() { front.checked_sub("- ".len())? } else { front };
+    let line_end = text.get(end..)?.find('\n').map_or(text.len(), |length| end + length);
+    let behind = text.get(end..line_end)?.trim_start();
+    let is_alone = behind.is_empty() || behind.starts_with('#');
+    (is_alone && !line.contains(['[', '{', '|', '>']) && !text.get(start..end)?.contains('\n'))
+        .then_some((column, line_end))
 }

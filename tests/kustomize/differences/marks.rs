@@ -144,6 +144,26 @@ fn marks_once_differed() {
             ],
             "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  labels:\n    k: 5\n  name: d\nspec:\n  selector:\n    matchLabels:\n      k: 5\n  template:\n    metadata:\n      labels:\n        k: 5\n",
         ),
+        (
+            "an annotation without a name",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, annotations: {\"\": x}}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "an annotation with nothing for a name",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  annotations:\n    &pp: patched\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

@@ -7,6 +7,20 @@ fn names_once_differed() {
     let cases: &[Case<'_>] = &[
         // what it is about, files, what is printed
         (
+            "the secret of an Ingress is looked for twice: the rule is there twice",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [all.yaml]\nnamePrefix: p-\nreplacements:\n- source: {kind: Secret, name: one}\n  targets:\n  - select: {name: two}\nsecretGenerator:\n- {name: two, literals: [a=b]}\n- {name: one, literals: [a=c], options: {disableNameSuffixHash: true}}\n",
+                ),
+                (
+                    "all.yaml",
+                    "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: x}\nspec: {tls: [{secretName: one}]}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: Yw==\nkind: Secret\nmetadata:\n  name: p-one\ntype: Opaque\n---\napiVersion: v1\ndata:\n  a: Yg==\nkind: Secret\nmetadata:\n  name: p-one-k695gkmbtk\ntype: Opaque\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata:\n  name: p-x\nspec:\n  tls:\n  - secretName: p-one-k695gkmbtk\n",
+        ),
+        (
             "a replacement that gives two objects one name",
             &[
                 (

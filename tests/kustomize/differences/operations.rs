@@ -229,6 +229,17 @@ fn operations_once_differed() {
             ],
             "refused",
         ),
+        (
+            "nothing that is copied into braces is null, and out of braces an empty text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: C}\n  patch: |\n    - {op: copy, from: /spec, path: /metadata/copied}\n    - {op: move, from: /b, path: /metadata/moved}\n    - {op: copy, from: /metadata/c, path: /d}\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c, c: }\nspec:\nb:\n"),
+            ],
+            "apiVersion: e/v1\nd: \"\"\nkind: C\nmetadata:\n  c: \"\"\n  copied: null\n  moved: null\n  name: c\nspec: null\n",
+        ),
     ];
     check(cases);
 }

@@ -433,6 +433,83 @@ fn patches_once_differed() {
             ],
             "apiVersion: example.com/v1\nkind: Widget\nmetadata:\n  name: w\nspec:\n  a: \"1\"\n  b: \"2\"\n  c: 3\n  d: \"true\"\n  z: 1\n",
         ),
+        (
+            "a null takes a text that is nothing out of a list of scalars",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  finalizers:\n  - \n  - d\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  finalizers: [!!int '1', \"\", a, null]\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  finalizers:\n  - d\n  - \"1\"\n  - a\n  name: c\n",
+        ),
+        (
+            "a collection stands in a list of scalars for a text that is nothing",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  finalizers:\n  -\n  - a\n  - []\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  finalizers: [b]\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  finalizers:\n  - a\n  - b\n  name: c\n",
+        ),
+        (
+            "a map beside scalars",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  finalizers: [1, {}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  finalizers: [a, !!str ]\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a field without a name in a map that is patched",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {\"\": x}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "of a field that is there twice one is taken away",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c, annotations: {app: null, app: null, new: x}}\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  annotations:\n    app: \"null\"\n    new: x\n  name: c\n",
+        ),
+        (
+            "what is empty takes the style of the patch: nothing is a null in it, and a comment hides nothing",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a:\n    b: # why\n      c: [1]\n      d:\n  e:\n  - f: # why\n      g: x\n    h:\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec: {a: {}, e: []}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "what is empty in a block takes the style of the patch",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a:\n    b: # why\n      c: [1]\n      d:\n  e:\n  - f: # why\n      g: x\n    h:\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a: {}\n  e: []\n"),
+            ],
+            "apiVersion: e/v1\nkind: C\nmetadata:\n  name: c\nspec:\n  a:\n    b:\n      c:\n      - 1\n  e:\n  - f:\n      g: x\n    h: null\n",
+        ),
     ];
     check(cases);
 }

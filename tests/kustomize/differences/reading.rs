@@ -252,6 +252,88 @@ fn reading_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: don't\n  b: \\\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "a comment behind an anchor is that of the first key behind it, and hides what stands there in braces",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "l.yaml",
+                    "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec:\n  limits: [{type: Container}]\n",
+                ),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: LimitRange\nmetadata: {name: l}\nspec:\n  limits: &a # why\n  - default:\n      memory: x\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "the comment of a key with braces waits for the next value that is in none",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  v: {a: null}\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  b: # why\n    {x: 1}\n  c: d # what\n  v:\n    a: x\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "a scalar takes the comment that waits",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  v: {a: null}\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  b: # why\n    {x: 1}\n  c: d\n  v:\n    a: x\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: C\nmetadata:\n  name: c\nspec:\n  b:\n    x: 1\n  c: d\n  v: {}\n",
+        ),
+        (
+            "a tab no further in than the key, below plain text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n\t\na: b\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a tab further in than the key, below plain text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n    \t\na:\n- - b\n   \t\n- c\n \td\n"),
+            ],
+            "a:\n- - b\n- c d\napiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a tab where a key could begin",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata:\n  name: 'c'\n\t\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a tab behind a dash",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na:\n-\tb\n"),
+            ],
+            "refused",
+        ),
+        (
+            "tabs that are part of texts, comments and braces",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion:\te/v1\nkind: C # a\tb\n#\tc\nmetadata: {name:\tc,\n\tx: 1}\na: \"b\n\tc\"\nd: |\n  \te\n",
+                ),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

@@ -7,6 +7,20 @@ fn replacements_once_differed() {
     let cases: &[Case<'_>] = &[
         // what it is about, files, what is printed
         (
+            "a list that is not there has no elements to make",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [p.yaml]\nreplacements:\n- sourceValue: v\n  targets:\n  - select: {kind: Pod}\n    fieldPaths: ['spec.containers.*.env.*.name']\n    options: {create: true}\n",
+                ),
+                (
+                    "p.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n    env: [{name: x}]\n  - name: b\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
             "annotations with nothing in them take a value once the name has changed",
             &[
                 (
@@ -353,6 +367,62 @@ fn replacements_once_differed() {
                 ),
             ],
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  ports:\n  - name: a:a\n    port: 1\n  - name: b:a:a\n    port: 2\n",
+        ),
+        (
+            "comments of YAML in a text into which lines are written",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- sourceValue: \"x\\ny\\n\"\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.f.a.0, data.f.a.1, data.f.b, data.f.g]}]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  f: |\n    a:\n    # one\n    - b # two\n    # three\n    - d # four\n    - f # five\n    b: # six\n      x\n    g: 'h' # seven\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  f: |-\n    a:\n    # one\n    - | # two\n      x\n      y\n    # three\n    - | # four\n      x\n      y\n    - f # five\n    b: | # six\n      x\n      y\n    g: 'x\n\n      y\n\n    ' # seven\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "comments below what lines are written into",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- sourceValue: \"x\\ny\\n\"\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.f.a]}]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  f: |\n    a: b\n    # one\n\n    c: d\n    # two\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  f: |-\n    a: |\n      x\n      y\n    # one\n\n    c: d\n    # two\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a separator of lines in YAML in a text, read again",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- sourceValue: \"x\\Ly\"\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [data.f.a, data.f.c, data.f.e.g, data.f.h.0]}]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  f: |\n    a: 'b'\n    c: \"d\"\n    e:\n      g: 'h'\n    h: [i]\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  f: |-\n    a: 'x\u{2028}      y'\n    c: \"x\\Ly\"\n    e:\n      g: 'x\u{2028}        y'\n    h: ['x\u{2028}        y']\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "bools and numbers of a list beside another object are copied as JSON writes them",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: A, fieldPath: spec.a}\n  targets: [{select: {kind: Service}, fieldPaths: [metadata.labels.a]}]\n- source: {kind: A, fieldPath: spec.b}\n  targets: [{select: {kind: Service}, fieldPaths: [metadata.labels.b]}]\n- source: {kind: A, fieldPath: spec.c}\n  targets: [{select: {kind: Service}, fieldPaths: [metadata.labels.c]}]\n- source: {kind: A, fieldPath: spec.d}\n  targets: [{select: {kind: Service}, fieldPaths: [metadata.labels.d]}]\n",
+                ),
+                (
+                    "c.yaml",
+                    "kind: List\nitems:\n- apiVersion: v1\n  kind: Service\n  metadata: {name: c, labels: {a: x, b: x, c: x, d: x}}\n- {apiVersion: e/v1, kind: A, metadata: {name: c}, spec: {a: True, b: 0x1F, c: 1.50, d: 1234567890.5}}\n---\n{apiVersion: e/v1, kind: B, metadata: {name: c}}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Service\nmetadata:\n  labels:\n    a: \"true\"\n    b: \"31\"\n    c: \"1.5\"\n    d: \"1234567890.5\"\n  name: c\n---\napiVersion: e/v1\nkind: A\nmetadata:\n  name: c\nspec:\n  a: true\n  b: 31\n  c: 1.5\n  d: 1.2345678905e+09\n---\napiVersion: e/v1\nkind: B\nmetadata:\n  name: c\n",
         ),
     ];
     check(cases);

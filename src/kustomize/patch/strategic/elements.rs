@@ -3,7 +3,7 @@
 //! kustomize takes the values of the merge keys one after the other, those of the patch first, and changes its list while
 //! it looks through it; an element without its merge key sweeps others away.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use smol_str::SmolStr;
 
@@ -62,7 +62,7 @@ pub(super) fn merge_elements(
     };
     let Some(elements) = dest.as_sequence_mut() else { return Ok(()) };
     if keys.is_empty() {
-        return unite_scalars(elements, said);
+        return unite_scalars(elements, said, schema);
     }
     let mut values: Vec<Vec<SmolStr>> = Vec::new();
     let mut known = HashSet::new();
@@ -245,34 +245,79 @@ impl HandedOut {
     }
 }
 
-/// The patch's scalars first, then those of the object that it does not name; those that both have are written as in
-/// the object.
-fn unite_scalars(elements: &mut Vec<Node>, said: &[Node]) -> Result<(), Error> {
-    let is_collection = |node: &&Node| !node.is_scalar() && !is_empty(node);
-    if let Some(node) = said.iter().chain(elements.iter()).find(is_collection) {
-        return Err(Error::at(node, Problem::ElementKind { found: node.describe() }));
+/// An element of a list of scalars, as it was before it was touched.
+#[derive(Clone)]
+struct Single {
+    node: Node,
+    text: SmolStr,
+    is_null: bool,
+    is_empty: bool,
+}
+
+impl Single {
+    fn new(node: Node) -> Self {
+        Single { text: written_text(&node), is_null: node.is_null(), is_empty: is_empty(&node), node }
     }
-    let mut places: HashMap<SmolStr, usize> = HashMap::new();
-    let own = std::mem::take(elements);
-    for (is_own, mut node) in
-        said.iter().cloned().map(|node| (false, node)).chain(own.into_iter().map(|node| (true, node)))
-    {
-        if is_empty(&node) {
-            continue;
-        }
-        match places.get(&written_text(&node)).and_then(|place| elements.get_mut(*place)) {
-            Some(place) if is_own => *place = node,
-            Some(_) => {}
-            None => {
-                let text = written_text(&node);
-                // kustomize writes it again, but none that is empty.
-                if !text.is_empty() {
-                    node.set_tag(None);
+}
+
+/// The patch's scalars first, then those of the object that it does not name; those that both have are written as in
+/// the object. A collection goes for an empty text.
+fn unite_scalars(elements: &mut Vec<Node>, said: &[Node], schema: Schema<'_>) -> Result<(), Error> {
+    let mut own: Vec<Single> = elements.iter().cloned().map(Single::new).collect();
+    let mut said: Vec<Single> = said.iter().cloned().map(Single::new).collect();
+    let mut known = HashSet::new();
+    let texts: Vec<SmolStr> = said.iter().chain(&own).map(|single| single.text.clone()).collect();
+    let mut united = Vec::with_capacity(texts.len());
+    for text in texts.into_iter().filter(|text| known.insert(text.clone())) {
+        let in_own = own.iter_mut().find(|single| single.text == text);
+        let in_said = said.iter_mut().find(|single| single.text == text);
+        let merged = match (in_own, in_said) {
+            (Some(own), Some(said)) if !own.node.is_scalar() || !said.node.is_scalar() => {
+                match walk(Some(&mut own.node), Patch::Says(&mut said.node), schema.elements())? {
+                    Outcome::Keep => Some(Single::new(own.node.clone())),
+                    Outcome::Take => Some(Single::new(said.node.clone())),
+                    Outcome::Clear => None,
+                    Outcome::Set(node) => Some(Single::new(node)),
                 }
-                places.insert(text, elements.len());
-                elements.push(node);
             }
+            (own, said) => {
+                let mut merged = said.or(own);
+                // kustomize writes it again, but none that is empty.
+                if let Some(single) = merged.as_mut().filter(|single| !single.is_empty && !single.text.is_empty()) {
+                    single.node.set_tag(None);
+                }
+                merged.cloned()
+            }
+        };
+        match merged.filter(|merged| !merged.is_empty) {
+            Some(merged) => put(&mut united, Some(&merged), &text)?,
+            None => put(&mut own, None, &text)?,
         }
+    }
+    for single in own {
+        put(&mut united, Some(&single), &single.text)?;
+    }
+    *elements = united.into_iter().map(|single| single.node).collect();
+    Ok(())
+}
+
+/// Puts a scalar in the place of those with this text, or at the end; without one these go. What is empty goes in any case.
+fn put(list: &mut Vec<Single>, single: Option<&Single>, text: &str) -> Result<(), Error> {
+    list.retain(|other| !other.is_empty);
+    if let Some(other) = list.iter().find(|other| !other.node.is_scalar()) {
+        return Err(Error::at(&other.node, Problem::ElementKind { found: other.node.describe() }));
+    }
+    let Some(single) = single else {
+        list.retain(|other| other.text != text);
+        return Ok(());
+    };
+    let mut is_there = false;
+    for other in list.iter_mut().filter(|other| other.text == text) {
+        is_there = true;
+        other.clone_from(single);
+    }
+    if !is_there && !single.is_null {
+        list.push(single.clone());
     }
     Ok(())
 }
