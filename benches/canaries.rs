@@ -11,8 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
-use leeboard::live::client::{ApplyOptions, Cluster as Client, ListOptions, Options as ClientOptions};
+use leeboard::live::client::{Cluster as Client, ListOptions, Options as ClientOptions};
 use leeboard::live::record::KindVersion;
 use leeboard::live::watch::{Collection, Item, Target, typed};
 use leeboard::object::{GroupKind, Object};
@@ -26,7 +25,7 @@ mod harness;
 #[allow(dead_code, unreachable_pub, reason = "tests ask it more")]
 mod sink;
 
-use harness::{Cluster, Daemon, DaemonOptions, install_crds, report};
+use harness::{Cluster, Daemon, DaemonOptions, apply_all, install_crds, report};
 use sink::Sink;
 
 /// As many as the figures ask for; `CANARIES` takes fewer on a small machine.
@@ -89,7 +88,8 @@ struct Bench {
 impl Bench {
     async fn start() -> Bench {
         let pods = Pods::Played { nodes: 40 };
-        let cluster = Cluster::start(Options { pods, ..Options::default() }).await;
+        let controller_flags = ["--kube-api-qps=1000", "--kube-api-burst=1000"].map(str::to_owned).into();
+        let cluster = Cluster::start(Options { pods, controller_flags, ..Options::default() }).await;
         cluster.kubectl(["create", "namespace", CONTROL]).await.unwrap();
         install_crds(&cluster).await;
         let definitions = tokio::task::spawn_blocking(|| Definitions::find_or_download(report)).await.unwrap().unwrap();
@@ -167,9 +167,9 @@ impl Bench {
     }
 
     async fn rest(&self) -> Rest {
-        let (requests, cpu) = (self.requests().await, self.cpu());
+        let (requests, cpu) = (self.requests().await, self.daemon.cpu());
         tokio::time::sleep(REST).await;
-        Rest { cpu: self.cpu() - cpu, requests: self.requests().await - requests, memory: self.memory() }
+        Rest { cpu: self.daemon.cpu() - cpu, requests: self.requests().await - requests, memory: self.daemon.memory() }
     }
 
     fn canary(&self, namespace: &str, name: &str) -> Value {
@@ -190,12 +190,7 @@ impl Bench {
 
     async fn apply(&self, objects: impl Iterator<Item = Value>) {
         let objects: Vec<Object> = objects.map(|body| Object::from_value(body, None).unwrap()).collect();
-        let options = ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() };
-        futures::stream::iter(&objects)
-            .map(|object| self.client.apply(object, &options))
-            .buffer_unordered(16)
-            .for_each(async |answer| drop(answer.unwrap()))
-            .await;
+        apply_all(&self.client, &objects, 16, "bench").await;
     }
 
     fn watch(&self, group: &str, version: &str, kind: &str) -> Collection<Value> {
@@ -233,33 +228,6 @@ impl Bench {
         let is_ours = |line: &&str| KINDS.iter().any(|kind| line.contains(&format!("resource=\"{kind}\"")));
         let asked = counted.filter(is_ours).filter(|line| !line.contains("verb=\"WATCH\""));
         asked.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-    }
-
-    /// Milliseconds that the daemon has worked.
-    fn cpu(&self) -> f64 {
-        let stat = self.process_file("stat");
-        // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        [fields[11], fields[12]].iter().map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
-    }
-
-    /// Resident memory of the daemon, in MiB.
-    fn memory(&self) -> f64 {
-        let status = self.process_file("status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
-    }
-
-    /// A file that the system has of the daemon's process.
-    fn process_file(&self, file: &str) -> String {
-        let data = self.daemon.data().display().to_string();
-        let found = std::fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
-            let command = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
-            // The supervisor's command line holds the same words; it is no Leeboard.
-            let is_ours = command.contains(&data) && command.split('\0').next()?.ends_with("leeboard");
-            is_ours.then(|| std::fs::read_to_string(process.path().join(file)).ok())?
-        });
-        found.unwrap()
     }
 }
 

@@ -13,7 +13,6 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt as _;
 use leeboard::live::client::{ApplyOptions, Cluster as Client, ListOptions, Options as ClientOptions};
 use leeboard::live::record::KindVersion;
 use leeboard::live::watch::{Collection, Target, typed};
@@ -27,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 mod harness;
 
 use harness::manifests::application;
-use harness::{Cluster, Daemon, DaemonOptions, Repo};
+use harness::{Cluster, Daemon, DaemonOptions, Repo, apply_all};
 
 const APPS: usize = 100;
 const OBJECTS: usize = 10;
@@ -52,7 +51,7 @@ fn main() {
             rate / raw * 100.0
         );
         println!("requests for each object                   {requests:8.2}");
-        println!("memory after it                            {:8.1} MiB", bench.memory());
+        println!("memory after it                            {:8.1} MiB", bench.daemon.memory());
         if is_wanted("rest") {
             let requests = bench.requests_at_rest(Duration::from_secs(60)).await;
             println!(
@@ -84,7 +83,7 @@ fn main() {
                 ready.as_secs_f64()
             );
         }
-        println!("memory at the end                          {:8.1} MiB", bench.memory());
+        println!("memory at the end                          {:8.1} MiB", bench.daemon.memory());
     });
 }
 
@@ -124,13 +123,8 @@ impl Bench {
     async fn raw_rate(&self, name: &str) -> f64 {
         let objects: Vec<Object> =
             (0..APPS * OBJECTS).map(|n| object(&config_map("raw", &format!("{name}-{n}"), "0"))).collect();
-        let options = ApplyOptions { force: true, manager: Some("bare".into()), ..ApplyOptions::default() };
         let started = Instant::now();
-        futures::stream::iter(&objects)
-            .map(|object| self.client.apply(object, &options))
-            .buffer_unordered(32)
-            .for_each(async |answer| drop(answer.unwrap()))
-            .await;
+        apply_all(&self.client, &objects, 32, "bare").await;
         rate(objects.len(), started)
     }
 
@@ -148,12 +142,7 @@ impl Bench {
             files.push((format!("apps/app-{app}/kustomization.yaml"), kustomization));
         }
         let applications: Vec<Object> = (0..APPS).map(|app| self.application(&format!("app-{app}"))).collect();
-        let options = ApplyOptions { force: true, manager: Some("bench".into()), ..ApplyOptions::default() };
-        futures::stream::iter(&applications)
-            .map(|application| self.client.apply(application, &options))
-            .buffer_unordered(32)
-            .for_each(async |answer| drop(answer.unwrap()))
-            .await;
+        apply_all(&self.client, &applications, 32, "bench").await;
         self.rested().await;
         let target = self.watch_target();
         target.complete(Duration::from_secs(5)).await.unwrap();
@@ -307,21 +296,6 @@ impl Bench {
             .filter(|line| kinds.iter().any(|kind| line.contains(&format!("resource=\"{kind}\""))) && counts(line))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
-    }
-
-    /// Resident memory of the daemon, in MiB.
-    fn memory(&self) -> f64 {
-        let data = self.daemon.data().display().to_string();
-        let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let sizes = processes.filter_map(|process| {
-            let command = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
-            // The supervisor's command line holds the same words; it is no Leeboard.
-            let is_ours = command.contains(&data) && command.split('\0').next()?.ends_with("leeboard");
-            let status = is_ours.then(|| std::fs::read_to_string(process.path().join("status")).ok())??;
-            let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-            line.split_whitespace().nth(1)?.parse::<f64>().ok()
-        });
-        sizes.sum::<f64>() / 1024.0
     }
 }
 

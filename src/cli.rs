@@ -10,6 +10,7 @@ mod build;
 mod canary;
 mod check;
 mod cluster;
+mod cluster_directories;
 mod completions;
 mod crds;
 pub mod demo;
@@ -17,6 +18,7 @@ mod diff;
 mod get;
 mod health;
 mod nearest;
+mod preview;
 mod remotes;
 pub mod report;
 mod run;
@@ -50,6 +52,7 @@ enum Command {
     Check(check::Check),
     Get(get::Get),
     Diff(diff::Diff),
+    Preview(preview::Preview),
     Sync(sync::Sync),
     Crds(crds::Crds),
     Demo(demo::Demo),
@@ -77,6 +80,8 @@ pub enum Exit {
     Found,
     /// It could not be told, or not done; what is wrong was said.
     Trouble,
+    /// As the command's own help says.
+    Told(u8),
 }
 
 /// Why a command did not end as asked.
@@ -103,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(&mut terminal),
         Command::Get(command) => command.run(&mut terminal),
         Command::Diff(command) => command.run(&mut terminal),
+        Command::Preview(command) => command.run(&mut terminal),
         Command::Sync(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
@@ -117,6 +123,7 @@ pub fn main() -> ExitCode {
         Ok(Exit::Ok) => ExitCode::SUCCESS,
         Ok(Exit::Found) => ExitCode::from(1),
         Ok(Exit::Trouble) => trouble,
+        Ok(Exit::Told(code)) => ExitCode::from(code),
         Err(Failure::Problems(problems)) => {
             terminal.say(&problems.draw(&terminal));
             trouble

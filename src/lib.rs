@@ -26,6 +26,9 @@ pub mod api;
 /// Mirrors of repositories, and snapshots of their commits.
 pub mod git;
 
+/// Pull requests, comments and statuses of GitHub, GitLab, Gitea and Bitbucket.
+pub mod forge;
+
 /// From an application to the files it is rendered from.
 pub mod source;
 
@@ -46,6 +49,9 @@ pub mod live;
 
 /// The pure function from manifest and live view to a plan.
 pub mod plan;
+
+/// What a pull request would change, as its readers see it.
+pub mod preview;
 
 /// Executes a plan, resumes it, reports it.
 pub mod sync;

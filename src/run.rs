@@ -16,6 +16,7 @@ pub mod lease;
 pub mod look;
 pub mod memory;
 pub mod operate;
+pub mod previews;
 pub mod queue;
 pub mod reconcile;
 pub mod remotes;
@@ -47,9 +48,11 @@ use self::claims::Claims;
 use self::data::DataDir;
 use self::destinations::{Connected, Destinations, Target};
 use self::lease::Seat;
-use self::memory::Memory;
+use self::memory::{Memory, Reads, Trial};
+use self::previews::Previews;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
+use self::watching::Hinted;
 use self::web::Web;
 use self::written::Written;
 use crate::api::argo::{Application, SyncStatus};
@@ -61,6 +64,7 @@ use crate::live::client::{self, Cluster, Part};
 use crate::object::event::{About, Event};
 use crate::object::tracking::{self, Tracking};
 use crate::object::{ObjectKey, annotation};
+use crate::server::pages::{BaseUrl, Pages};
 use crate::server::{self, Readiness};
 use crate::sync::event::Reason;
 use crate::telemetry::Metrics;
@@ -80,6 +84,8 @@ pub struct Options {
     pub context: Option<String>,
     /// Whether repositories on this machine's disk may be named.
     pub local_repositories: LocalRepositories,
+    /// Where people reach this daemon; `None`: no links lead here.
+    pub url: Option<BaseUrl>,
     /// Act on canaries although a Flagger runs: it is about to go.
     pub adopt: bool,
 }
@@ -150,6 +156,10 @@ pub struct Daemon {
     pub data_dir: DataDir,
     /// What is known of canaries.
     pub canaries: Canaries,
+    /// The pull requests that are looked at.
+    pub previews: Previews,
+    /// What people can read of them.
+    pub pages: Arc<Pages>,
     /// Speaks to hooks, metric providers and whom alerts go to.
     pub web: Web,
     /// Cancelled at shutdown.
@@ -205,10 +215,18 @@ pub async fn run(options: Options) -> Result<(), Error> {
     let listen = |source| Error::Listen { address: options.listen, source };
     let listener = TcpListener::bind(options.listen).await.map_err(listen)?;
     // A hint is only a word that something moved: more than these at once say no more than these.
-    let (hints, hinted) = mpsc::channel(256);
+    let (hints, pushes) = mpsc::channel(256);
+    let (pulls, pulled) = mpsc::channel(256);
     let secrets = Arc::new(RwLock::default());
-    let state =
-        server::State { metrics: metrics.clone(), readiness: readiness.clone(), secrets: secrets.clone(), hints };
+    let pages = Arc::new(Pages::default());
+    let state = server::State {
+        metrics: metrics.clone(),
+        readiness: readiness.clone(),
+        secrets: secrets.clone(),
+        hints,
+        pulls: Some(pulls),
+        pages: Arc::clone(&pages),
+    };
     tasks.spawn(server::serve(listener, state, shutdown.clone()));
     tasks.spawn(signals(shutdown.clone()));
 
@@ -234,6 +252,8 @@ pub async fn run(options: Options) -> Result<(), Error> {
         bases: Arc::default(),
         data_dir,
         canaries: Canaries::default(),
+        previews: Previews::default(),
+        pages,
         web: Web::default(),
         shutdown: shutdown.clone(),
         tasks: tasks.clone(),
@@ -247,6 +267,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
             daemon.observe(metrics);
         }
     });
+    let hinted = Hinted { pushes, pulls: pulled };
     let ended = daemon.lead(&readiness, secrets, hinted, connected).await;
     shutdown.cancel();
     // Another daemon leads: whatever is still under way here must not be waited for.
@@ -266,7 +287,7 @@ impl Daemon {
         self: &Arc<Self>,
         readiness: &Arc<Readiness>,
         secrets: Arc<RwLock<server::Secrets>>,
-        hints: mpsc::Receiver<server::PushHint>,
+        hints: Hinted,
         connected: mpsc::UnboundedReceiver<Connected>,
     ) -> Result<(), Error> {
         let (lost, mut is_lost) = mpsc::channel(1);
@@ -412,6 +433,20 @@ impl Daemon {
         known.unwrap_or_else(|| Memory::of(application))
     }
 
+    /// What is known of an application, for looks of which nothing follows.
+    fn memory_of(&self, application: &Application, trial: Trial) -> Memory {
+        match self.memories.lock().get(application.name()) {
+            Some(memory) => memory.for_trial(trial),
+            // It is being worked on, or was never looked at.
+            None => Memory::of(application).for_trial(trial),
+        }
+    }
+
+    /// What an application's renders have read, as far as that is known.
+    fn reads_of(&self, application: &Application) -> Reads {
+        self.memories.lock().get(application.name()).map(Memory::reads).unwrap_or_default()
+    }
+
     fn put_memory(&self, name: &str, memory: Memory) {
         self.memories.lock().insert(name.into(), memory);
     }
@@ -421,6 +456,7 @@ impl Daemon {
         self.memories.lock().remove(name);
         self.repositories.forget(name);
         self.claims.forget(name);
+        self.previews.forget(name);
         self.parts.write().retain(|_, application| application != name);
     }
 

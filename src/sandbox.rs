@@ -6,7 +6,8 @@
 //! a directory behind, however its own process ends ([`Process`]).
 //!
 //! Beside it, for tests of traffic: a real [`Router`], a real [`Prometheus`], the [`PodHost`] that answers for the
-//! pods, the [`Load`] of clients, and the [`Definitions`] of the kinds that routers read.
+//! pods, the [`Load`] of clients, and the [`Definitions`] of the kinds that routers read. For tests of previews: a real
+//! forge, [`Gitea`].
 //!
 //! Nothing here is used by the daemon. Read [`control_plane`], then [`process`], [`pod_host`] and [`router`].
 
@@ -15,6 +16,7 @@ mod certificates;
 mod control_plane;
 mod definitions;
 mod error;
+mod forge;
 mod load;
 mod pod_host;
 mod ports;
@@ -28,6 +30,7 @@ pub use binaries::{Binaries, Program};
 pub use control_plane::{ControlPlane, Controllers, Directory, Options, Pods};
 pub use definitions::Definitions;
 pub use error::Error;
+pub use forge::{Gitea, Member};
 pub use load::{Load, Sample, Wire, by_version};
 pub use pod_host::{PodHost, Tally};
 pub use process::{Process, Signal};

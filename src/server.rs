@@ -1,20 +1,23 @@
-//! HTTP: webhooks, probes, metrics.
+//! HTTP: webhooks, probes, metrics, pages.
 //!
-//! **In:** requests of strangers. **Out:** [`PushHint`]s into a bounded channel; what probes and scrapers read.
+//! **In:** requests of strangers. **Out:** [`PushHint`]s and [`PullHint`]s into bounded channels; what probes and scrapers
+//! read; pages to who has their link.
 //! **May not:** act on anything but a hint, or let one request cost more than its limits: 1 MiB of body, 10 s for the
 //! header, 30 s in all, [`MAX_CONNECTIONS`] at once.
 //!
-//! Read [`webhook`] for what a hint is.
+//! Read [`webhook`] for what a hint is, [`pages`] for who may read what, [`ui`] for how it looks.
 
+pub mod pages;
+pub mod ui;
 pub mod webhook;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Request, State as Shared};
+use axum::extract::{DefaultBodyLimit, Path, Request, State as Shared};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -22,6 +25,7 @@ use axum::routing::{get, post};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -30,7 +34,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use crate::telemetry::{METRICS_CONTENT_TYPE, Metrics};
-pub use webhook::{PushHint, Secrets};
+use pages::Pages;
+use webhook::{Deliveries, Received};
+pub use webhook::{PullHint, PushHint, Secrets};
 
 /// Connections that are served at once; further ones wait in the kernel's queue.
 pub const MAX_CONNECTIONS: usize = 512;
@@ -49,6 +55,10 @@ pub struct State {
     pub secrets: Arc<RwLock<Secrets>>,
     /// Where hints go. When it is full the sender is told to come again; polling finds the push anyway.
     pub hints: mpsc::Sender<PushHint>,
+    /// Where hints on pull requests go, if anybody waits for them.
+    pub pulls: Option<mpsc::Sender<PullHint>>,
+    /// What people can read.
+    pub pages: Arc<Pages>,
 }
 
 /// Whether the process does its work already, and what it waits for if not.
@@ -158,11 +168,16 @@ async fn serve_connection(patience: Patience, stream: TcpStream, router: Router,
 }
 
 fn router(state: State, patience: Patience) -> Router {
+    let deliveries = Arc::new(Mutex::new(Deliveries::default()));
+    let receive = move |state: Shared<State>, headers: HeaderMap, body: Bytes| async move {
+        receive_webhook(&state, &deliveries, &headers, &body)
+    };
     Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .route("/api/webhook", post(receive_webhook))
+        .route("/api/webhook", post(receive))
+        .route("/preview/{name}", get(page))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(middleware::from_fn(move |request, next| within(patience.request, request, next)))
         .with_state(state)
@@ -180,18 +195,33 @@ async fn readyz(Shared(state): Shared<State>) -> Response {
     }
 }
 
+async fn page(Shared(state): Shared<State>, Path(name): Path<String>, headers: HeaderMap) -> Response {
+    state.pages.answer(&name, &headers)
+}
+
 async fn metrics(Shared(state): Shared<State>) -> Response {
     ([(header::CONTENT_TYPE, METRICS_CONTENT_TYPE)], state.metrics.to_text()).into_response()
 }
 
-async fn receive_webhook(Shared(state): Shared<State>, headers: HeaderMap, body: Bytes) -> Response {
-    let received = webhook::receive(&headers, &body, &state.secrets.read());
-    let provider = webhook::provider(&headers).map_or("unknown", webhook::Provider::as_str);
+fn receive_webhook(state: &State, deliveries: &Mutex<Deliveries>, headers: &HeaderMap, body: &[u8]) -> Response {
+    let received = webhook::receive(headers, body, &state.secrets.read(), Timestamp::now());
+    let provider = webhook::provider(headers);
+    let delivery = provider.and_then(|provider| Some((provider, webhook::delivery(provider, headers)?)));
+    let provider = provider.map_or("unknown", webhook::Provider::as_str);
     let (status, result, sentence) = match received {
-        Ok(hints) if hints.is_empty() => (StatusCode::OK, "ignored", "no push, ignored".to_owned()),
-        Ok(hints) => match send(&state.hints, hints) {
+        Ok(received) if received.is_empty() => (StatusCode::OK, "ignored", "nothing for us, ignored".to_owned()),
+        // Remembered only now: what is not signed cannot keep what is from being taken.
+        Ok(_) if !delivery.is_none_or(|(provider, id)| deliveries.lock().is_new(provider, id, Instant::now())) => {
+            (StatusCode::ACCEPTED, "repeated", "accepted before".to_owned())
+        }
+        Ok(received) => match send(state, received) {
             Ok(sent) => (StatusCode::ACCEPTED, "accepted", format!("accepted, {sent} changed")),
-            Err(Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many pushes wait, send it again".to_owned()),
+            Err(Busy) => {
+                if let Some((provider, id)) = delivery {
+                    deliveries.lock().forget(provider, id);
+                }
+                (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many events wait, send it again".to_owned())
+            }
         },
         Err(rejection) => (rejection.status(), rejection.as_str(), rejection.to_string()),
     };
@@ -202,7 +232,15 @@ async fn receive_webhook(Shared(state): Shared<State>, headers: HeaderMap, body:
 
 struct Busy;
 
-fn send(channel: &mpsc::Sender<PushHint>, hints: Vec<PushHint>) -> Result<usize, Busy> {
+fn send(state: &State, received: Received) -> Result<usize, Busy> {
+    let pushes = into(&state.hints, received.pushes)?;
+    match &state.pulls {
+        Some(channel) => into(channel, received.pulls).map(|pulls| pushes + pulls),
+        None => Ok(pushes),
+    }
+}
+
+fn into<T>(channel: &mpsc::Sender<T>, hints: Vec<T>) -> Result<usize, Busy> {
     let count = hints.len();
     // All or none: a sender that is told to come again sends all of them.
     let places = channel.try_reserve_many(count).map_err(|_| Busy)?;
@@ -227,8 +265,14 @@ mod tests {
 
     async fn start() -> Running {
         let (sender, hints) = mpsc::channel(2);
-        let state =
-            State { metrics: Arc::default(), readiness: Arc::default(), secrets: Arc::default(), hints: sender };
+        let state = State {
+            metrics: Arc::default(),
+            readiness: Arc::default(),
+            secrets: Arc::default(),
+            hints: sender,
+            pulls: None,
+            pages: Arc::default(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
@@ -297,6 +341,50 @@ mod tests {
         let metrics = server.get("/metrics").await;
         let line = r#"leeboard_webhooks_total{provider="github",result="accepted"} 2"#;
         assert!(metrics.contains(line), "{metrics}");
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_sent_twice_is_taken_once() {
+        let mut server = start().await;
+        let body = github_push();
+        let again = async |delivery: &str| {
+            let length = body.len();
+            let head = format!(
+                "POST /api/webhook HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-github-event: push\r\n\
+                 x-github-delivery: {delivery}\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let answer = server.send(&[head.as_bytes(), &body].concat()).await;
+            (status(&answer).to_owned(), answer.contains("accepted before"))
+        };
+        let accepted = |before| ("202".to_owned(), before);
+        assert_eq!(again("one").await, accepted(false));
+        assert_eq!(again("one").await, accepted(true));
+        assert_eq!(again("two").await, accepted(false));
+        // The channel is full: it is not remembered, and taken when it comes again.
+        assert_eq!(again("three").await, ("503".to_owned(), false));
+        server.hints.try_recv().unwrap();
+        server.hints.try_recv().unwrap();
+        server.hints.try_recv().unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn an_event_that_could_not_be_taken_is_new_when_it_comes_again() {
+        let server = start().await;
+        let mut deliveries = Mutex::new(Deliveries::default());
+        let headers = HeaderMap::from_iter([
+            ("x-github-event".parse().unwrap(), "push".parse().unwrap()),
+            ("x-github-delivery".parse().unwrap(), "one".parse().unwrap()),
+        ]);
+        let Running { state, mut hints, .. } = server;
+        let full = [(); 2].map(|()| state.hints.clone().try_reserve_owned().unwrap());
+        let status = |deliveries: &Mutex<Deliveries>| {
+            receive_webhook(&state, deliveries, &headers, &github_push()).status().as_u16()
+        };
+        assert_eq!(status(&deliveries), 503);
+        drop(full);
+        assert_eq!(status(&deliveries), 202);
+        assert!(!deliveries.get_mut().is_new(webhook::Provider::GitHub, "one", Instant::now()));
+        hints.try_recv().unwrap();
     }
 
     #[tokio::test]

@@ -112,6 +112,11 @@ fn environment() -> Value {
     for (field, length) in [("destination.server", 1024), ("destination.name", 253), ("destination.namespace", 63)] {
         at(&mut spec, field).insert("maxLength".into(), length.into());
     }
+    for (field, length) in [("previews.forge.type", 40), ("previews.forge.url", 1024), ("previews.interval", 20)] {
+        at(&mut spec, field).insert("maxLength".into(), length.into());
+    }
+    at(&mut spec, "previews.fail").insert("maxItems".into(), 64.into());
+    at(&mut spec, "previews.fail[]").insert("maxLength".into(), 20.into());
     for (field, rule, message) in ENVIRONMENT_RULES {
         validate(&mut spec, field, rule, message);
     }
@@ -183,8 +188,23 @@ const ENVIRONMENT_RULES: &[(&str, &str, &str)] = &[
     ),
     (
         "",
-        "!has(self.canary) || !has(self.canary.rollback) || self.canary.rollback != 'revert' || has(self.branch)",
+        "!has(self.canary) || !has(self.canary.rollback) || self.canary.rollback == 'none' || has(self.branch)",
         "write the branch: a commit can be taken back only on a branch that is named",
+    ),
+    (
+        "previews.interval",
+        r"self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10s')",
+        "write a duration of at least 10s, for example 30s, 5m or 1h30m",
+    ),
+    (
+        "previews.fail[]",
+        "self in ['red', 'yellow', 'plainSecret'] || self.matches('^R([1-9]|[12][0-9]|3[0-4])$')",
+        "write a severity (`red`, `yellow`) or the number of a rule (`R11`)",
+    ),
+    (
+        "previews.forge.type",
+        "self in ['github', 'gitlab', 'gitea', 'forgejo', 'bitbucket', 'bitbucketserver']",
+        "write github, gitlab, gitea, forgejo, bitbucket or bitbucketserver",
     ),
 ];
 

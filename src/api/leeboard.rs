@@ -97,14 +97,112 @@ pub struct EnvironmentSpec {
     /// What follows from canaries of this environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryPolicy>,
+    /// What pull requests against the branch are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub previews: Option<PreviewPolicy>,
+}
+
+/// What pull requests against an environment's branch are told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PreviewPolicy {
+    /// Whether they are looked at; when absent: as soon as there is a credential for the forge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The forge, where the installation's Secrets do not say it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forge: Option<ForgeReference>,
+    /// Whether there is a comment; `update` when absent.
+    pub comment: CommentMode,
+    /// What makes the status a failure: `red`, `yellow`, or the number of a rule (`R11`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fail: Vec<String>,
+    /// What becomes of pull requests from other repositories; `none` when absent.
+    pub forks: ForkPolicy,
+    /// Leave pull requests alone that are not meant to be merged yet.
+    #[serde(skip_serializing_if = "is_false")]
+    pub skip_drafts: bool,
+    /// What the status says when a cluster does not answer; `neutral` when absent.
+    pub unreachable: UnreachablePolicy,
+    /// Bytes of a comment; may only lower what the forge takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u32>,
+    /// How often the forge is asked when no webhook tells; 5m when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+}
+
+impl PreviewPolicy {
+    /// The default of [`PreviewPolicy::interval`].
+    pub const INTERVAL: Duration = Duration::from_secs(300);
+    /// What [`PreviewPolicy::interval`] may not go below.
+    pub const SHORTEST_INTERVAL: Duration = Duration::from_secs(10);
+
+    /// How often the forge is asked when no webhook tells; never more often than is allowed.
+    pub fn interval(&self) -> Duration {
+        let asked = self.interval.as_deref().and_then(duration::parse);
+        asked.map_or(Self::INTERVAL, |interval| interval.max(Self::SHORTEST_INTERVAL))
+    }
+}
+
+/// Where pull requests are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForgeReference {
+    /// `github`, `gitlab`, `gitea`, `forgejo`, `bitbucket` or `bitbucketserver`; when absent the host says it.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The address at which people find it; when absent that of the repository's host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Name of a Secret in the same namespace, with `token`, or a GitHub App's keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_name: Option<String>,
+}
+
+/// Whether a preview is commented.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum CommentMode {
+    /// One comment, edited in place.
+    #[default]
+    Update,
+    /// No comment, only a status.
+    None,
+}
+
+/// What becomes of pull requests from other repositories.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ForkPolicy {
+    /// They are not looked at.
+    #[default]
+    None,
+    /// Those of people who may write to the repository are compared with the target branch.
+    Members,
+    /// All are compared with the target branch.
+    All,
+}
+
+/// What a status says when a cluster does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum UnreachablePolicy {
+    /// That nothing was found out.
+    #[default]
+    Neutral,
+    /// A failure.
+    Fail,
+    /// A success.
+    Success,
 }
 
 /// What follows from canaries of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CanaryPolicy {
-    /// What is done in git about a commit whose version failed; `none` when absent. For `revert` the branch has to be named,
-    /// and the credentials of its repository have to allow a push.
+    /// What is done in git about a commit whose version failed; `none` when absent. For `revert` and `pr` the branch has to be
+    /// named, and the credentials of its repository have to allow a push; `pr` needs the forge's Secret too.
     pub rollback: Rollback,
 }
 
@@ -117,6 +215,9 @@ pub enum Rollback {
     None,
     /// Another commit on the environment branch takes it back.
     Revert,
+    /// A pull request asks to take it back.
+    #[serde(rename = "pr")]
+    PullRequest,
 }
 
 impl EnvironmentSpec {

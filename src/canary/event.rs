@@ -88,6 +88,8 @@ pub enum Event {
         /// What was answered.
         why: String,
     },
+    /// All metrics have values again, after a query that failed.
+    MeasuredAgain,
     /// An alert fires; its name.
     AlarmFires(String),
     /// A pause of the steps, or a person's.
@@ -243,6 +245,7 @@ impl Event {
                 "CanaryHalted"
             }
             E::DryRun { .. } => "MetricDryRun",
+            E::MeasuredAgain => "MetricsMeasured",
             E::Inconclusive(_) | E::Doubted(..) => "CanaryInconclusive",
             E::Paused(_) | E::Undecided(..) => "CanaryPaused",
             E::ThresholdReached(_) | E::DeadlineExceeded(_) | E::RollbackAsked | E::Aborted(_) => "CanaryRolledBack",
@@ -315,6 +318,7 @@ impl Event {
             }
             Event::QueryFailed { metric: Some(metric), why } => format!("Metric query failed for {metric}: {why}"),
             Event::QueryFailed { metric: None, why } => format!("Prometheus query failed: {why}"),
+            Event::MeasuredAgain => format!("Metrics of {it} are measured again"),
             Event::AlarmFires(alert) => format!("Halt {it} advancement alert {alert} fires"),
             Event::Paused(weight) => format!("Halt {it} advancement paused at weight {weight}"),
             Event::Resumed => format!("Resuming {it}"),

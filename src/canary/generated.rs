@@ -12,6 +12,7 @@
 
 pub mod configs;
 pub mod disruption;
+pub mod history;
 pub mod primary;
 pub mod rollout;
 pub mod scale;

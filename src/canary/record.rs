@@ -236,6 +236,9 @@ pub struct Run {
     /// Since when a metric that must not be missing is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<Timestamp>,
+    /// A metric's query failed, and nothing was measured since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unanswered: bool,
     /// How many checks in a row were inconclusive.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub inconclusive: u32,
@@ -264,6 +267,7 @@ impl Run {
             hold: Hold::Free,
             unready: None,
             silent: None,
+            unanswered: false,
             inconclusive: 0,
             passed: 0,
             replicas: None,

@@ -170,7 +170,7 @@ impl Settings {
             }
         }
         let is_http = !spec.service.app_protocol.as_deref().unwrap_or_default().eq_ignore_ascii_case("tcp");
-        if matches!(&strategy, Strategy::Steps(steps) if steps.iter().any(Step::needs_http)) && !is_http {
+        if strategy.needs_http() && !is_http {
             return Err(Refusal::NotHttp);
         }
         let percent = |field, value: Option<i32>| -> Result<Weight, Refusal> {

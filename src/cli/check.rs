@@ -3,7 +3,7 @@
 mod environment;
 mod names;
 mod place;
-mod scope;
+pub(super) mod scope;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,16 +12,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use self::environment::{Checked, check};
+use super::cluster_directories::cluster_directories;
 use super::report::{self, Problems};
 use super::terminal::{Symbol, Terminal, bold, counted, dim};
 use super::{Exit, Failure, Format, tree};
 use crate::error::Diagnostic;
 use crate::git::RepoUrl;
 use crate::in_order;
-use crate::source::{Entry, Files as _, TreePath};
-
-/// The directory whose sub-directories are cluster directories.
-const CLUSTERS: &str = "clusters";
 
 /// Render every cluster directory and look for mistakes; needs no cluster
 ///
@@ -45,7 +42,8 @@ impl Check {
         let begin = Instant::now();
         let opened = tree::open(&self.directory, tree::Reach::Directory)?;
         let problems = |found| Failure::Problems(Problems::in_tree(found, &opened.files, &opened.paths));
-        let directories = cluster_directories(&opened).map_err(|error| problems(vec![error]))?;
+        let directories =
+            cluster_directories(&opened.files, &opened.directory).map_err(|error| problems(vec![error]))?;
         let checked = in_order::map(in_order::workers(), &directories, |directory| {
             check(&opened.files, directory, self.repo_url.as_ref())
         });
@@ -69,28 +67,6 @@ impl Check {
             (false, None) => Err(problems(found)),
         }
     }
-}
-
-/// All below `clusters`; the directory itself when it has none.
-fn cluster_directories(opened: &tree::Opened) -> Result<Vec<TreePath>, Diagnostic> {
-    let unreadable = |error: crate::source::Error| Diagnostic::new(error.to_string());
-    let clusters = if opened.directory.file_name() == CLUSTERS {
-        opened.directory.clone()
-    } else {
-        opened.directory.join(CLUSTERS).map_err(unreadable)?
-    };
-    if opened.files.entry(&clusters).map_err(unreadable)? != Some(Entry::Directory) {
-        return Ok(vec![opened.directory.clone()]);
-    }
-    let names = opened.files.list(&clusters).map_err(unreadable)?;
-    let directories = names.iter().filter(|(name, entry)| *entry == Entry::Directory && !name.starts_with('.'));
-    let directories = directories.map(|(name, _)| clusters.join(name).map_err(unreadable));
-    let directories = directories.collect::<Result<Vec<_>, _>>()?;
-    if directories.is_empty() {
-        return Err(Diagnostic::new(format!("`{clusters}` holds no cluster directory"))
-            .with_hint("Make one directory for each cluster in it."));
-    }
-    Ok(directories)
 }
 
 fn summary(checked: &[Checked], seconds: f64, terminal: &Terminal) -> String {

@@ -6,9 +6,8 @@ use anyhow::Context as _;
 use super::subject::state_directory;
 use crate::error::Diagnostic;
 use crate::git::{self, Commit, LocalRepositories, Mirror, Mirrors, Snapshot};
-use crate::source::local::LocalFiles;
 use crate::source::snapshot::SnapshotFiles;
-use crate::source::{Mounted, Remote};
+use crate::source::{Identified, Mounted, Remote};
 
 /// How deep bases in other repositories may lead to further ones.
 const MAX_ROUNDS: usize = 16;
@@ -18,7 +17,7 @@ const MAX_ROUNDS: usize = 16;
 /// # Errors
 /// Those of the work, or why a repository can't be had.
 pub(super) fn with_remotes<T>(
-    files: &LocalFiles,
+    files: &dyn Identified,
     work: impl Fn(&Mounted<'_>) -> Result<T, Vec<Diagnostic>>,
 ) -> Result<T, Vec<Diagnostic>> {
     let mut known: Vec<(Remote, Snapshot)> = Vec::new();

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{Exit, Failure};
 use crate::git::LocalRepositories;
 use crate::run;
+use crate::server::pages::BaseUrl;
 use crate::telemetry::{self, LogStyle};
 
 /// Keep clusters as git has them, until stopped
@@ -24,6 +25,9 @@ pub(super) struct Run {
     /// Address of webhooks, probes and metrics; port 0 takes a free one
     #[arg(long, env = "LEEBOARD_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Where people reach that address from outside, for links in comments: https://leeboard.example
+    #[arg(long, env = "LEEBOARD_URL", value_name = "URL")]
+    url: Option<BaseUrl>,
     /// Kubeconfig file; without it as kubectl finds it, else the pod's service account
     #[arg(long, env = "LEEBOARD_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -47,6 +51,7 @@ impl Run {
             listen: self.listen,
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
+            url: self.url.clone(),
             adopt: self.adopt,
             local_repositories: if in_pod() { LocalRepositories::Refused } else { LocalRepositories::Allowed },
         };

@@ -1,4 +1,5 @@
-//! Taking a commit back: another commit, on top of the branch, that undoes what it changed.
+//! Taking a commit back: another commit, on top of the branch, that undoes what it changed; or on a branch of its own, for
+//! those who want to be asked.
 //!
 //! **In:** a branch, the commit, why. **Out:** a commit on the server. **May not:** rewrite history, move a branch that
 //! another one has moved meanwhile, or take back the same commit twice.
@@ -18,6 +19,9 @@ const TRIES: usize = 3;
 /// How far back it is looked whether a commit was taken back already.
 const FAR: usize = 1000;
 
+/// How git writes that a branch stands nowhere.
+const NOT_THERE: Oid = Oid::from_bytes([0; 20]);
+
 /// Who takes a commit back.
 const NAME: &str = "Leeboard";
 const MAIL: &str = "leeboard@localhost";
@@ -25,7 +29,7 @@ const MAIL: &str = "leeboard@localhost";
 /// What became of a wish to take a commit back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reverted {
-    /// This commit does it, and the branch stands on it.
+    /// This commit does it, and a branch stands on it.
     By(Oid),
     /// Another one has done it before, or what it changed is no longer so.
     Already,
@@ -52,12 +56,43 @@ impl Mirror {
     /// [`Error::Conflicting`] when later commits changed the same lines, [`Error::PushRefused`] when the server does not
     /// take it; all that can keep a repository from being asked.
     pub async fn revert(&self, branch: &str, commit: Oid, reason: &str, now: Timestamp) -> Result<Reverted, Error> {
+        self.revert_onto(branch, branch, commit, reason, now).await
+    }
+
+    /// Takes a commit back as [`Mirror::revert`] does, but leaves the branch alone: the commit is on a branch `aside`, which
+    /// starts where the branch stands. One of that name that is there already is taken for it.
+    ///
+    /// # Errors
+    /// As those of [`Mirror::revert`].
+    pub async fn propose_revert(
+        &self,
+        branch: &str,
+        aside: &str,
+        commit: Oid,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Reverted, Error> {
+        self.revert_onto(branch, aside, commit, reason, now).await
+    }
+
+    async fn revert_onto(
+        &self,
+        branch: &str,
+        onto: &str,
+        commit: Oid,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Reverted, Error> {
         let mut refused = None;
         for _ in 0..TRIES {
-            let refreshed = self.refresh(&[branch.to_owned()]).await?;
+            let refreshed = self.refresh(&[branch.to_owned(), onto.to_owned()]).await?;
             let head = match refreshed.commit(branch) {
                 Some(found) => found.clone()?.id,
                 None => return Ok(Reverted::Gone),
+            };
+            let stands = match refreshed.commit(onto) {
+                Some(Err(Error::NoRevision { .. })) | None => NOT_THERE,
+                Some(found) => found.clone()?.id,
             };
             if let Some((seen, error)) = refused.take_if(|(seen, _)| *seen == head) {
                 tracing::debug!(repository = %self.url(), head = %seen, "Branch has not moved, and is not moved");
@@ -73,7 +108,10 @@ impl Mirror {
                 Undone::Needless(reverted) => return Ok(reverted),
                 Undone::Conflict { path } => return Err(Error::Conflicting { url, commit, path }),
             };
-            let update = Update { name: format!("refs/heads/{branch}"), old: head, new: id };
+            if branch != onto && stands != NOT_THERE {
+                return Ok(Reverted::By(stands));
+            }
+            let update = Update { name: format!("refs/heads/{onto}"), old: stands, new: id };
             match remote::push(&url, &self.access(), self.clients(), update, pack).await {
                 Ok(()) => return Ok(Reverted::By(id)),
                 // Somebody may have been faster: then it is made anew, on top of that.

@@ -19,7 +19,7 @@ impl Secret {
     }
 
     /// The bytes, for the one who sends them.
-    pub(super) fn expose(&self) -> &[u8] {
+    pub(crate) fn expose(&self) -> &[u8] {
         &self.0
     }
 }

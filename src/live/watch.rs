@@ -24,9 +24,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 pub use follow::Target;
-pub use pulse::{Pulse, pulse};
+pub use pulse::{Beat, Pulse, pulse};
 pub use store::{Judgement, Seen};
-pub use typed::{Collection, Item, typed};
+pub use typed::{Collection, Item, brief, typed};
 
 use self::follow::{Shown, Sink, follow};
 use self::store::{Store, Touched};

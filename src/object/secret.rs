@@ -246,7 +246,7 @@ pub fn redact_answer(text: &str, about: &ObjectKey, secrets: &[Masked]) -> Strin
 }
 
 /// The length of the value at the start of a text: a quoted one, one in brackets, or a word.
-fn end_of_value(text: &str) -> usize {
+pub(crate) fn end_of_value(text: &str) -> usize {
     let mut depth = 0usize;
     let mut is_quoted = false;
     let mut is_escaped = false;

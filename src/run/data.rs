@@ -1,6 +1,6 @@
 //! The data directory: caches, and what makes this daemon the same one after a restart.
 //!
-//! **In:** a path. **Out:** the key of plans' hashes and the daemon's identity, both made at the first start.
+//! **In:** a path. **Out:** the keys of plans' hashes and of pages' names, and the daemon's identity, made at the first start.
 //! **May not:** be shared: a lock on it tells that no other process has this identity.
 //!
 //! A daemon that was killed holds a lease that nobody renews. Because it comes back under the same name it need not
@@ -11,12 +11,15 @@ use std::io::{Error, ErrorKind};
 use std::path::Path;
 
 use crate::plan::PlanKey;
+use crate::server::pages::NameKey;
 
 /// The directory, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct DataDir {
     /// The key of plans' hashes.
     pub plan_key: PlanKey,
+    /// What names of pages are made with.
+    pub page_key: NameKey,
     /// The name in the lease: the host's, and something random of this directory's own.
     pub identity: String,
     _lock: File,
@@ -38,10 +41,11 @@ impl DataDir {
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let secret: [u8; 32] = kept(&path.join("plan.key"))?;
+        let page_key = NameKey::new(kept(&path.join("page.key"))?);
         let own: [u8; 4] = kept(&path.join("instance"))?;
         let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let identity = format!("{}_{:08x}", host.trim(), u32::from_be_bytes(own));
-        Ok(DataDir { plan_key: PlanKey::new(secret), identity, _lock: lock })
+        Ok(DataDir { plan_key: PlanKey::new(secret), page_key, identity, _lock: lock })
     }
 }
 

@@ -53,7 +53,8 @@ async fn reconcile(daemon: &Daemon, environment: &Environment) -> Result<(), Err
         }
         Err(_) => None,
     };
-    let after = status(environment, known.as_deref(), subject, Timestamp::now());
+    let previews = daemon.previews.trouble(environment);
+    let after = status(environment, known.as_deref(), subject, previews, Timestamp::now());
     let as_value = |status: &EnvironmentStatus| serde_json::to_value(status).unwrap_or(Value::Null);
     let before = environment.status.as_ref().map_or_else(|| json!({}), as_value);
     let Some(change) = merge_patch(&before, &as_value(&after)) else { return Ok(()) };
@@ -86,33 +87,39 @@ fn application(environment: &Environment) -> Value {
     body
 }
 
-/// What an Environment reports, from its Application; `subject` is the first line of the commit's message.
+/// What an Environment reports, from its Application; `subject` is the first line of the commit's message, `previews` what
+/// keeps pull requests from being told what they would change.
 pub fn status(
     environment: &Environment,
     application: Option<&Application>,
     subject: Option<String>,
+    previews: Option<String>,
     now: Timestamp,
 ) -> EnvironmentStatus {
     let found = application.and_then(|application| application.status.as_ref());
     let commit = found.map(|status| status.sync.revision.clone()).filter(|commit| !commit.is_empty());
     let (ready, reason, message) = readiness(environment, application);
-    let before = environment.status.as_ref().and_then(|status| status.conditions.iter().find(|c| c.type_ == "Ready"));
-    let last_transition_time =
-        before.filter(|c| c.status == ready).map_or(Time(now), |c| c.last_transition_time.clone());
+    let condition = |kind: &str, status: &str, reason: &str, message: String| {
+        let before = environment.status.as_ref().and_then(|status| status.conditions.iter().find(|c| c.type_ == kind));
+        Condition {
+            type_: kind.into(),
+            status: status.into(),
+            reason: reason.into(),
+            message,
+            observed_generation: environment.metadata.generation,
+            last_transition_time: before
+                .filter(|c| c.status == status)
+                .map_or(Time(now), |c| c.last_transition_time.clone()),
+        }
+    };
+    let blocked = previews.map(|why| condition("PreviewBlocked", "True", "NotTold", why));
     EnvironmentStatus {
         observed_generation: environment.metadata.generation,
         subject: subject.filter(|_| commit.is_some()),
         commit,
         sync: found.map(|status| status.sync.status),
         health: found.map(|status| status.health.clone()),
-        conditions: vec![Condition {
-            type_: "Ready".into(),
-            status: ready.into(),
-            reason: reason.into(),
-            message,
-            observed_generation: environment.metadata.generation,
-            last_transition_time,
-        }],
+        conditions: std::iter::once(condition("Ready", ready, reason, message)).chain(blocked).collect(),
         application: Some(environment.name().to_owned()),
     }
 }

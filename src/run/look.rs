@@ -16,6 +16,7 @@ use super::stamped::{self, Content};
 use super::{Daemon, canaries};
 use crate::api::argo::application::Refresh;
 use crate::api::argo::{AppProject, Application, Condition, Destination, Source};
+use crate::error::Diagnostic;
 use crate::git::{Commit, RepoUrl};
 use crate::live::LiveView;
 use crate::live::client::Cluster;
@@ -35,22 +36,24 @@ pub struct Trouble {
     pub message: String,
     /// `None`: only a change of git or of the Application can help.
     pub again: Option<Duration>,
+    /// Where files are to blame, each problem with its place: the message has them too.
+    pub problems: Vec<Diagnostic>,
 }
 
 impl Trouble {
     /// The Application can't be right as it is.
     pub fn spec(message: impl Into<String>) -> Self {
-        Trouble { kind: Condition::INVALID_SPEC, message: message.into(), again: None }
+        Trouble { kind: Condition::INVALID_SPEC, message: message.into(), again: None, problems: Vec::new() }
     }
 
     /// Git can't be read or rendered; a new answer of git ends it.
     pub fn comparison(message: impl Into<String>) -> Self {
-        Trouble { kind: Condition::COMPARISON, message: message.into(), again: None }
+        Trouble { kind: Condition::COMPARISON, message: message.into(), again: None, problems: Vec::new() }
     }
 
     /// The same, of a kind that can pass by itself.
     pub fn passing(message: impl Into<String>) -> Self {
-        Trouble { kind: Condition::COMPARISON, message: message.into(), again: Some(SOON) }
+        Trouble { kind: Condition::COMPARISON, message: message.into(), again: Some(SOON), problems: Vec::new() }
     }
 
     /// As the Application's condition.
@@ -179,16 +182,49 @@ async fn look_at(
     let spec = &application.spec;
     let sources: Vec<Source> =
         if asked.sources.is_empty() { spec.sources().into_iter().cloned().collect() } else { asked.sources.clone() };
-    if sources.is_empty() {
-        return Err(Trouble::spec("spec.source.repoURL and either spec.source.path or spec.source.chart are required"));
-    }
-    let named = daemon.target(application, []).map_err(|error| Trouble::spec(error.to_string()))?;
-    let project = project(daemon, application, &sources, &named.destination(&spec.destination))?;
-
+    let project = permitted(daemon, application, &sources)?;
     let commits = resolve(daemon, application, memory, &sources, asked).await?;
     if asked.refresh == Some(Refresh::Hard) {
         memory.stamped = None;
     }
+    look_from(daemon, application, memory, sources, commits, project, asked.creates_namespace(spec)).await
+}
+
+/// Looks at what an application would be at other commits, one for each of its sources. Nothing follows from it, when the
+/// memory is one for trials.
+///
+/// # Errors
+/// What would stand in the way, as a condition.
+pub async fn trial(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    commits: Vec<Commit>,
+) -> Result<Look, Trouble> {
+    let sources: Vec<Source> = application.spec.sources().into_iter().cloned().collect();
+    let project = permitted(daemon, application, &sources)?;
+    let creates_namespace = application.spec.sync_options().create_namespace;
+    look_from(daemon, application, memory, sources, commits, project, creates_namespace).await
+}
+
+/// The project's word on where it comes from and where it goes.
+fn permitted(daemon: &Daemon, application: &Application, sources: &[Source]) -> Result<Project, Trouble> {
+    if sources.is_empty() {
+        return Err(Trouble::spec("spec.source.repoURL and either spec.source.path or spec.source.chart are required"));
+    }
+    let named = daemon.target(application, []).map_err(|error| Trouble::spec(error.to_string()))?;
+    project(daemon, application, sources, &named.destination(&application.spec.destination))
+}
+
+async fn look_from(
+    daemon: &Daemon,
+    application: &Arc<Application>,
+    memory: &mut Memory,
+    sources: Vec<Source>,
+    commits: Vec<Commit>,
+    project: Project,
+    creates_namespace: bool,
+) -> Result<Look, Trouble> {
     let (content, place) = stamped::stamped(daemon, application, memory, &sources, &commits, &project).await?;
     let (target, owner) = (place.target, place.owner);
     let content = yielded_to_canaries(daemon, &target.cluster, content);
@@ -196,7 +232,7 @@ async fn look_at(
     target.store.watch(&kinds);
     // Where it is not complete the view says so, and nothing is pruned; the watch tells when it is.
     target.store.settled(&kinds, FIRST_LIST).await;
-    let namespace = namespace_state(&target.cluster, application, &asked.creates_namespace(spec)).await;
+    let namespace = namespace_state(&target.cluster, application, creates_namespace).await;
     Ok(Look {
         application: application.clone(),
         commits,
@@ -332,8 +368,8 @@ fn kinds(application: &Application, desired: &Desired) -> BTreeSet<KindVersion> 
     kinds.into_iter().map(|(kind, version)| KindVersion::new(kind, version)).collect()
 }
 
-async fn namespace_state(cluster: &Cluster, application: &Application, is_wanted: &bool) -> NamespaceState {
-    let Some(namespace) = application.destination_namespace().filter(|_| *is_wanted) else {
+async fn namespace_state(cluster: &Cluster, application: &Application, is_wanted: bool) -> NamespaceState {
+    let Some(namespace) = application.destination_namespace().filter(|_| is_wanted) else {
         return NamespaceState::Unknown;
     };
     let key =

@@ -2,6 +2,7 @@
 //! run, or a look at the Application's own annotation.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::remotes::Remotes;
 use super::rendered::Rendered;
@@ -9,6 +10,7 @@ use super::stamped::Stamped;
 use crate::api::argo::Application;
 use crate::object::{ObjectKey, annotation};
 use crate::plan::{Baseline, Inventory};
+use crate::source::ReadSet;
 
 /// What is remembered of one application.
 #[derive(Default)]
@@ -25,7 +27,27 @@ pub struct Memory {
     pub stamped: Option<Stamped>,
     /// The other repositories that its bases are in.
     pub remotes: Remotes,
+    /// Nothing follows from a look with it: see [`Memory::for_trial`].
+    pub trial: Option<Trial>,
     renders: Vec<Rendered>,
+}
+
+/// A look at what might become of an application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// By somebody who may push to its repository.
+    Own,
+    /// By a stranger, from a fork: it reads no repository that the application does not read already.
+    Strangers,
+}
+
+/// What an application's renders have read.
+#[derive(Clone, Default)]
+pub struct Reads {
+    /// One for each source; `None` where it was not rendered.
+    pub sets: Vec<Option<Arc<ReadSet>>>,
+    /// The other repositories that the bases are in.
+    pub remotes: Remotes,
 }
 
 impl Memory {
@@ -40,6 +62,23 @@ impl Memory {
             }
         }
         memory
+    }
+
+    /// For looks at what might become of the application. They know of its applies, and leave no trace: nobody hears what
+    /// it would want then.
+    pub fn for_trial(&self, trial: Trial) -> Self {
+        Memory {
+            baselines: self.baselines.clone(),
+            inventory: self.inventory.clone(),
+            remotes: self.remotes.clone(),
+            trial: Some(trial),
+            ..Memory::default()
+        }
+    }
+
+    /// What its last renders have read.
+    pub fn reads(&self) -> Reads {
+        Reads { sets: self.renders.iter().map(Rendered::read_set).collect(), remotes: self.remotes.clone() }
     }
 
     /// Lends the render of a source to the pool that renders.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tracing::{debug, info, warn};
 
 use super::Daemon;
+use super::canaries;
 use super::look::{self, Asked, Look, Trouble, now};
 use super::memory::Memory;
 use super::operate;
@@ -66,7 +67,7 @@ impl Reconciliation<'_> {
             Ok(look) => look,
             Err(trouble) => return self.report_trouble(&trouble).await,
         };
-        let policy = self.automated_policy();
+        let policy = automated_policy(&self.application);
         let run = idle_run(&look);
         self.memory.inventory.take_stock(&look.content.desired, &look.owner, &look.live());
         let plan = look.proved_plan(self.daemon, self.memory, &policy, &run).await;
@@ -122,7 +123,10 @@ impl Reconciliation<'_> {
         conditions.extend(plan_conditions(plan, self.memory));
         let mut again = None;
         match decision {
-            Decision::Blocked(message) => conditions.push(decide::condition(&message, now())),
+            Decision::Blocked(message) => {
+                let message = canaries::answered(self.daemon, look, message);
+                conditions.push(decide::condition(&message, now()));
+            }
             Decision::Later(wait) => again = Some(wait),
             Decision::Rest | Decision::Start(_) => {}
         }
@@ -202,21 +206,22 @@ impl Reconciliation<'_> {
             self.daemon.event(&self.application, Reason::DriftSeen, "the cluster differs from git").await;
         }
     }
+}
 
-    fn automated_policy(&self) -> Policy {
-        let spec = &self.application.spec;
-        let automated = spec.automated();
-        Policy {
-            prune: automated.is_some_and(|automated| automated.prune),
-            allow_empty: automated.is_none_or(|automated| automated.allow_empty),
-            options: spec.sync_options(),
-            hooks: true,
-            shrink: Some(ShrinkGuard::default()),
-            confirmed: confirmed(&self.application),
-            deletion_approved: deletion_approved(&self.application),
-            namespace_metadata: spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.clone()),
-            ..Policy::default()
-        }
+/// How an application is synced when it is so by itself.
+pub fn automated_policy(application: &Application) -> Policy {
+    let spec = &application.spec;
+    let automated = spec.automated();
+    Policy {
+        prune: automated.is_some_and(|automated| automated.prune),
+        allow_empty: automated.is_none_or(|automated| automated.allow_empty),
+        options: spec.sync_options(),
+        hooks: true,
+        shrink: Some(ShrinkGuard::default()),
+        confirmed: confirmed(application),
+        deletion_approved: deletion_approved(application),
+        namespace_metadata: spec.sync_policy.as_ref().and_then(|policy| policy.managed_namespace_metadata.clone()),
+        ..Policy::default()
     }
 }
 
@@ -232,7 +237,7 @@ pub fn deletion_approved(application: &Application) -> Option<i64> {
 }
 
 /// The run of a plan that is only looked at.
-fn idle_run(look: &Look) -> Run {
+pub fn idle_run(look: &Look) -> Run {
     let revision = look.commits.first().map(|commit| commit.id.to_string()).unwrap_or_default();
     Run { revision: revision.into(), started: 0, attempt: 0, resumed: None }
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Daemon;
 use super::look::Trouble;
+use super::memory::Trial;
 use crate::api::argo::Application;
 use crate::git::{Commit, RepoUrl, Snapshot};
 use crate::plan::Project;
@@ -45,15 +46,22 @@ impl Remotes {
     /// Adds what a render has asked for.
     ///
     /// # Errors
-    /// When the project does not permit one of them, there are too many, or one can't be had.
+    /// When the project does not permit one of them, there are too many, one can't be had, or a stranger names a new one.
     pub async fn add(
         &mut self,
         daemon: &Daemon,
         application: &Application,
         project: &Project,
         missed: BTreeSet<Remote>,
+        trial: Option<Trial>,
     ) -> Result<(), Trouble> {
         for remote in missed {
+            if trial == Some(Trial::Strangers) {
+                return Err(Trouble::comparison(format!(
+                    "a base is in {remote}, which application {} does not use yet: not fetched for a pull request from a fork",
+                    application.name()
+                )));
+            }
             if !project.permits_source(&remote.url.to_string()) {
                 let project = application.spec.project();
                 let message = format!(
@@ -67,8 +75,10 @@ impl Remotes {
                     "the bases are in more than {MAX_REMOTES} other repositories"
                 )));
             }
-            let wanted = [(remote.url.clone(), remote.revision.clone())];
-            daemon.repositories.follow_also(application.name(), &wanted, daemon.interval(application));
+            if trial.is_none() {
+                let wanted = [(remote.url.clone(), remote.revision.clone())];
+                daemon.repositories.follow_also(application.name(), &wanted, daemon.interval(application));
+            }
             let commit = commit(daemon, &remote).await?;
             self.0.insert(remote, commit);
         }

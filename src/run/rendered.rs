@@ -6,6 +6,7 @@
 //! The objects themselves are not kept here: `run::stamped` has them as they are applied, once.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::error::Diagnostic;
 use crate::git::Snapshot;
@@ -26,7 +27,7 @@ struct Last {
     fingerprint: String,
     /// The commits it was rendered at, or found valid for: its own and those of bases in other repositories.
     commits: Vec<String>,
-    read_set: ReadSet,
+    read_set: Arc<ReadSet>,
 }
 
 /// What a look at a snapshot gave.
@@ -84,9 +85,14 @@ impl Rendered {
         let outcome = if rendered.is_ok() { Outcome::Ok } else { Outcome::Error };
         metrics.rendered(outcome, started.elapsed());
         let manifest = rendered.map_err(|problems| Unrendered { problems, missed })?;
-        let read_set = manifest.read_set.clone();
+        let read_set = Arc::new(manifest.read_set.clone());
         self.last = Some(Last { fingerprint, commits, read_set });
         Ok(Render::New(manifest))
+    }
+
+    /// What the last render has read.
+    pub fn read_set(&self) -> Option<Arc<ReadSet>> {
+        Some(self.last.as_ref()?.read_set.clone())
     }
 
     /// True when the last render has read something of this repository.

@@ -192,8 +192,10 @@ async fn stamp(
     warnings.extend(desired.warnings.iter().map(|warning| condition("RenderWarning", warning)));
     let mut images = BTreeSet::new();
     desired.objects.iter().for_each(|wanted| status::images(&wanted.object.body, &mut images));
-    let wanted = desired.objects.iter().map(|wanted| wanted.object.key.clone());
-    daemon.claims.set(&place.owner.application, place.target.cluster.server(), wanted);
+    if memory.trial.is_none() {
+        let wanted = desired.objects.iter().map(|wanted| wanted.object.key.clone());
+        daemon.claims.set(&place.owner.application, place.target.cluster.server(), wanted);
+    }
     let content = Arc::new(Content {
         desired,
         source_types: rendered.source_types,
@@ -305,7 +307,9 @@ async fn render_one(
             Err(Unrendered { problems, missed }) if missed.is_empty() => {
                 return Err(problems_of(&problems, &url, commit));
             }
-            Err(Unrendered { missed, .. }) => memory.remotes.add(daemon, application, project, missed).await?,
+            Err(Unrendered { missed, .. }) => {
+                memory.remotes.add(daemon, application, project, missed, memory.trial).await?
+            }
         }
     }
 }
@@ -329,7 +333,8 @@ fn problems_of(problems: &[Diagnostic], repository: &RepoUrl, commit: &Commit) -
     let listed: Vec<_> = problems.iter().take(SHOWN).map(told).collect();
     let more = problems.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    Trouble::comparison(format!("{repository} at {}: {}{more}", commit.short(), listed.join("; ")))
+    let message = format!("{repository} at {}: {}{more}", commit.short(), listed.join("; "));
+    Trouble { problems: problems.to_vec(), ..Trouble::comparison(message) }
 }
 
 fn condition(kind: &str, warning: &Diagnostic) -> Condition {

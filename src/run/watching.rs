@@ -21,7 +21,7 @@ use super::destinations::secret::ClusterSecret;
 use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
-use super::{Daemon, canaries, environment};
+use super::{Daemon, canaries, environment, previews};
 use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
@@ -30,17 +30,25 @@ use crate::live::client::{ListOptions, Part};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Changes, Collection, Item, LiveStore, Target, typed};
 use crate::object::{GroupKind, ObjectKey};
-use crate::server::{PushHint, Readiness, Secrets};
+use crate::server::{PullHint, PushHint, Readiness, Secrets};
 
 /// How long the first lists may take before the daemon says what it waits for.
 const FIRST_LISTS: Duration = Duration::from_secs(5);
+
+/// What webhooks hint at.
+pub struct Hinted {
+    /// Branches that have moved.
+    pub pushes: mpsc::Receiver<PushHint>,
+    /// Pull requests with something new.
+    pub pulls: mpsc::Receiver<PullHint>,
+}
 
 /// Starts all watches; returns when the first lists are there, or at shutdown.
 pub(super) async fn start(
     daemon: &Arc<Daemon>,
     readiness: &Readiness,
     secrets: Arc<RwLock<Secrets>>,
-    hints: mpsc::Receiver<PushHint>,
+    hints: Hinted,
     connected: mpsc::UnboundedReceiver<Connected>,
     lost: mpsc::Sender<String>,
 ) {
@@ -52,6 +60,8 @@ pub(super) async fn start(
     let repositories: Collection<SecretData> = watch(daemon, secret(), "v1", Some(repositories), None);
     let clusters = "argocd.argoproj.io/secret-type=cluster";
     let clusters: Collection<SecretData> = watch(daemon, secret(), "v1", Some(clusters), None);
+    let forges = format!("{}=forge", previews::LABEL);
+    let forges: Collection<SecretData> = watch(daemon, secret(), "v1", Some(&forges), None);
     let webhooks: Collection<SecretData> = watch(daemon, secret(), "v1", None, Some("argocd-secret"));
     let config_map = || GroupKind::new("", "ConfigMap");
     let known_hosts: Collection<ConfigData> =
@@ -64,6 +74,7 @@ pub(super) async fn start(
     first_list(daemon, readiness, &certificates).await;
     first_list(daemon, readiness, &webhooks).await;
     first_list(daemon, readiness, &clusters).await;
+    first_list(daemon, readiness, &forges).await;
     first_list(daemon, readiness, &projects).await;
     first_list(daemon, readiness, &environments).await;
     first_list(daemon, readiness, &applications).await;
@@ -72,6 +83,7 @@ pub(super) async fn start(
     let credentials = Credentials { repositories, known_hosts, certificates };
     credentials.take_in(daemon);
     see_clusters(daemon, &clusters, clusters.changed().await);
+    see_forges(daemon, &forges);
     see_projects(daemon, &projects, projects.changed().await);
     see_environments(daemon, &environments, environments.changed().await);
     see_applications(daemon, &applications, applications.changed().await);
@@ -112,6 +124,13 @@ pub(super) async fn start(
             credentials.take_in(&this);
         }
     });
+    let this = daemon.clone();
+    spawn(daemon, async move {
+        loop {
+            forges.changed().await;
+            see_forges(&this, &forges);
+        }
+    });
     spawn(daemon, async move {
         loop {
             webhooks.changed().await;
@@ -119,9 +138,11 @@ pub(super) async fn start(
         }
     });
     spawn(daemon, heed_destinations(daemon.clone(), connected));
-    spawn(daemon, heed_hints(daemon.clone(), hints));
+    spawn(daemon, heed_pushes(daemon.clone(), hints.pushes));
+    spawn(daemon, heed_pulls(daemon.clone(), hints.pulls));
     spawn(daemon, environment::work(daemon.clone()));
     spawn(daemon, canaries::work(daemon.clone(), lost));
+    spawn(daemon, previews::work(daemon.clone()));
 }
 
 /// Owns a loop until shutdown.
@@ -307,7 +328,20 @@ fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: 
             None => daemon.written.forget_environment(&key.name),
         }
         daemon.environments.push(&key.name, Priority::Person);
+        daemon.previews.look_again();
     }
+}
+
+fn see_forges(daemon: &Daemon, forges: &Collection<SecretData>) {
+    let mut secrets = BTreeMap::new();
+    for (key, item) in forges.all() {
+        match item {
+            Item::Decoded(secret) => drop(secrets.insert(key.name.to_string(), secret.decoded())),
+            Item::Undecodable { .. } => warn!(secret = %key, "Secret of a forge cannot be read"),
+        }
+    }
+    daemon.previews.forges.take_in(secrets);
+    daemon.previews.look_again();
 }
 
 fn see_clusters(daemon: &Daemon, clusters: &Collection<SecretData>, changed: BTreeSet<ObjectKey>) {
@@ -362,10 +396,18 @@ async fn heed_drift(daemon: &Daemon, changes: &Changes) {
 }
 
 /// Pushes that webhooks announce.
-async fn heed_hints(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PushHint>) {
+async fn heed_pushes(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PushHint>) {
     while let Some(hint) = hints.recv().await {
         if !daemon.repositories.hint(|url| hint.concerns(url)) {
             info!(provider = ?hint.provider, reference = hint.reference, "Push to a repository that nobody uses");
+        }
+    }
+}
+
+async fn heed_pulls(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PullHint>) {
+    while let Some(hint) = hints.recv().await {
+        if !daemon.previews.hint(|url| hint.concerns(url), hint.number, hint.comment) {
+            info!(provider = ?hint.provider, pull = hint.number, "Pull request of a repository that nobody previews");
         }
     }
 }

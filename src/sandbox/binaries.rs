@@ -27,6 +27,7 @@ const CONTROL_PLANE: Module = Module {
     ],
     copies: &[],
     tags: "",
+    c_flags: None,
     stamps: kubernetes_stamps,
 };
 
@@ -41,6 +42,7 @@ const SKIPPER: Module = Module {
     programs: &[("skipper", "leeboard.dev/tests/skipper")],
     copies: &[],
     tags: "",
+    c_flags: None,
     stamps: String::new,
 };
 
@@ -54,6 +56,7 @@ const TRAEFIK: Module = Module {
     programs: &[("traefik", "github.com/traefik/traefik/v3/cmd/traefik")],
     copies: &[],
     tags: "",
+    c_flags: None,
     stamps: String::new,
 };
 
@@ -68,8 +71,35 @@ const PROMETHEUS: Module = Module {
     copies: &[],
     // All service discovery but files: nine tenths of what it is made of.
     tags: "remove_all_sd",
+    c_flags: None,
     stamps: String::new,
 };
+
+/// Newer ones name modules that the module proxy does not have.
+const GITEA_VERSION: &str = "1.26.0";
+
+const GITEA: Module = Module {
+    directory: "gitea",
+    what: "Gitea",
+    files: &[
+        ("go.mod", include_str!("../../tests/gitea/go.mod")),
+        ("go.sum", include_str!("../../tests/gitea/go.sum")),
+    ],
+    programs: &[("gitea", "code.gitea.io/gitea")],
+    // What it reads at its start. Its pages have no style: that is built by other tools, and is in no module.
+    copies: &[
+        ("templates", "code.gitea.io/gitea", "templates"),
+        ("options", "code.gitea.io/gitea", "options"),
+        ("public", "code.gitea.io/gitea", "public"),
+    ],
+    tags: "sqlite,sqlite_unlock_notify",
+    c_flags: Some("-O1 -DSQLITE_MAX_VARIABLE_NUMBER=32766"),
+    stamps: gitea_stamps,
+};
+
+fn gitea_stamps() -> String {
+    format!("-X main.Version={GITEA_VERSION}")
+}
 
 /// A program that is run beside a control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +110,8 @@ pub enum Program {
     Traefik,
     /// What measures the routers.
     Prometheus,
+    /// A forge.
+    Gitea,
 }
 
 impl Program {
@@ -99,6 +131,7 @@ impl Program {
             Program::Skipper => SKIPPER,
             Program::Traefik => TRAEFIK,
             Program::Prometheus => PROMETHEUS,
+            Program::Gitea => GITEA,
         }
     }
 }
@@ -270,12 +303,13 @@ mod tests {
 
     #[test]
     fn a_module_without_code_names_every_program_as_a_tool() {
-        for module in [CONTROL_PLANE, TRAEFIK, PROMETHEUS] {
+        for module in [CONTROL_PLANE, TRAEFIK, PROMETHEUS, GITEA] {
             for (_, package) in module.programs {
                 let names_it = |line: &str| line.trim().trim_start_matches("tool ") == *package;
                 assert!(module.definition().lines().any(names_it), "{package}");
             }
         }
         assert!(kubernetes_version().starts_with("v1."), "{}", kubernetes_version());
+        assert!(GITEA.definition().contains(&format!("code.gitea.io/gitea v{GITEA_VERSION}\n")));
     }
 }

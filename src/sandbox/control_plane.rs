@@ -1,13 +1,13 @@
 //! [`ControlPlane`]: the processes, how they are told of each other, and when they are ready.
 
+mod layout;
+
 use std::fs::{self, File, Permissions};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, ServiceAccount};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kube::api::{Api, Patch, PatchParams};
@@ -15,14 +15,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
 
-use super::binaries::Binaries;
-use super::certificates::Certificates;
-use super::error::Error;
-use super::ports::Ports;
-use super::process::{Process, Sweeper};
-use super::workshop::cache_directory;
+use layout::Layout;
 
-const STAGES: &str = include_str!("../../tests/cluster/kwok-stages.yaml");
+use super::binaries::Binaries;
+use super::error::Error;
+use super::process::{Process, Sweeper};
 
 /// Generous, because a machine may be busy: a start takes some 4 s.
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -78,6 +75,9 @@ pub struct Options {
     pub api_server_flags: Vec<String>,
     /// More flags for etcd.
     pub etcd_flags: Vec<String>,
+    /// More flags for the controller manager: as it is, it makes 20 requests a second, so that a thousand Deployments take
+    /// minutes.
+    pub controller_flags: Vec<String>,
 }
 
 impl Default for Options {
@@ -88,6 +88,7 @@ impl Default for Options {
             controllers: Controllers::default(),
             api_server_flags: Vec::new(),
             etcd_flags: Vec::new(),
+            controller_flags: Vec::new(),
         }
     }
 }
@@ -104,16 +105,6 @@ pub struct ControlPlane {
     binaries: Binaries,
     options: Options,
     version: String,
-}
-
-/// All that the processes have to know of each other.
-#[derive(Debug)]
-struct Layout {
-    directory: PathBuf,
-    certificates: Certificates,
-    ports: Ports<4>,
-    /// Held while the directory is in use.
-    _lock: File,
 }
 
 impl ControlPlane {
@@ -261,7 +252,7 @@ impl ControlPlane {
 
     fn start_clients(&mut self) -> Result<(), Error> {
         if self.options.controllers == Controllers::Running {
-            self.clients.push(self.layout.start_controller_manager(&self.binaries)?);
+            self.clients.push(self.layout.start_controller_manager(&self.binaries, &self.options)?);
             self.clients.push(self.layout.start_scheduler(&self.binaries)?);
         }
         if let Pods::Played { .. } = self.options.pods {
@@ -305,192 +296,6 @@ impl ControlPlane {
         // A proxy of the person's own is not for loopback.
         config.proxy_url = None;
         Client::try_from(config).map_err(Error::api("make a client"))
-    }
-}
-
-/// The command lines. Each flag that is not plain from its name has its reason.
-impl Layout {
-    /// Takes the directory, and makes in it what the processes are started with.
-    fn new(path: &Path) -> Result<Layout, Error> {
-        const MARK: &str = "leeboard-sandbox";
-        let ours = path.join(MARK);
-        let empty = fs::read_dir(path).map_or(true, |mut entries| entries.next().is_none());
-        if !empty && !ours.exists() {
-            return Err(Error::NotOurs { path: path.into() });
-        }
-        fs::create_dir_all(path).map_err(Error::io("create", path))?;
-        let directory = path.canonicalize().map_err(Error::io("find", path))?;
-        let lock = File::create(&ours).map_err(Error::io("write", &ours))?;
-        lock.try_lock().map_err(|_| Error::InUse { path: path.into() })?;
-
-        let certificates = Certificates::in_directory(&directory.join("pki"))?;
-        let ports = Ports::reserve(&cache_directory()?.join("ports"))?;
-        let layout = Layout { directory, certificates, ports, _lock: lock };
-        let (admin, plain) = (random_token()?, random_token()?);
-        let tokens = format!("{admin},admin,u-admin,\"system:masters\"\n{plain},plain,u-plain,\"testers\"\n");
-        layout.write("tokens.csv", &tokens)?;
-        layout.write("token", &admin)?;
-        layout.write("kwok-stages.yaml", STAGES)?;
-        layout.write_kubeconfig("kubeconfig", &admin)?;
-        layout.write_kubeconfig("kubeconfig-plain", &plain)?;
-        Ok(layout)
-    }
-
-    fn start_etcd(&self, binaries: &Binaries, options: &Options) -> Result<Process, Error> {
-        let (clients, peers) = (self.etcd_url(), format!("http://127.0.0.1:{}", self.ports.numbers[1]));
-        let mut flags = vec![
-            format!("--data-dir={}", self.directory.join("etcd").display()),
-            // A sandbox need not survive a power cut.
-            "--unsafe-no-fsync".into(),
-            "--log-level=warn".into(),
-            format!("--listen-client-urls={clients}"),
-            format!("--advertise-client-urls={clients}"),
-            format!("--listen-peer-urls={peers}"),
-            format!("--initial-advertise-peer-urls={peers}"),
-            format!("--initial-cluster=default={peers}"),
-        ];
-        flags.extend(options.etcd_flags.iter().cloned());
-        self.start("etcd", &binaries.etcd, &flags)
-    }
-
-    fn start_api_server(&self, binaries: &Binaries, options: &Options) -> Result<Process, Error> {
-        let certificates = &self.certificates;
-        let mut flags = vec![
-            format!("--etcd-servers={}", self.etcd_url()),
-            "--bind-address=127.0.0.1".into(),
-            format!("--secure-port={}", self.api_server_port()),
-            // It insists on an address of its own that is not loopback, and must not publish one.
-            "--advertise-address=192.0.2.1".into(),
-            "--endpoint-reconciler-type=none".into(),
-            format!("--tls-cert-file={}", certificates.server.display()),
-            format!("--tls-private-key-file={}", certificates.server_key.display()),
-            format!("--token-auth-file={}", self.directory.join("tokens.csv").display()),
-            "--authorization-mode=RBAC".into(),
-            "--service-account-issuer=https://kubernetes.default.svc".into(),
-            format!("--service-account-key-file={}", certificates.token_public_key.display()),
-            format!("--service-account-signing-key-file={}", certificates.token_key.display()),
-            "--service-cluster-ip-range=10.96.0.0/16".into(),
-            "--kubelet-preferred-address-types=InternalIP".into(),
-            "--allow-privileged".into(),
-        ];
-        flags.extend(options.api_server_flags.iter().cloned());
-        self.start("kube-apiserver", &binaries.kube_apiserver, &flags)
-    }
-
-    fn start_controller_manager(&self, binaries: &Binaries) -> Result<Process, Error> {
-        let flags = [
-            format!("--kubeconfig={}", self.directory.join("kubeconfig").display()),
-            // No lease and no port: a sandbox at rest makes no requests.
-            "--leader-elect=false".into(),
-            "--secure-port=0".into(),
-            // There are no metrics to scale by; kwok plays the autoscalers' status.
-            "--controllers=*,-horizontal-pod-autoscaler-controller".into(),
-            format!("--service-account-private-key-file={}", self.certificates.token_key.display()),
-            // Makes the ConfigMap kube-root-ca.crt in every namespace, as real clusters have it.
-            format!("--root-ca-file={}", self.certificates.authority.display()),
-        ];
-        self.start("kube-controller-manager", &binaries.kube_controller_manager, &flags)
-    }
-
-    fn start_scheduler(&self, binaries: &Binaries) -> Result<Process, Error> {
-        let flags = [
-            format!("--kubeconfig={}", self.directory.join("kubeconfig").display()),
-            "--leader-elect=false".into(),
-            "--secure-port=0".into(),
-        ];
-        self.start("kube-scheduler", &binaries.kube_scheduler, &flags)
-    }
-
-    fn start_kwok(&self, binaries: &Binaries) -> Result<Process, Error> {
-        let flags = [
-            format!("--kubeconfig={}", self.directory.join("kubeconfig").display()),
-            format!("--config={}", self.directory.join("kwok-stages.yaml").display()),
-            "--manage-all-nodes=true".into(),
-            "--node-lease-duration-seconds=40".into(),
-            // The range for benchmarks (RFC 2544): pods must not have addresses that mean something here.
-            "--cidr=198.18.0.0/16".into(),
-            "--node-ip=127.0.0.1".into(),
-            format!("--node-port={}", self.kubelet_port()),
-            format!("--server-address=127.0.0.1:{}", self.kubelet_port()),
-            format!("--tls-cert-file={}", self.certificates.server.display()),
-            format!("--tls-private-key-file={}", self.certificates.server_key.display()),
-        ];
-        self.start("kwok", &binaries.kwok, &flags)
-    }
-
-    fn start(&self, name: &str, program: &Path, flags: &[String]) -> Result<Process, Error> {
-        Process::start(name, program, flags, &[], &self.log(name))
-    }
-
-    /// Makes a node, or takes over one that is there from an earlier start and names that start's kubelet port.
-    async fn add_node(&self, api: &Api<Node>, name: &str) -> Result<(), kube::Error> {
-        let node = json!({
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": { "name": name, "labels": { "kubernetes.io/hostname": name } },
-        });
-        let found = api.patch(name, &PatchParams::apply("leeboard-sandbox"), &Patch::Apply(node)).await?;
-        if is_ready(&found) {
-            let port =
-                json!({ "status": { "daemonEndpoints": { "kubeletEndpoint": { "Port": self.kubelet_port() } } } });
-            api.patch_status(name, &PatchParams::default(), &Patch::Merge(port)).await?;
-        }
-        Ok(())
-    }
-
-    fn write_kubeconfig(&self, file: &str, token: &str) -> Result<PathBuf, Error> {
-        let authority = &self.certificates.authority;
-        let authority = fs::read(authority).map_err(Error::io("read", authority))?;
-        let (server, authority) = (self.server_url(), BASE64_STANDARD.encode(authority));
-        let text = format!(
-            "apiVersion: v1
-kind: Config
-clusters:
-- name: leeboard-sandbox
-  cluster:
-    server: {server}
-    certificate-authority-data: {authority}
-users:
-- name: leeboard-sandbox
-  user:
-    token: {token}
-contexts:
-- name: leeboard-sandbox
-  context:
-    cluster: leeboard-sandbox
-    user: leeboard-sandbox
-current-context: leeboard-sandbox
-"
-        );
-        self.write(file, &text)
-    }
-
-    /// Writes a file that only this user can read.
-    fn write(&self, file: &str, text: &str) -> Result<PathBuf, Error> {
-        let path = self.directory.join(file);
-        fs::write(&path, text).map_err(Error::io("write", &path))?;
-        fs::set_permissions(&path, Permissions::from_mode(0o600)).map_err(Error::io("protect", &path))?;
-        Ok(path)
-    }
-
-    fn log(&self, name: &str) -> PathBuf {
-        self.directory.join(format!("{name}.log"))
-    }
-
-    fn etcd_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.numbers[0])
-    }
-
-    fn api_server_port(&self) -> u16 {
-        self.ports.numbers[2]
-    }
-
-    fn server_url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.api_server_port())
-    }
-
-    fn kubelet_port(&self) -> u16 {
-        self.ports.numbers[3]
     }
 }
 
@@ -556,7 +361,7 @@ fn is_ready(node: &Node) -> bool {
     conditions.is_some_and(|all| all.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"))
 }
 
-fn temporary_directory() -> Result<PathBuf, Error> {
+pub(super) fn temporary_directory() -> Result<PathBuf, Error> {
     let path = std::env::temp_dir().join(format!("leeboard-{}", &random_token()?[..12]));
     fs::create_dir(&path).map_err(Error::io("create", &path))?;
     fs::set_permissions(&path, Permissions::from_mode(0o700)).map_err(Error::io("protect", &path))?;
@@ -564,7 +369,7 @@ fn temporary_directory() -> Result<PathBuf, Error> {
 }
 
 /// 128 bits that nobody can guess, in hexadecimal.
-fn random_token() -> Result<String, Error> {
+pub(super) fn random_token() -> Result<String, Error> {
     let source = Path::new("/dev/urandom");
     let mut bytes = [0; 16];
     File::open(source).and_then(|mut file| file.read_exact(&mut bytes)).map_err(Error::io("read", source))?;

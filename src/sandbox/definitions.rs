@@ -33,6 +33,7 @@ const DEFINITIONS: Module = Module {
         ("referencegrants.yaml", GATEWAY_API, "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml"),
     ],
     tags: "",
+    c_flags: None,
     stamps: String::new,
 };
 

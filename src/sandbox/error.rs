@@ -86,6 +86,14 @@ pub enum Error {
         #[source]
         source: Box<kube::Error>,
     },
+    /// The forge refused what the sandbox asked of it.
+    #[error("cannot {action}: {said}")]
+    Forge {
+        /// What was tried.
+        action: String,
+        /// In its own words.
+        said: String,
+    },
     /// The control plane's kubeconfig is not one that a client takes.
     #[error("the control plane's kubeconfig {} is not usable", path.display())]
     Kubeconfig {

@@ -29,10 +29,12 @@ pub(super) struct Module {
     pub(super) files: &'static [(&'static str, &'static str)],
     /// Name of the program, Go package that it is built from.
     pub(super) programs: &'static [(&'static str, &'static str)],
-    /// What is taken as it is: name in the cache, Go module, path in it.
+    /// What is taken as it is: name in the cache, Go module, path in it, of a file or a directory.
     pub(super) copies: &'static [Extract],
     /// Build tags, separated by commas.
     pub(super) tags: &'static str,
+    /// Flags of the C compiler, where a part is written in C.
+    pub(super) c_flags: Option<&'static str>,
     /// What the linker is told to write into packages.
     pub(super) stamps: fn() -> String,
 }
@@ -59,7 +61,8 @@ impl Module {
         let flags = self.compiler_flags().join(" ");
         let files = self.files.iter().map(|(_, text)| *text);
         let copies = self.copies.iter().map(|(_, _, path)| *path);
-        for part in files.chain(copies).chain([flags.as_str(), env::consts::OS, env::consts::ARCH]) {
+        let last = [flags.as_str(), env::consts::OS, env::consts::ARCH].into_iter().chain(self.c_flags);
+        for part in files.chain(copies).chain(last) {
             hash.update(part);
             hash.update([0]);
         }
@@ -146,7 +149,7 @@ impl Workshop {
     }
 
     fn missing_copies(&self, directory: &Path) -> Vec<Extract> {
-        self.module.copies.iter().copied().filter(|(name, ..)| !directory.join(name).is_file()).collect()
+        self.module.copies.iter().copied().filter(|(name, ..)| !directory.join(name).exists()).collect()
     }
 
     /// Builds what is missing. One process at a time: the others wait for its result.
@@ -277,10 +280,7 @@ impl Workshop {
             let Some(folder) = folders.get(module) else {
                 return Err(Error::Build { what, output: format!("Go does not say where {module} is") });
             };
-            let from = Path::new(folder).join(path);
-            // By its bytes: what Go has is read-only, and a cache is not.
-            let bytes = fs::read(&from).map_err(Error::io("read", &from))?;
-            fs::write(into.join(name), bytes).map_err(Error::io("write", &into.join(name)))?;
+            copy_bytes(&Path::new(folder).join(path), &into.join(name))?;
         }
         Ok(())
     }
@@ -289,9 +289,27 @@ impl Workshop {
         let mut command = Command::new(&self.go);
         command.args(arguments).current_dir(module).stdin(Stdio::null());
         // A workspace around the cache, or flags of the person's own projects, are not about this module.
-        command.env("CGO_ENABLED", "0").env("GOWORK", "off").env("GOFLAGS", "");
+        command.env("GOWORK", "off").env("GOFLAGS", "");
+        match self.module.c_flags {
+            Some(flags) => command.env("CGO_ENABLED", "1").env("CGO_CFLAGS", flags),
+            None => command.env("CGO_ENABLED", "0"),
+        };
         command
     }
+}
+
+/// Copies a file, or a directory with all that is in it, by its bytes: what Go has is read-only, and a cache is not.
+fn copy_bytes(from: &Path, to: &Path) -> Result<(), Error> {
+    if !from.is_dir() {
+        let bytes = fs::read(from).map_err(Error::io("read", from))?;
+        return fs::write(to, bytes).map_err(Error::io("write", to));
+    }
+    fs::create_dir_all(to).map_err(Error::io("create", to))?;
+    for entry in fs::read_dir(from).map_err(Error::io("list", from))? {
+        let entry = entry.map_err(Error::io("list", from))?;
+        copy_bytes(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
 }
 
 /// Removes what builds that were killed have left in the cache.

@@ -1,7 +1,8 @@
-//! Push events of the forges: a hint that a branch has moved, and nothing more.
+//! Events of the forges: a hint that a branch has moved, or that there is something new about a pull request, and nothing
+//! more.
 //!
-//! **In:** headers and raw body of a request, the configured secrets. **Out:** [`PushHint`]s, or a [`Rejection`] in one
-//! sentence. **May not:** do I/O, or make a path, a pattern or a URL to fetch of anything in a payload: a hint only
+//! **In:** headers and raw body of a request, the configured secrets. **Out:** [`PushHint`]s and [`PullHint`]s, or a
+//! [`Rejection`] in one sentence. **May not:** do I/O, or make a path, a pattern or a URL to fetch of anything in a payload: a hint only
 //! selects among the repositories that are configured ([`PushHint::concerns`]).
 //!
 //! The signature is verified on the raw body before a byte of it is parsed. One file per forge says which header names
@@ -9,6 +10,7 @@
 //! headers it sends too.
 
 mod bitbucket;
+mod delivery;
 mod github;
 mod gitlab;
 mod signature;
@@ -17,13 +19,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
+use crate::forge::Kind;
 use crate::git::RepoUrl;
+pub(super) use delivery::Deliveries;
+pub use delivery::delivery;
 pub use signature::Secret;
+use signature::Standard;
 
 /// Who sends webhooks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provider {
     /// Gitea and Forgejo.
     Gitea,
@@ -40,6 +47,18 @@ pub enum Provider {
 }
 
 impl Provider {
+    /// The forge whose API is asked about what it says; none of Gogs.
+    pub fn forge(self) -> Option<Kind> {
+        match self {
+            Provider::Gitea => Some(Kind::Gitea),
+            Provider::Gogs => None,
+            Provider::GitHub => Some(Kind::GitHub),
+            Provider::GitLab => Some(Kind::GitLab),
+            Provider::BitbucketCloud => Some(Kind::BitbucketCloud),
+            Provider::BitbucketServer => Some(Kind::BitbucketServer),
+        }
+    }
+
     /// A word for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,6 +93,56 @@ impl PushHint {
     }
 }
 
+/// There is something new about a pull request, a stranger says: it is looked at again, and nothing else is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullHint {
+    /// Who says so.
+    pub provider: Provider,
+    /// The addresses by which the repository that it is for may be known here: to be compared, never to be fetched.
+    repositories: Vec<RepoUrl>,
+    /// Its number.
+    pub number: u64,
+    /// A comment that was written: perhaps a command. To be read from the forge before anything is done.
+    pub comment: Option<u64>,
+}
+
+impl PullHint {
+    /// True when this is about a repository that is configured, as [`PushHint::concerns`].
+    pub fn concerns(&self, url: &RepoUrl) -> bool {
+        self.repositories.iter().any(|candidate| candidate.is_same_repository(url))
+    }
+}
+
+/// What an event says; of most nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received<P = PushHint, Q = PullHint> {
+    /// Branches and tags that have moved.
+    pub pushes: Vec<P>,
+    /// Pull requests with something new.
+    pub pulls: Vec<Q>,
+}
+
+impl<P, Q> Default for Received<P, Q> {
+    fn default() -> Self {
+        Received { pushes: Vec::new(), pulls: Vec::new() }
+    }
+}
+
+impl<P, Q> Received<P, Q> {
+    fn pushes(pushes: Vec<P>) -> Self {
+        Received { pushes, pulls: Vec::new() }
+    }
+
+    fn pulls(pulls: Vec<Q>) -> Self {
+        Received { pushes: Vec::new(), pulls }
+    }
+
+    /// True of an event that nobody here waits for.
+    pub fn is_empty(&self) -> bool {
+        self.pushes.is_empty() && self.pulls.is_empty()
+    }
+}
+
 /// What the forges were given to sign with. Replace the whole value when its Secret changes.
 ///
 /// As soon as one is set, events of a provider that has none are refused: otherwise a forger would pick that provider.
@@ -81,12 +150,15 @@ impl PushHint {
 pub struct Secrets {
     /// Key of the HMAC in `X-Hub-Signature-256`.
     pub github: Option<Secret>,
-    /// The token in `X-Gitlab-Token`.
+    /// The token in `X-Gitlab-Token`, or the signing token, `whsec_…`, of which the key in `webhook-signature` is made.
     pub gitlab: Option<Secret>,
     /// Key of the HMAC in `X-Gitea-Signature` and `X-Gogs-Signature`.
     pub gitea: Option<Secret>,
     /// The UUID in `X-Hook-UUID`.
     pub bitbucket_uuid: Option<Secret>,
+    /// Key of the HMAC in `X-Hub-Signature` of bitbucket.org, which the UUID need not be: it is no secret to whoever sees
+    /// the repository's settings.
+    pub bitbucket: Option<Secret>,
     /// Key of the HMAC in `X-Hub-Signature` of Bitbucket Server.
     pub bitbucket_server: Option<Secret>,
 }
@@ -100,6 +172,7 @@ impl Secrets {
             gitlab: secret("webhook.gitlab.secret"),
             gitea: secret("webhook.gogs.secret"),
             bitbucket_uuid: secret("webhook.bitbucket.uuid"),
+            bitbucket: secret("webhook.bitbucket.secret"),
             bitbucket_server: secret("webhook.bitbucketserver.secret"),
         }
     }
@@ -109,13 +182,14 @@ impl Secrets {
             Provider::Gitea | Provider::Gogs => self.gitea.as_ref(),
             Provider::GitHub => self.github.as_ref(),
             Provider::GitLab => self.gitlab.as_ref(),
-            Provider::BitbucketCloud => self.bitbucket_uuid.as_ref(),
+            Provider::BitbucketCloud => self.bitbucket.as_ref().or(self.bitbucket_uuid.as_ref()),
             Provider::BitbucketServer => self.bitbucket_server.as_ref(),
         }
     }
 
     fn any(&self) -> bool {
-        let all = [&self.github, &self.gitlab, &self.gitea, &self.bitbucket_uuid, &self.bitbucket_server];
+        let bitbucket = [&self.bitbucket_uuid, &self.bitbucket, &self.bitbucket_server];
+        let all = [&self.github, &self.gitlab, &self.gitea].into_iter().chain(bitbucket).collect::<Vec<_>>();
         all.iter().any(|secret| secret.is_some())
     }
 }
@@ -138,6 +212,12 @@ pub enum Rejection {
         /// Who sent it.
         provider: Provider,
     },
+    /// Anybody could send events of pull requests, and each costs more than a look at a branch.
+    #[error("no secret is configured for {provider}: events of pull requests are taken with one only")]
+    SecretWanted {
+        /// Who sent it.
+        provider: Provider,
+    },
     /// The body is not what that event has.
     #[error("the body is no {event} event: {problem}")]
     Malformed {
@@ -154,6 +234,7 @@ impl Rejection {
         match self {
             Rejection::UnknownProvider | Rejection::Malformed { .. } => StatusCode::BAD_REQUEST,
             Rejection::Unauthenticated { .. } | Rejection::NoSecret { .. } => StatusCode::UNAUTHORIZED,
+            Rejection::SecretWanted { .. } => StatusCode::NOT_FOUND,
         }
     }
 
@@ -161,7 +242,9 @@ impl Rejection {
     pub fn as_str(&self) -> &'static str {
         match self {
             Rejection::UnknownProvider | Rejection::Malformed { .. } => "malformed",
-            Rejection::Unauthenticated { .. } | Rejection::NoSecret { .. } => "unauthenticated",
+            Rejection::Unauthenticated { .. } | Rejection::NoSecret { .. } | Rejection::SecretWanted { .. } => {
+                "unauthenticated"
+            }
         }
     }
 }
@@ -186,40 +269,79 @@ pub fn provider(headers: &HeaderMap) -> Option<Provider> {
     telling.into_iter().find(|(header, _)| headers.contains_key(*header)).map(|(_, provider)| provider)
 }
 
-/// The hints of a request; none when it is an event that moves no branch or tag.
+/// The hints of a request; none when it is an event that nobody here waits for.
 ///
 /// # Errors
 /// When the sender is unknown or not authenticated, or the body is not what the header says.
-pub fn receive(headers: &HeaderMap, body: &[u8], secrets: &Secrets) -> Result<Vec<PushHint>, Rejection> {
+pub fn receive(headers: &HeaderMap, body: &[u8], secrets: &Secrets, now: Timestamp) -> Result<Received, Rejection> {
     let provider = provider(headers).ok_or(Rejection::UnknownProvider)?;
     match secrets.of(provider) {
-        Some(secret) => authenticate(provider, headers, body, secret)?,
+        Some(_) => authenticate(provider, headers, body, secrets, now)?,
         None if secrets.any() => return Err(Rejection::NoSecret { provider }),
         None => {}
     }
-    let event = |header: &str| headers.get(header).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let pushes = match provider {
-        Provider::Gitea => match event("x-gitea-event") {
-            "push" => github::pushes(body),
-            "" if event("x-forgejo-event") == "push" => github::pushes(body),
-            _ => Ok(Vec::new()),
-        },
-        Provider::Gogs if event("x-gogs-event") == "push" => github::pushes(body),
-        Provider::GitHub if event("x-github-event") == "push" => github::pushes(body),
-        Provider::GitLab => match event("x-gitlab-event") {
-            "Push Hook" | "Tag Push Hook" => gitlab::pushes(body),
-            "System Hook" => gitlab::system_pushes(body),
-            _ => Ok(Vec::new()),
-        },
-        Provider::BitbucketCloud if event("x-event-key") == "repo:push" => bitbucket::cloud_pushes(body),
-        Provider::BitbucketServer if event("x-event-key") == "repo:refs_changed" => bitbucket::server_pushes(body),
-        _ => Ok(Vec::new()),
-    }?;
-    pushes.into_iter().take(MAX_HINTS).map(|push| push.hint(provider)).collect()
+    let Received { pushes, pulls } = said(provider, headers, body)?;
+    if !pulls.is_empty() && secrets.of(provider).is_none() {
+        return Err(Rejection::SecretWanted { provider });
+    }
+    let pushes = pushes.into_iter().take(MAX_HINTS).map(|push| push.hint(provider)).collect::<Result<_, _>>()?;
+    let pulls = pulls.into_iter().take(MAX_HINTS).map(|touch| touch.hint(provider)).collect::<Result<_, _>>()?;
+    Ok(Received { pushes, pulls })
 }
 
-fn authenticate(provider: Provider, headers: &HeaderMap, body: &[u8], secret: &Secret) -> Result<(), Rejection> {
+/// What the body of an event says that the header names.
+fn said(provider: Provider, headers: &HeaderMap, body: &[u8]) -> Result<Received<Push, Touch>, Rejection> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let event = match provider {
+        Provider::Gitea if headers.contains_key("x-gitea-event") => header("x-gitea-event"),
+        Provider::Gitea => header("x-forgejo-event"),
+        Provider::Gogs => header("x-gogs-event"),
+        Provider::GitHub => header("x-github-event"),
+        Provider::GitLab => header("x-gitlab-event"),
+        Provider::BitbucketCloud | Provider::BitbucketServer => header("x-event-key"),
+    };
+    match provider {
+        Provider::Gitea | Provider::Gogs | Provider::GitHub if event == "push" => {
+            github::pushes(body).map(Received::pushes)
+        }
+        Provider::Gitea | Provider::Gogs | Provider::GitHub if github::is_of_pulls(event) => {
+            github::pulls(event, body).map(Received::pulls)
+        }
+        Provider::GitLab => match event {
+            "Push Hook" | "Tag Push Hook" => gitlab::pushes(body).map(Received::pushes),
+            "Merge Request Hook" => gitlab::pulls(body).map(Received::pulls),
+            "Note Hook" => gitlab::notes(body).map(Received::pulls),
+            "System Hook" => gitlab::system(body),
+            _ => Ok(Received::default()),
+        },
+        Provider::BitbucketCloud if event == "repo:push" => bitbucket::cloud_pushes(body).map(Received::pushes),
+        Provider::BitbucketCloud if event.starts_with("pullrequest:") => {
+            bitbucket::cloud_pulls(event, body).map(Received::pulls)
+        }
+        Provider::BitbucketServer if event == "repo:refs_changed" => {
+            bitbucket::server_pushes(body).map(Received::pushes)
+        }
+        Provider::BitbucketServer if event.starts_with("pr:") => {
+            bitbucket::server_pulls(event, body).map(Received::pulls)
+        }
+        _ => Ok(Received::default()),
+    }
+}
+
+fn authenticate(
+    provider: Provider,
+    headers: &HeaderMap,
+    body: &[u8],
+    secrets: &Secrets,
+    now: Timestamp,
+) -> Result<(), Rejection> {
     let header = |name: &str| headers.get(name).map(|value| value.as_bytes()).unwrap_or_default();
+    if let (Provider::BitbucketCloud, Some(uuid)) = (provider, &secrets.bitbucket_uuid)
+        && !uuid.equals(header("x-hook-uuid"))
+    {
+        return Err(Rejection::Unauthenticated { what: "hook's UUID" });
+    }
+    let Some(secret) = secrets.of(provider) else { return Err(Rejection::NoSecret { provider }) };
     let (what, authentic) = match provider {
         Provider::Gitea if headers.contains_key("x-gitea-signature") => {
             ("signature", secret.signed(body, header("x-gitea-signature")))
@@ -230,7 +352,18 @@ fn authenticate(provider: Provider, headers: &HeaderMap, body: &[u8], secret: &S
         Provider::Gitea | Provider::Gogs => ("signature", secret.signed(body, header("x-gogs-signature"))),
         Provider::GitHub => ("signature", secret.signed_with_prefix(body, header("x-hub-signature-256"))),
         Provider::BitbucketServer => ("signature", secret.signed_with_prefix(body, header("x-hub-signature"))),
-        Provider::GitLab => ("token", secret.equals(header("x-gitlab-token"))),
+        Provider::BitbucketCloud if secrets.bitbucket.is_some() => {
+            ("signature", secret.signed_with_prefix(body, header("x-hub-signature")))
+        }
+        Provider::GitLab => {
+            let sent = Standard {
+                id: header("webhook-id"),
+                timestamp: header("webhook-timestamp"),
+                signatures: header("webhook-signature"),
+            };
+            let is_told = secret.equals(header("x-gitlab-token"));
+            ("token or signature", is_told || secret.signed_as_standard(body, &sent, now))
+        }
         Provider::BitbucketCloud => ("hook's UUID", secret.equals(header("x-hook-uuid"))),
     };
     if authentic { Ok(()) } else { Err(Rejection::Unauthenticated { what }) }
@@ -249,21 +382,19 @@ const MAX_HINTS: usize = 64;
 /// Above what any forge sends; a payload is a stranger's.
 const MAX_NAME_BYTES: usize = 1024;
 
+/// What a payload says of a pull request, not yet looked at.
+struct Touch {
+    repositories: Vec<Option<String>>,
+    number: u64,
+    comment: Option<u64>,
+}
+
 impl Push {
     fn hint(self, provider: Provider) -> Result<PushHint, Rejection> {
-        let malformed = |problem: &str| Rejection::Malformed { event: "push", problem: problem.into() };
-        let plain = |text: &str| text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control);
-        let named: Vec<String> = self.repositories.into_iter().flatten().filter(|url| !url.is_empty()).collect();
-        if named.is_empty() {
-            return Err(malformed("it names no repository"));
-        }
-        // One of its addresses may have a form that no repository is configured with here.
-        let repositories: Vec<RepoUrl> = named.iter().filter_map(|url| RepoUrl::parse(url).ok()).collect();
-        if repositories.is_empty() || !named.iter().all(|url| plain(url)) {
-            return Err(malformed("the repository's URL is none"));
-        }
-        if !self.reference.starts_with("refs/") || !plain(&self.reference) {
-            return Err(malformed("`ref` is not the full name of a branch or tag"));
+        let repositories = addresses("push", self.repositories)?;
+        if !self.reference.starts_with("refs/") || !is_plain(&self.reference) {
+            let problem = "`ref` is not the full name of a branch or tag".into();
+            return Err(Rejection::Malformed { event: "push", problem });
         }
         let is_commit = |id: &String| {
             matches!(id.len(), 40 | 64)
@@ -274,8 +405,38 @@ impl Push {
     }
 }
 
+impl Touch {
+    fn hint(self, provider: Provider) -> Result<PullHint, Rejection> {
+        let repositories = addresses("pull request", self.repositories)?;
+        Ok(PullHint { provider, repositories, number: self.number, comment: self.comment })
+    }
+}
+
+/// The addresses of a repository that an event names.
+fn addresses(event: &'static str, named: Vec<Option<String>>) -> Result<Vec<RepoUrl>, Rejection> {
+    let malformed = |problem: &str| Rejection::Malformed { event, problem: problem.into() };
+    let named: Vec<String> = named.into_iter().flatten().filter(|url| !url.is_empty()).collect();
+    if named.is_empty() {
+        return Err(malformed("it names no repository"));
+    }
+    // One of its addresses may have a form that no repository is configured with here.
+    let repositories: Vec<RepoUrl> = named.iter().filter_map(|url| RepoUrl::parse(url).ok()).collect();
+    if repositories.is_empty() || !named.iter().all(|url| is_plain(url)) {
+        return Err(malformed("the repository's URL is none"));
+    }
+    Ok(repositories)
+}
+
+fn is_plain(text: &str) -> bool {
+    text.len() <= MAX_NAME_BYTES && !text.chars().any(char::is_control)
+}
+
 fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejection> {
-    serde_json::from_slice(body).map_err(|error| Rejection::Malformed { event: "push", problem: error.to_string() })
+    parsed_as("push", body)
+}
+
+fn parsed_as<T: DeserializeOwned>(event: &'static str, body: &[u8]) -> Result<T, Rejection> {
+    serde_json::from_slice(body).map_err(|error| Rejection::Malformed { event, problem: error.to_string() })
 }
 
 #[cfg(test)]

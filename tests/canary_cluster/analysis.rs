@@ -54,7 +54,8 @@ pub async fn background() {
         scene.first("Canary", "web", is_so).unwrap().duration_since(begun).as_secs()
     };
     let (first, second) = (counted(1), counted(2));
-    assert!((9..16).contains(&first) && (19..28).contains(&second), "failed after {first} s and {second} s");
+    // The record keeps whole seconds, and is there a moment before the route is.
+    assert!((8..16).contains(&first) && (18..28).contains(&second), "failed after {first} s and {second} s");
     scene.told("Rolling back web").await;
     assert_eq!(splits(&scene), [(100, 0), (50, 50), (100, 0)]);
     let image = scene.seen("Deployment", "web-primary")["spec"]["template"]["spec"]["containers"][0]["image"].clone();

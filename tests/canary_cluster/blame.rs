@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Repo, eventually, manifests};
+use crate::application::Application;
+use crate::harness::Repo;
 use crate::manifests::{canary, deployment};
 use crate::sink::Measured;
-use crate::stage::{A_RUN, Stage};
+use crate::stage::Stage;
 
 /// An application of two waves: the first has the canary, the second cannot begin while its version has failed.
 pub async fn two_waves() {
@@ -28,31 +29,20 @@ pub async fn two_waves() {
             ("app/note.yaml", &note("1")),
         ],
     );
-    let application = format!("app-{}", scene.namespace);
-    let manifest = manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
-    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
-    let failed = async |commit: &str| {
-        eventually("the sync of the commit fails", A_RUN, async || {
-            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
-            let operation = &object["status"]["operationState"];
-            let is_over = operation["phase"] == "Failed" && operation["syncResult"]["revision"] == commit;
-            if is_over { Ok(operation["message"].as_str().unwrap().to_owned()) } else { Err(operation.to_string()) }
-        })
-        .await
-    };
+    let application = Application::of(&scene, &repo).await;
     scene.phase("Initialized").await;
     let is_there = || if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) };
     scene.until("the second wave is applied", is_there).await;
 
     stage.sink.measures(&scene.namespace, Measured::Percent(50.0));
     let bad = repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
-    let message = failed(&bad).await;
+    let message = application.failed(&bad).await;
     assert!(message.starts_with(&format!("sync of {} by ", &bad[..7])) && !message.contains("came with"), "{message}");
     let noted = scene.seen("Canary", "web")["metadata"]["annotations"]["canary.leeboard.dev/commit"].clone();
     assert_eq!(noted, bad.as_str());
 
     let later = repo.commit("main", &[("app/note.yaml", &note("2"))]);
-    let message = failed(&later).await;
+    let message = application.failed(&later).await;
     assert!(message.starts_with(&format!("sync of {} by ", &later[..7])), "{message}");
     assert!(message.contains(&format!("; that version came with {} by ", &bad[..7])), "{message}");
     assert_eq!(scene.seen("ConfigMap", "note").pointer("/data/value"), Some(&Value::from("1")));

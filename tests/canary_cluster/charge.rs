@@ -58,6 +58,21 @@ pub async fn one_of_two() {
     let head = repo.commit("main", &[("app/web.yaml", &deployment("web:3").to_string())]);
     succeeded(&mine, &head).await;
     until(&shop, "deployment/web-primary", image, &json!("web:3")).await;
+
+    // A Flagger that comes later has them again.
+    foreign.kubectl(["scale", "deployment/canary-operator", "--replicas=1"]).await.unwrap();
+    eventually("it is told on Flagger", A_RUN, async || {
+        let events = foreign.kubectl(["get", "events", "--output=json"]).await?;
+        if events.contains("Leeboard leaves canaries to it") { Ok(()) } else { Err(events) }
+    })
+    .await;
+    repo.commit("main", &[("app/web.yaml", &deployment("web:4").to_string())]);
+    until(&shop, "deployment/web", image, &json!("web:4")).await;
+    sleep(Duration::from_secs(3)).await;
+    let target = shop.object("deployment/web").await.unwrap();
+    assert_eq!(target["spec"]["replicas"], 0, "it was scaled up beside a Flagger");
+    foreign.kubectl(["scale", "deployment/canary-operator", "--replicas=0"]).await.unwrap();
+    until(&shop, "deployment/web-primary", image, &json!("web:4")).await;
     first.stop(Duration::from_secs(5));
 }
 

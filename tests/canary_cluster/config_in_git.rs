@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Repo, eventually, manifests};
+use crate::application::Application;
+use crate::harness::{Repo, manifests};
 use crate::manifests::{canary, deployment, in_one_step};
 use crate::sink::Measured;
-use crate::stage::{A_RUN, Stage};
+use crate::stage::Stage;
 
 /// A good value, then a bad one.
 pub async fn config_in_git() {
@@ -22,25 +23,13 @@ pub async fn config_in_git() {
             ("app/canary.yaml", &canary(&scene, "gatewayapi:v1", in_one_step(), json!({"threshold": 1})).to_string()),
         ],
     );
-    let application = format!("app-{}", scene.namespace);
-    let manifest = manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
-    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
-    let ended = async |commit: &str| {
-        eventually("the sync has ended", A_RUN, async || {
-            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
-            let operation = &object["status"]["operationState"];
-            let is_over = ["Succeeded", "Failed"].iter().any(|phase| operation["phase"] == *phase);
-            let is_so = is_over && operation["syncResult"]["revision"] == commit;
-            if is_so { Ok(operation.clone()) } else { Err(operation.to_string()) }
-        })
-        .await
-    };
+    let application = Application::of(&scene, &repo).await;
     scene.phase("Initialized").await;
-    let first = ended(&repo.head("main")).await;
+    let first = application.ended(&repo.head("main")).await;
     assert_eq!(first["phase"], "Succeeded", "{first}");
 
     let good = repo.commit("main", &[("app/settings.yaml", &manifests::config_map("settings", "2"))]);
-    let operation = ended(&good).await;
+    let operation = application.ended(&good).await;
     assert_eq!(operation["phase"], "Succeeded", "{operation}");
     let copied = stage.cluster.existing_namespace(&scene.namespace).object("configmap/settings-primary").await.unwrap();
     assert_eq!(copied["data"]["value"], "2", "the sync did not wait");
@@ -48,7 +37,7 @@ pub async fn config_in_git() {
 
     stage.sink.measures(&scene.namespace, Measured::Percent(50.0));
     let bad = repo.commit("main", &[("app/settings.yaml", &manifests::config_map("settings", "3"))]);
-    let operation = ended(&bad).await;
+    let operation = application.ended(&bad).await;
     let message = operation["message"].as_str().unwrap();
     assert_eq!(operation["phase"], "Failed", "{operation}");
     assert!(message.starts_with(&format!("sync of {} by ", &bad[..7])), "{message}");

@@ -10,6 +10,8 @@
 
 mod afterwards;
 mod analysis;
+mod application;
+mod asked;
 mod blame;
 mod charge;
 mod config_in_git;
@@ -28,6 +30,9 @@ mod steps;
 mod strategies;
 mod targets;
 mod trouble;
+#[path = "../forge/world.rs"]
+#[allow(dead_code, reason = "the forge's own tests ask it more")]
+mod world;
 
 use play::play;
 use stage::RUNTIME;
@@ -69,6 +74,11 @@ fn every_scene_ends_as_it_should() {
 #[test]
 fn one_of_two_daemons_acts_and_none_beside_flagger() {
     play(&[("one-of-two", || Box::pin(charge::one_of_two()))]);
+}
+
+#[test]
+fn a_pull_request_asks_to_take_a_failed_version_back() {
+    play(&[("asked", || Box::pin(asked::asked()))]);
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Repo, eventually, manifests};
+use crate::application::Application;
+use crate::harness::{Repo, eventually};
 use crate::manifests::{canary, deployment, split};
 use crate::stage::{A_RUN, Stage};
 
@@ -44,20 +45,15 @@ pub async fn route_in_git() {
             ("app/route.yaml", &route("/docs")),
         ],
     );
-    let application = format!("app-{}", scene.namespace);
-    let manifest = manifests::application(stage.control.name(), &application, &repo.url(), "app", &scene.namespace);
-    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
+    let application = Application::of(&scene, &repo).await;
     let synced = async |commit: &str| {
-        eventually("the commit is synced", A_RUN, async || {
-            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
-            let status = &object["status"];
-            // No gateway plays here, so the route's own health is nobody's.
-            let is_so = status["sync"]["status"] == "Synced"
+        // No gateway plays here, so the route's own health is nobody's.
+        let is_so = |status: &Value| {
+            status["sync"]["status"] == "Synced"
                 && status["operationState"]["phase"] == "Succeeded"
-                && status["operationState"]["syncResult"]["revision"] == commit;
-            if is_so { Ok(()) } else { Err(status.to_string()) }
-        })
-        .await;
+                && status["operationState"]["syncResult"]["revision"] == commit
+        };
+        application.status("the commit is synced", is_so).await;
     };
     scene.phase("Initialized").await;
     synced(&repo.head("main")).await;

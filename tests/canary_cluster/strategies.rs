@@ -171,15 +171,36 @@ pub async fn approval() {
     assert_eq!(halts, 1);
 }
 
-/// A primary that somebody deletes amid a run has no ReplicaSet left to come back from: it is made of what has passed.
+/// A primary that somebody deletes amid a run takes its history with it: it is made again of what the target was before.
 pub async fn deleted_primary() {
-    let scene = refused("deleted-primary", "confirm-promotion", "WaitingPromotion").await;
-    scene.delete("apps/v1", "Deployment", "web-primary").await;
-    scene.field("Deployment", "web-primary", "", &Value::Null).await;
+    futures::join!(deleted("Deployment", deployment("web:1")), deleted("DaemonSet", daemon_set("web:1")));
+}
+
+async fn deleted(kind: &str, target: Value) {
+    let scene = Stage::shared().await.scene(&format!("deleted-{}", kind.to_lowercase())).await;
+    scene.stage.sink.answers(&scene.namespace, "confirm-promotion", 403);
+    let analysis = json!({"stepWeight": 50, "maxWeight": 50, "webhooks": [hook(&scene, "confirm-promotion")]});
+    let mut canary = canary(&scene, "gatewayapi:v1", analysis, json!({}));
+    canary["spec"]["targetRef"]["kind"] = kind.into();
+    scene.apply(&target).await;
+    scene.apply(&canary).await;
+    scene.phase("Initialized").await;
+    scene.image(kind, "web:2").await;
+    scene.phase("WaitingPromotion").await;
+    let id = || scene.seen(kind, "web-primary")["metadata"]["uid"].clone();
+    let deleted = id();
+    scene.delete("apps/v1", kind, "web-primary").await;
+    scene
+        .until("another primary of the old version", || {
+            let primary = scene.seen(kind, "web-primary");
+            let is_so = id() != deleted && primary.pointer(IMAGE) == Some(&json!("web:1"));
+            if is_so { Ok(()) } else { Err(primary["metadata"].to_string()) }
+        })
+        .await;
+    assert_eq!(splits(&scene).last(), Some(&(50, 50)), "the trial goes on");
     scene.stage.sink.answers(&scene.namespace, "confirm-promotion", 200);
     scene.phase("Succeeded").await;
-    scene.field("Deployment", "web-primary", "/status/readyReplicas", &json!(2)).await;
-    assert_eq!(images(&scene, "web-primary"), ["web:1", "web:2"]);
+    scene.field(kind, "web-primary", IMAGE, &json!("web:2")).await;
 }
 
 /// A sleeping canary keeps its weight, and takes a whole interval again when it wakes.

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Repo, eventually, manifests as harness_manifests};
+use crate::application::Application;
+use crate::harness::{Repo, manifests};
 use crate::manifests::{canary, deployment, in_one_step, split, splits};
 use crate::sink::Measured;
-use crate::stage::{A_RUN, IMAGE, Scene, Stage};
+use crate::stage::{IMAGE, Scene, Stage};
 
 /// A scene whose Deployment and Canary are in git; one failed check ends a run.
 async fn from_git(name: &str, branch: &str) -> (Scene, Repo) {
@@ -18,29 +19,13 @@ async fn from_git(name: &str, branch: &str) -> (Scene, Repo) {
     (scene, repo)
 }
 
-/// Makes the Application that syncs a scene from git; its name.
-async fn synced_from(scene: &Scene, repo: &Repo) -> String {
-    let (stage, name) = (scene.stage, format!("app-{}", scene.namespace));
-    let manifest = harness_manifests::application(stage.control.name(), &name, &repo.url(), "app", &scene.namespace);
-    stage.cluster.apply(&manifest.to_string(), [""; 0]).await;
-    name
-}
-
 /// A bad version from git: it is taken back, its commit is named, it is not tried again; the next commit is.
 pub async fn failure() {
     let (scene, repo) = from_git("failure", "main").await;
     let stage = scene.stage;
-    let application = synced_from(&scene, &repo).await;
+    let application = Application::of(&scene, &repo).await;
     scene.phase("Initialized").await;
-    let operation = async |what: &str, is_so: &(dyn Fn(&Value) -> bool + Sync)| {
-        eventually(what, A_RUN, async || {
-            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
-            let operation = &object["status"]["operationState"];
-            if is_so(operation) { Ok(operation.clone()) } else { Err(operation.to_string()) }
-        })
-        .await
-    };
-    operation("the first commit is synced", &|operation| operation["phase"] == "Succeeded").await;
+    assert_eq!(application.ended(&repo.head("main")).await["phase"], "Succeeded");
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
     let pods = |scene: &Scene| scene.seen("Deployment", "web-primary")["metadata"]["generation"].clone();
     let primary = pods(&scene);
@@ -56,16 +41,12 @@ pub async fn failure() {
     assert_eq!(status["conditions"][0]["status"], "False", "{status}");
     scene.told("Rolling back web").await;
     scene.told("Canary failed! Scaling down web").await;
-    let failed = operation("the sync of the bad commit fails", &|operation| {
-        operation["phase"] == "Failed" && operation["syncResult"]["revision"] == bad.as_str()
-    })
-    .await;
-    let message = failed["message"].as_str().unwrap();
+    let message = application.failed(&bad).await;
     assert!(message.ends_with("canary web failed: success rate 50.00% < 99% at weight 50"), "{message}");
 
     // Another commit that leaves the workload as it is does not try it again.
     stage.sink.measures(&scene.namespace, Measured::Percent(100.0));
-    repo.commit("main", &[("app/note.yaml", &harness_manifests::config_map("note", "x"))]);
+    repo.commit("main", &[("app/note.yaml", &manifests::config_map("note", "x"))]);
     scene
         .until("the note is applied", || {
             if scene.seen("ConfigMap", "note") == Value::Null { Err(String::new()) } else { Ok(()) }
@@ -75,10 +56,7 @@ pub async fn failure() {
     let good = repo.commit("main", &[("app/web.yaml", &deployment("web:3").to_string())]);
     scene.phase("Succeeded").await;
     scene.field("Deployment", "web-primary", IMAGE, &json!("web:3")).await;
-    operation("the good commit is synced", &|operation| {
-        operation["phase"] == "Succeeded" && operation["syncResult"]["revision"] == good.as_str()
-    })
-    .await;
+    assert_eq!(application.ended(&good).await["phase"], "Succeeded");
     let images = scene.history("Deployment", "web-primary", |body| body.pointer(IMAGE).cloned());
     assert_eq!(images, ["web:1", "web:3"]);
 }
@@ -249,19 +227,10 @@ pub async fn in_git() {
             ("app/canary.yaml", &canary.to_string()),
         ],
     );
-    let application = synced_from(&scene, &repo).await;
-    let synced = async |what: &str| {
-        eventually(what, A_RUN, async || {
-            let object = stage.control.object(&format!("application.argoproj.io/{application}")).await?;
-            let status = &object["status"];
-            let is_so = status["sync"]["status"] == "Synced" && status["health"]["status"] == "Healthy";
-            if is_so { Ok(()) } else { Err(json!({"sync": status["sync"]["status"], "health": status["health"], "resources": status["resources"]}).to_string()) }
-        })
-        .await;
-    };
+    let application = Application::of(&scene, &repo).await;
     scene.phase("Initialized").await;
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
-    synced("what the canary owns is no drift").await;
+    application.healthy("what the canary owns is no drift").await;
     let leads = |scene: &Scene| {
         scene.history("Service", "web", |body| body["spec"]["selector"]["app"].as_str().map(str::to_owned))
     };
@@ -282,7 +251,7 @@ pub async fn in_git() {
     repo.commit("main", &[("app/web.yaml", &deployment("web:2").to_string())]);
     scene.phase("Succeeded").await;
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
-    synced("after the promotion").await;
+    application.healthy("after the promotion").await;
     scene.delete("flagger.app/v1beta1", "Canary", "web-again").await;
     let replicas = scene.history("Deployment", "web", |body| body["spec"]["replicas"].as_u64());
     assert_eq!(replicas, [2, 0, 2, 0]);
@@ -294,5 +263,5 @@ pub async fn in_git() {
     scene.field("Canary", "web", "", &Value::Null).await;
     scene.field("Service", "web", "/spec/selector/app", &json!("web")).await;
     scene.field("Deployment", "web", "/spec/replicas", &json!(2)).await;
-    synced("without the canary").await;
+    application.healthy("without the canary").await;
 }

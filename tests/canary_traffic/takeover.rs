@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use leeboard::sandbox::{Load, Sample, Wire, by_version};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::harness::{SOON, eventually};
 use crate::left;
@@ -53,43 +54,55 @@ pub async fn comes_and_goes() {
     all_answered(&scene, load, begun).await;
 }
 
-/// A canary at rest as Flagger leaves it, with clients, before the daemon starts.
+/// Canaries as Flagger leaves them, with clients, before the daemon starts.
 pub struct LeftBehind {
+    at_rest: Mutex<Option<Left>>,
+    amid_a_run: Mutex<Option<Left>>,
+}
+
+/// One of them.
+struct Left {
     scene: Scene,
     load: Load,
     begun: Instant,
 }
 
+/// Where Flagger has left the one that is under way: at its first step of two.
+const LEFT_AT: u32 = 30;
+
 /// Flagger has gone, its objects serve. Told once, by what starts the daemon.
 pub async fn leave_behind(stage: &'static Stage, router: &str, metrics: &str) -> LeftBehind {
-    let scene = stage.scene("left").await;
+    let (at_rest, amid_a_run) = tokio::join!(leave(stage, router, metrics, 0), leave(stage, router, metrics, LEFT_AT));
+    LeftBehind { at_rest: Mutex::new(Some(at_rest)), amid_a_run: Mutex::new(Some(amid_a_run)) }
+}
+
+/// At rest with weight 0, else amid a run.
+async fn leave(stage: &'static Stage, router: &str, metrics: &str, weight: u32) -> Left {
+    let (name, phase, steps) = match weight {
+        0 => ("left", "Succeeded", (50, 50)),
+        first => ("amid", "Progressing", (first, 2 * first)),
+    };
+    let scene = stage.scene(name).await;
     let mut canary = canary(json!({
-        "interval": "10s", "threshold": 5, "stepWeight": 50, "maxWeight": 50,
+        "interval": "10s", "threshold": 5, "stepWeight": steps.0, "maxWeight": steps.1,
         "metrics": [{"name": "request-success-rate", "interval": "10s", "thresholdRange": {"min": 99}}],
     }));
     canary["spec"]["metricsServer"] = metrics.into();
     scene.apply(&canary).await;
-    for object in flaggers_objects(&scene, &left::owners(&scene).await) {
+    for object in flaggers_objects(&scene, &left::owners(&scene).await, weight) {
         scene.apply(&object).await;
     }
-    left::status(&scene, "Succeeded", 0).await;
+    left::status(&scene, phase, weight.into()).await;
     let load = clients_of(router, &scene).await;
     let begun = Instant::now();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    LeftBehind { scene, load, begun }
+    Left { scene, load, begun }
 }
 
 /// The daemon goes on with what Flagger has left: first nothing changes, then the next version is promoted.
 pub async fn left_by_flagger() {
-    let left_behind = Traffic::shared().await.left_behind.lock().await.take();
-    let LeftBehind { scene, load, begun } = left_behind.unwrap();
-    let run = "/metadata/annotations/canary.leeboard.dev~1run";
-    scene
-        .until("the canary is adopted", || {
-            let canary = scene.seen("Canary", "web");
-            canary.pointer(run).map(drop).ok_or_else(|| canary["metadata"].to_string())
-        })
-        .await;
+    let Left { scene, load, begun } = Traffic::shared().await.left_behind.at_rest.lock().await.take().unwrap();
+    adopted(&scene).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(scene.phases(), ["Succeeded"], "adopted without a run");
     for (kind, name) in [("Deployment", "web-primary"), ("Deployment", "web"), ("Ingress", "web-canary")] {
@@ -104,6 +117,36 @@ pub async fn left_by_flagger() {
     scene.field("Deployment", "web-primary", IMAGE, &json!("registry.example.com/web:2")).await;
     scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
     all_answered(&scene, load, begun).await;
+}
+
+/// A run that Flagger has begun is brought to its end, from the weight at which it was left.
+pub async fn left_amid_a_run() {
+    let Left { scene, load, begun } = Traffic::shared().await.left_behind.amid_a_run.lock().await.take().unwrap();
+    let before = by_version(&load.since(begun));
+    assert!(before.contains_key("1") && before.contains_key("2"), "both have traffic: {before:?}");
+    adopted(&scene).await;
+    scene.phase("Succeeded").await;
+    let weights = scene.history("Ingress", "web-canary", |body| {
+        let annotations = &body["metadata"]["annotations"];
+        let is_off = annotations["zalando.org/skipper-predicate"].as_str()?.starts_with("False()");
+        let weights: Value = serde_json::from_str(annotations["zalando.org/backend-weights"].as_str()?).unwrap();
+        Some(if is_off { 0 } else { weights["web-canary"].as_u64()? })
+    });
+    assert_eq!(weights, [u64::from(LEFT_AT), 2 * u64::from(LEFT_AT), 0], "from where it was left");
+    assert_eq!(scene.phases()[0], "Progressing", "{:?}", scene.phases());
+    scene.field("Deployment", "web-primary", IMAGE, &json!("registry.example.com/web:2")).await;
+    scene.field("Deployment", "web", "/spec/replicas", &json!(0)).await;
+    all_answered(&scene, load, begun).await;
+}
+
+async fn adopted(scene: &Scene) {
+    let run = "/metadata/annotations/canary.leeboard.dev~1run";
+    scene
+        .until("the canary is adopted", || {
+            let canary = scene.seen("Canary", "web");
+            canary.pointer(run).map(drop).ok_or_else(|| canary["metadata"].to_string())
+        })
+        .await;
 }
 
 /// Longer than the first step of a run takes, on a busy machine.
@@ -160,10 +203,13 @@ fn canary(analysis: Value) -> Value {
     })
 }
 
-/// The target at zero, the primary that serves, three Services, the user's Ingress and its copy, which is off after a run.
-fn flaggers_objects(scene: &Scene, owners: &Value) -> Vec<Value> {
-    let mut target = deployment("1", &json!({}));
-    target["spec"]["replicas"] = 0.into();
+/// The target, which is at zero when nothing runs, the primary that serves, three Services, the user's Ingress and its copy,
+/// which is off then.
+fn flaggers_objects(scene: &Scene, owners: &Value, weight: u32) -> Vec<Value> {
+    let mut target = deployment(if weight == 0 { "1" } else { "2" }, &json!({}));
+    if weight == 0 {
+        target["spec"]["replicas"] = 0.into();
+    }
     let primary = left::primary(deployment("1", &json!({})), owners);
     let mut copy = ingress(scene);
     let path = |version: &str| {
@@ -173,7 +219,9 @@ fn flaggers_objects(scene: &Scene, owners: &Value) -> Vec<Value> {
     copy["spec"]["rules"][0]["http"]["paths"] = json!([path("web-primary"), path("web-canary")]);
     copy["metadata"]["name"] = "web-canary".into();
     copy["metadata"]["ownerReferences"] = owners.clone();
-    copy["metadata"]["annotations"]["zalando.org/skipper-predicate"] = "False()".into();
-    copy["metadata"]["annotations"]["zalando.org/backend-weights"] = r#"{"web-canary":0,"web-primary":100}"#.into();
+    let annotations = &mut copy["metadata"]["annotations"];
+    annotations["zalando.org/skipper-predicate"] = if weight == 0 { "False()" } else { "Weight(100)" }.into();
+    let weights = json!({"web-canary": weight, "web-primary": 100 - weight});
+    annotations["zalando.org/backend-weights"] = weights.to_string().into();
     [target, primary, ingress(scene), copy].into_iter().chain(left::services(owners)).collect()
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use leeboard::sandbox::{Definitions, PodHost, Program, Prometheus, Router};
 use serde_json::json;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::OnceCell;
 
 use crate::stage::Stage;
 use crate::takeover::{LeftBehind, leave_behind};
@@ -17,7 +17,7 @@ pub struct Traffic {
     pub traefik: Router,
     pub prometheus: Prometheus,
     /// What was there before the daemon was, for the scene that goes on with it.
-    pub left_behind: Mutex<Option<LeftBehind>>,
+    pub left_behind: LeftBehind,
 }
 
 /// The namespace of the Gateway.
@@ -48,7 +48,7 @@ impl Traffic {
         make_gateway(stage, traefik.port()).await;
         let left_behind = leave_behind(stage, &skipper.url(), &prometheus.url()).await;
         stage.open().await;
-        Traffic { stage, pods, skipper, traefik, prometheus, left_behind: Mutex::new(Some(left_behind)) }
+        Traffic { stage, pods, skipper, traefik, prometheus, left_behind }
     }
 }
 

@@ -6,6 +6,7 @@
 #[allow(unreachable_pub, reason = "shared with tests/harness")]
 mod authority;
 mod figures;
+mod merge;
 mod mirror;
 mod misbehaving;
 mod repository;

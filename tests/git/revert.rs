@@ -57,6 +57,30 @@ async fn a_commit_is_taken_back_once_and_later_ones_stay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proposal_leaves_the_branch_alone_and_is_made_once() {
+    for way in 0..3 {
+        let (repository, bad) = with_bad_commit();
+        let (name, url, _server) = ways(&repository).await.swap_remove(way);
+        let propose = async |bench: &Bench| {
+            let (commit, now) = (bad.parse().unwrap(), Timestamp::UNIX_EPOCH);
+            bench.mirror.propose_revert("main", "leeboard/revert-it", commit, REASON, now).await.unwrap()
+        };
+        let bench = Bench::new(&url);
+        let Reverted::By(id) = propose(&bench).await else { panic!("{name}: nothing is proposed") };
+        assert_eq!(repository.in_bare(&["rev-parse", "leeboard/revert-it"]), id.to_string(), "{name}");
+        assert_eq!(repository.in_bare(&["rev-parse", "leeboard/revert-it^"]), bad, "{name}");
+        assert_eq!(repository.in_bare(&["rev-parse", "main"]), bad, "{name}");
+        assert_eq!(repository.in_bare(&["show", "leeboard/revert-it:app/web.yaml"]), "image: web:1", "{name}");
+        // Also by a daemon that knows nothing of it, and when the branch has moved on.
+        repository.commit("app/other.yaml", "image: other:2\n");
+        repository.push("main");
+        assert_eq!(propose(&Bench::new(&url)).await, Reverted::By(id), "{name}");
+        repository.in_bare(&["update-ref", "refs/heads/main", "leeboard/revert-it"]);
+        assert_eq!(propose(&bench).await, Reverted::Already, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_taken_back_says_why() {
     let (repository, bad) = with_bad_commit();
     let url = repository.bare().to_str().unwrap().to_owned();

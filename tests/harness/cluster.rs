@@ -5,6 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use futures::StreamExt as _;
+use leeboard::live::client::{ApplyOptions, Cluster as Client};
+use leeboard::object::Object;
 use leeboard::sandbox::{Binaries, ControlPlane, Options, Progress};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -158,4 +161,14 @@ impl Namespace<'_> {
         let text = self.kubectl(["get", object, "-o", "json"]).await?;
         serde_json::from_str(&text).map_err(|error| error.to_string())
     }
+}
+
+/// Applies objects by a bare client, so many at once.
+pub async fn apply_all(client: &Client, objects: &[Object], at_once: usize, manager: &str) {
+    let options = ApplyOptions { force: true, manager: Some(manager.into()), ..ApplyOptions::default() };
+    futures::stream::iter(objects)
+        .map(|object| client.apply(object, &options))
+        .buffer_unordered(at_once)
+        .for_each(async |answer| drop(answer.unwrap()))
+        .await;
 }

@@ -55,6 +55,33 @@ impl Daemon {
         self.listens().await;
     }
 
+    /// Resident memory, in MiB.
+    pub fn memory(&self) -> f64 {
+        let status = self.process_file("status");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Milliseconds that it has worked.
+    pub fn cpu(&self) -> f64 {
+        let stat = self.process_file("stat");
+        // Behind the name, which may hold anything: user and system time are the 12th and 13th, in hundredths of a second.
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        [fields[11], fields[12]].iter().map(|ticks| ticks.parse::<f64>().unwrap() * 10.0).sum()
+    }
+
+    /// A file that the system has of the process.
+    fn process_file(&self, file: &str) -> String {
+        let data = self.data().display().to_string();
+        let found = std::fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
+            let command = std::fs::read_to_string(process.path().join("cmdline")).ok()?;
+            // The supervisor's command line holds the same words; it is no Leeboard.
+            let is_ours = command.contains(&data) && command.split('\0').next()?.ends_with("leeboard");
+            is_ours.then(|| std::fs::read_to_string(process.path().join(file)).ok())?
+        });
+        found.unwrap()
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();

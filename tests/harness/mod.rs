@@ -10,6 +10,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "a callback takes what it is given")]
 
 mod authority;
+mod browser;
 mod cluster;
 pub mod corpus;
 mod daemon;
@@ -24,7 +25,8 @@ use std::fmt::Display;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-pub use cluster::{Cluster, Namespace, report};
+pub use browser::screenshot;
+pub use cluster::{Cluster, Namespace, apply_all, report};
 pub use daemon::{Daemon, DaemonOptions, leeboard};
 pub use proxy::{Answer, Held, Proxy, Seen};
 pub use repo::Repo;

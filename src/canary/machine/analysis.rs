@@ -46,9 +46,7 @@ impl Course<'_> {
 
     /// A version waits for approval; a newer one takes its place.
     pub(super) fn wait_for_approval(&mut self, target: &Target, mut candidate: Candidate) -> Step {
-        if target.revision == candidate.versions.promoted {
-            self.tell(Event::WentBack);
-            self.turn_back(candidate.versions, Why::WentBack);
+        if self.went_back(target, &candidate.versions) {
             return Ok(());
         }
         if self.was_promoted(&target.revision) {
@@ -109,9 +107,7 @@ impl Course<'_> {
 
     /// One look at a run.
     pub(super) fn analyse(&mut self, target: &Target, mut run: Run) -> Step {
-        if target.revision == run.versions.promoted {
-            self.tell(Event::WentBack);
-            self.turn_back(run.versions, Why::WentBack);
+        if self.went_back(target, &run.versions) {
             return Ok(());
         }
         if target.revision != run.versions.applied {
@@ -248,6 +244,9 @@ impl Course<'_> {
                 return Ok(());
             }
             Checked::Passed => {
+                if std::mem::take(&mut run.unanswered) {
+                    self.tell(Event::MeasuredAgain);
+                }
                 if run.silent.take().is_some() || std::mem::take(&mut run.inconclusive) > 0 {
                     self.record.told.clear();
                 }

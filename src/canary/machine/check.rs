@@ -112,6 +112,7 @@ impl Course<'_> {
             State::Verifying(_) => format!("{} after the promotion", short(&what)),
             _ => format!("{} at weight {}", short(&what), self.record.route.split.canary),
         };
+        run.unanswered |= matches!(event, Event::QueryFailed { .. });
         self.tell(event);
         run.failed_checks += 1;
         self.keep(run.clone());
@@ -127,6 +128,7 @@ impl Course<'_> {
     /// unready, then a person decides.
     pub(super) fn hold_silent(&mut self, mut run: Run, event: Event) {
         let since = *run.silent.get_or_insert(self.now);
+        run.unanswered |= matches!(event, Event::QueryFailed { .. });
         (run.since, run.check, run.inconclusive) = (self.now, run.check + 1, 0);
         self.waits_for = Some("data of a metric".into());
         self.tell_once(event);

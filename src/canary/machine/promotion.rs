@@ -187,6 +187,16 @@ impl Course<'_> {
         }
     }
 
+    /// True when git wants what serves already: what was begun with another version ends.
+    pub(super) fn went_back(&mut self, target: &Target, versions: &Versions) -> bool {
+        let went_back = target.revision == versions.promoted;
+        if went_back {
+            self.tell(Event::WentBack);
+            self.turn_back(versions.clone(), Why::WentBack);
+        }
+        went_back
+    }
+
     /// Ends a run without success.
     pub(super) fn turn_back(&mut self, versions: Versions, why: Why) {
         let (failed_checks, iterations) = match &self.record.state {

@@ -13,9 +13,7 @@ impl Course<'_> {
 
     /// One look at what was promoted. Nothing but a failure changes anything.
     pub(super) fn verify(&mut self, target: &Target, mut run: Run) -> Step {
-        if target.revision == run.versions.promoted {
-            self.tell(Event::WentBack);
-            self.turn_back(run.versions, Why::WentBack);
+        if self.went_back(target, &run.versions) {
             return Ok(());
         }
         if target.revision != run.versions.applied {

@@ -109,10 +109,13 @@ pub enum Refusal {
     #[error("provider {0} cannot send the requests of `spec.analysis.match` elsewhere")]
     MatchUnsupported(Provider),
     /// The router cannot do both at a time.
-    #[error("provider {0} cannot send the requests of a step's `header` elsewhere while the others go by weight")]
+    #[error(
+        "provider {0} cannot send the requests of a step's `header` elsewhere while the others go by weight; `istio` and \
+         `gatewayapi:v1` can"
+    )]
     HeaderUnsupported(Provider),
     /// There is nothing in it to be told apart or copied.
-    #[error("`spec.service.appProtocol` is `tcp`: the steps `mirror` and `header` need HTTP")]
+    #[error("`spec.service.appProtocol` is `tcp`: `spec.analysis.match` and the steps `mirror` and `header` need HTTP")]
     NotHttp,
     /// The router knows no cookies.
     #[error("provider {0} has no session affinity")]

@@ -30,6 +30,17 @@ pub enum Strategy {
     Steps(Vec<Step>),
 }
 
+impl Strategy {
+    /// True when single requests matter to it.
+    pub(super) fn needs_http(&self) -> bool {
+        match self {
+            Strategy::AbTest { .. } => true,
+            Strategy::Steps(steps) => steps.iter().any(Step::needs_http),
+            Strategy::Weights(_) | Strategy::BlueGreen { .. } => false,
+        }
+    }
+}
+
 /// How the canary's weight grows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weights {
@@ -103,8 +114,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// True when single requests matter to it.
-    pub(super) fn needs_http(&self) -> bool {
+    fn needs_http(&self) -> bool {
         matches!(self, Step::Mirror(_) | Step::Header(_))
     }
 }

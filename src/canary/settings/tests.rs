@@ -99,6 +99,23 @@ fn a_port_and_a_known_kind_are_needed() {
 }
 
 #[test]
+fn what_is_no_http_has_no_requests_to_be_told_apart() {
+    let cases = [
+        // analysis, whether it is refused
+        (json!({"iterations": 2, "match": [{"headers": {"x": {"exact": "y"}}}]}), true),
+        (json!({"steps": [{"mirror": {"percentage": 10}}]}), true),
+        (json!({"stepWeight": 10}), false),
+        (json!({"iterations": 2}), false),
+    ];
+    for (analysis, is_refused) in cases {
+        let mut canary = canary(&analysis, "istio");
+        canary.spec.service.app_protocol = Some("TCP".into());
+        let refused = Settings::new(&canary, Provider::Istio).err() == Some(Refusal::NotHttp);
+        assert_eq!(refused, is_refused, "{analysis}");
+    }
+}
+
+#[test]
 fn weights_grow_until_the_promotion() {
     let weight = |percent| Weight::new(percent).unwrap();
     let cases: [(Value, &[i64]); 4] = [

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
+use super::super::cluster_directories::Root;
 use super::super::remotes::with_remotes;
 use super::{names, place, scope};
 use crate::api::argo::{AppProject, Application, Destination, Source};
-use crate::api::leeboard::{Environment, EnvironmentSpec};
 use crate::api::{self, ARGO_GROUP};
 use crate::error::{Diagnostic, Origin};
 use crate::git::RepoUrl;
@@ -16,8 +16,6 @@ use crate::render::{self, ClusterDirectory, Limits, Request};
 use crate::source::local::LocalFiles;
 use crate::source::{Entry, Files as _, TreePath};
 
-/// The namespace of Applications that name none: where Leeboard is installed by `deploy`.
-const CONTROL_PLANE: &str = "leeboard";
 /// An app of apps that goes on for longer than this never ends.
 const MAX_APPLICATIONS: usize = 10_000;
 
@@ -76,19 +74,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn run(&mut self) {
         let directory = self.checked.directory.clone();
-        let name = match directory.file_name() {
-            "" => "environment".to_owned(),
-            name => name.to_lowercase(),
-        };
-        let spec = EnvironmentSpec {
-            repo_url: self.repo_url.map(ToString::to_string).unwrap_or_default(),
-            path: Some(directory.as_str().to_owned()),
-            ..EnvironmentSpec::default()
-        };
-        let environment = Environment::new(&name, CONTROL_PLANE, spec);
-        let root = ClusterDirectory::of(&environment);
-        let source = Source { path: Some(directory.as_str().to_owned()), ..Source::default() };
-        let owner = Owner::new(&name, CONTROL_PLANE, &name, environment.spec.destination());
+        let Root { name, owner, source, directory: root } = Root::of(&directory, self.repo_url);
         if let Some(objects) = self.render(&name, &owner, "default", &[&source], Some(&root)) {
             self.take(&name, objects, &owner, None, false);
         }

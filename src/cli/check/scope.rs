@@ -5,7 +5,7 @@ use crate::object::GroupKind;
 use crate::plan::Scope;
 
 /// `None` for kinds of which only a cluster could tell.
-pub(super) fn scope(kind: &GroupKind) -> Option<Scope> {
+pub(in crate::cli) fn scope(kind: &GroupKind) -> Option<Scope> {
     let is_builtin = match kind.group.as_str() {
         "" | "apps" | "batch" | "autoscaling" | "policy" => true,
         ARGO_GROUP | LEEBOARD_GROUP => return Some(Scope::Namespaced),

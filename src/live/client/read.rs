@@ -95,6 +95,20 @@ impl Cluster {
         failure.map_or(Ok(items), |error| Err(Error::Decode(error)))
     }
 
+    /// How many objects of a kind there are; nothing of them but one's metadata is read.
+    ///
+    /// # Errors
+    /// All of them.
+    pub async fn number_of(&self, kind: &GroupKind, version: &str) -> Result<u64, Error> {
+        let resource = self.resource(kind, version).await?;
+        let path = with_query(&list_path(&kind.group, version, None, &resource), &[("limit", "1")]);
+        let call = Call::new(Verb::List, Method::GET, &resource.plural, path);
+        let answer = self.call(&call.accepting(Shape::Metadata.of_lists())).await?;
+        let list: List<'_> = serde_json::from_slice(&answer.body).map_err(Error::Decode)?;
+        let here = list.items.map_or(0, |items| items.len() as u64);
+        Ok(here + list.metadata.remaining_item_count.unwrap_or(0))
+    }
+
     /// Hands the texts of all objects of a kind on, page by page; the answer is the version of the list.
     pub(in crate::live) async fn list_pages(
         &self,
@@ -191,4 +205,7 @@ struct ListMetadata {
     resource_version: String,
     #[serde(default, rename = "continue")]
     next: Option<String>,
+    /// Told of a list that ends before its end.
+    #[serde(default)]
+    remaining_item_count: Option<u64>,
 }

@@ -17,9 +17,18 @@ pub struct Pulse {
     shared: Arc<Shared>,
 }
 
+/// What has changed of a kind.
+#[derive(Debug, Default)]
+pub struct Beat {
+    /// The objects that have. A list counts as a change of all that it holds.
+    pub changed: BTreeSet<ObjectKey>,
+    /// A list was complete. What is not in it is gone, or was never there: that is not told.
+    pub is_listed: bool,
+}
+
 struct Shared {
     kind: GroupKind,
-    changed: Mutex<BTreeSet<ObjectKey>>,
+    beat: Mutex<Beat>,
     notify: Notify,
 }
 
@@ -30,21 +39,20 @@ pub fn pulse(
     cancel: CancellationToken,
 ) -> (Pulse, impl Future<Output = ()> + Send + 'static) {
     let kind = target.kind.kind.clone();
-    let shared = Arc::new(Shared { kind, changed: Mutex::default(), notify: Notify::new() });
+    let shared = Arc::new(Shared { kind, beat: Mutex::default(), notify: Notify::new() });
     let pulse = Pulse { shared: Arc::clone(&shared) };
     let work = async move { follow(&cluster, &target, &mut Keys { shared }, &cancel).await };
     (pulse, work)
 }
 
 impl Pulse {
-    /// Waits until something has changed; the keys add up while nobody asks. A list counts as a change of all that it
-    /// holds: what was missed meanwhile is not known. Cancelling loses nothing.
-    pub async fn changed(&self) -> BTreeSet<ObjectKey> {
+    /// Waits until something has changed; changes add up while nobody asks. Cancelling loses nothing.
+    pub async fn beat(&self) -> Beat {
         loop {
             {
-                let mut changed = self.shared.changed.lock();
-                if !changed.is_empty() {
-                    return std::mem::take(&mut changed);
+                let mut beat = self.shared.beat.lock();
+                if beat.is_listed || !beat.changed.is_empty() {
+                    return std::mem::take(&mut beat);
                 }
             }
             self.shared.notify.notified().await;
@@ -59,7 +67,7 @@ struct Keys {
 impl Keys {
     fn note(&self, object: &Shown<'_>) {
         let key = object.key(&self.shared.kind);
-        self.shared.changed.lock().insert(key);
+        self.shared.beat.lock().changed.insert(key);
         self.shared.notify.notify_one();
     }
 }
@@ -78,7 +86,10 @@ impl Sink for Keys {
         self.note(object);
     }
 
-    fn listed(&mut self, _version: &str) {}
+    fn listed(&mut self, _version: &str) {
+        self.shared.beat.lock().is_listed = true;
+        self.shared.notify.notify_one();
+    }
 
     fn passed(&mut self, _version: &str) {}
 

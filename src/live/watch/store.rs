@@ -26,8 +26,8 @@ pub(super) struct Store {
 /// An object that controllers of ours have a word about.
 #[derive(Debug, Default)]
 struct Judged {
-    /// By whom.
-    judgements: BTreeMap<ObjectKey, Judgement>,
+    /// By whom. Hardly ever more than one.
+    judgements: Vec<(ObjectKey, Judgement)>,
     /// The object's own health.
     own: Option<Verdict>,
 }
@@ -70,7 +70,7 @@ impl Judgement {
 impl Judged {
     /// What counts as the health of the object as it is now: it is healthy when all say so.
     fn health(&self, generation: i64, resource_version: &str) -> Option<Verdict> {
-        let mut complaints = self.judgements.values().filter_map(|it| it.of(generation, resource_version));
+        let mut complaints = self.judgements.iter().filter_map(|(_, it)| it.of(generation, resource_version));
         complaints.next().cloned().or_else(|| self.own.clone())
     }
 }
@@ -161,9 +161,11 @@ impl Store {
         // Of one that has not been seen yet, or is gone, its own health comes with it.
         let own = held.as_ref().and_then(|held| held.health.clone());
         let mut judged = self.judgements.remove(key).unwrap_or_else(|| Judged { own, ..Judged::default() });
-        match judgement {
-            Some(judgement) => drop(judged.judgements.insert(by.clone(), judgement)),
-            None => drop(judged.judgements.remove(by)),
+        judged.judgements.retain(|(judge, _)| judge != by);
+        if let Some(judgement) = judgement {
+            judged.judgements.reserve_exact(1);
+            judged.judgements.push((by.clone(), judgement));
+            judged.judgements.sort_by(|a, b| a.0.cmp(&b.0));
         }
         let health = held.as_ref().and_then(|held| judged.health(held.generation, &held.resource_version));
         if !judged.judgements.is_empty() {

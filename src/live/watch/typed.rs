@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use parking_lot::Mutex;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use smol_str::SmolStr;
@@ -73,11 +74,29 @@ pub fn typed<T: DeserializeOwned>(
     target: Target,
     cancel: CancellationToken,
 ) -> (Collection<T>, impl Future<Output = ()> + Send + 'static) {
+    collect(cluster, target, cancel, whole)
+}
+
+/// The same, but holds of each object only what the type has: for kinds of which there are many.
+pub fn brief<T: Serialize + DeserializeOwned>(
+    cluster: Cluster,
+    target: Target,
+    cancel: CancellationToken,
+) -> (Collection<T>, impl Future<Output = ()> + Send + 'static) {
+    collect(cluster, target, cancel, extract::<T>)
+}
+
+fn collect<T>(
+    cluster: Cluster,
+    target: Target,
+    cancel: CancellationToken,
+    hold: Hold,
+) -> (Collection<T>, impl Future<Output = ()> + Send + 'static) {
     let shared = Shared { kind: target.kind.clone(), state: Mutex::default(), notify: Notify::new() };
     let shared = Arc::new(shared);
     let collection = Collection { shared: Arc::clone(&shared), read: PhantomData };
     let work = async move {
-        let mut sink = Texts { shared, listed: BTreeSet::new(), listing: false };
+        let mut sink = Texts { shared, hold, listed: BTreeSet::new(), listing: false };
         follow(&cluster, &target, &mut sink, &cancel).await;
     };
     (collection, work)
@@ -155,9 +174,13 @@ impl<T> Collection<T> {
     }
 }
 
+/// What is held of an object's text.
+type Hold = fn(&str, &KindVersion) -> Result<String, serde_json::Error>;
+
 /// Keeps the texts that a watch sees.
 struct Texts {
     shared: Arc<Shared>,
+    hold: Hold,
     listed: BTreeSet<ObjectKey>,
     listing: bool,
 }
@@ -185,6 +208,11 @@ fn whole(text: &str, kind: &KindVersion) -> Result<String, serde_json::Error> {
     serde_json::to_string(&object)
 }
 
+/// What the type has of an object's text.
+fn extract<T: Serialize + DeserializeOwned>(text: &str, _kind: &KindVersion) -> Result<String, serde_json::Error> {
+    serde_json::to_string(&serde_json::from_str::<T>(text)?)
+}
+
 impl Sink for Texts {
     fn begin(&mut self) {
         self.listed.clear();
@@ -200,7 +228,7 @@ impl Sink for Texts {
             return;
         }
         // What can't be taken apart is held as it came: whoever asks for it is told why.
-        let text = whole(object.text, &self.shared.kind).map_or_else(|_| object.text.into(), Arc::from);
+        let text = (self.hold)(object.text, &self.shared.kind).map_or_else(|_| object.text.into(), Arc::from);
         let version = object.version().into();
         self.update(|state| {
             state.items.insert(key.clone(), Held { version, text });
@@ -273,5 +301,19 @@ mod tests {
             assert_eq!(whole(text, &kind).unwrap(), expected);
         }
         assert!(whole("[]", &kind).is_err());
+    }
+
+    #[test]
+    fn of_a_text_only_what_the_type_has_is_kept() {
+        let kind = KindVersion::new(GroupKind::new("", "ConfigMap"), "v1");
+        let text = r#"{"metadata": {"name": "x", "uid": "u"}}"#;
+        let kept = extract::<BTreeMap<String, Name>>(text, &kind);
+        assert_eq!(kept.unwrap(), r#"{"metadata":{"name":"x"}}"#);
+        assert!(extract::<Vec<String>>(text, &kind).is_err());
+    }
+
+    #[derive(Serialize, serde::Deserialize)]
+    struct Name {
+        name: String,
     }
 }

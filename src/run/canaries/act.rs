@@ -1,6 +1,8 @@
 //! What a decision wants done, done: each action can be done twice.
 
-use serde_json::{Value, json};
+mod restore;
+
+use serde_json::json;
 
 use super::super::Daemon;
 use super::see::{REVISION, Seen, version_of};
@@ -45,7 +47,9 @@ pub(super) async fn act(
         let finalizers = canary.metadata.finalizers.iter().flatten();
         let left: Vec<&String> = finalizers.filter(|finalizer| *finalizer != FINALIZER).collect();
         let patch = json!({"metadata": {"finalizers": left}});
-        return daemon.cluster.merge_patch(&own_key(canary), VERSION, Part::Whole, &patch).await.map(drop);
+        let key = own_key(canary);
+        let write = daemon.cluster.merge_patch(&key, VERSION, Part::Whole, &patch);
+        return daemon.canaries.sights.write(&key, write).await.map(drop);
     }
     let Some(object) = &seen.target else { return Ok(()) };
     // What could not be read of the target was told already; nothing is decided about it then.
@@ -96,12 +100,28 @@ struct Hands<'a> {
 impl Hands<'_> {
     async fn apply(&self, object: &Object) -> Result<(), client::Error> {
         let options = ApplyOptions { force: true, manager: Some(MANAGER.into()), ..ApplyOptions::default() };
-        self.daemon.cluster.apply(object, &options).await.map(drop)
+        let write = self.daemon.cluster.apply(object, &options);
+        self.daemon.canaries.sights.write(&object.key, write).await.map(drop)
     }
 
     async fn patch(&self, patch: &Patch) -> Result<(), client::Error> {
         let version = version_of(&patch.api_version);
-        self.daemon.cluster.merge_patch(&patch.key, version, Part::Whole, &patch.body).await.map(drop)
+        let write = self.daemon.cluster.merge_patch(&patch.key, version, Part::Whole, &patch.body);
+        self.daemon.canaries.sights.write(&patch.key, write).await.map(drop)
+    }
+
+    async fn replace(&self, object: &Object) -> Result<(), client::Error> {
+        let write = self.daemon.cluster.replace(object, Part::Whole);
+        self.daemon.canaries.sights.write(&object.key, write).await.map(drop)
+    }
+
+    async fn delete(&self, key: &ObjectKey, version: &str) -> Result<(), client::Error> {
+        let options = DeleteOptions::default();
+        let write = self.daemon.cluster.delete(key, version, &options);
+        match self.daemon.canaries.sights.write(key, write).await {
+            Ok(_) | Err(client::Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn service(&self, role: Role) -> Result<(), client::Error> {
@@ -170,34 +190,6 @@ impl Hands<'_> {
         self.apply_primary(primary, revision).await
     }
 
-    /// The template comes from the ReplicaSet that still has it: the Deployment's annotations are on it too.
-    async fn restore_primary(&self, revision: &Revision) -> Result<(), client::Error> {
-        let Some(primary) = &self.seen.primary else { return Ok(()) };
-        let options = ListOptions {
-            namespace: primary.key.namespace.clone(),
-            labels: Some(format!("{}={}", self.target.label, self.target.primary_value())),
-            fields: None,
-        };
-        let sets = self.daemon.cluster.list(&GroupKind::new("apps", "ReplicaSet"), "v1", &options).await?;
-        let marked = Value::from(marked(revision));
-        let Some(set) = sets.into_iter().find(|set| set["metadata"]["annotations"][REVISION] == marked) else {
-            tracing::warn!(canary = %primary.key.name, %revision, "No ReplicaSet has the template any more");
-            return Ok(());
-        };
-        let mut template = set["spec"]["template"].clone();
-        if let Some(labels) = template["metadata"]["labels"].as_object_mut() {
-            labels.shift_remove("pod-template-hash");
-        }
-        let mut body = primary.body.clone();
-        body["spec"]["template"] = template;
-        let mut restored = Object { body, ..primary.clone() };
-        restored.set_annotation(REVISION, &self::marked(revision));
-        if let Some(body) = restored.body.as_object_mut() {
-            body.shift_remove("status");
-        }
-        self.daemon.cluster.replace(&restored, Part::Whole).await.map(drop)
-    }
-
     async fn scaler(&self) -> Result<(), client::Error> {
         if let Ok(Some(scaler)) = scaler::primary(self.canary, self.target, self.seen.scaler.as_ref(), self.flags) {
             self.apply(&scaler).await?;
@@ -260,15 +252,12 @@ impl Hands<'_> {
             Subject { canary: self.canary, target: self.target, flags: self.flags, cookies: &self.record.cookies };
         for restoration in router.restored(&subject, &self.seen.routes) {
             match restoration {
-                Restoration::Replace(object) => drop(self.daemon.cluster.replace(&object, Part::Whole).await?),
+                Restoration::Replace(object) => self.replace(&object).await?,
                 Restoration::Patch(patch) => self.patch(&patch).await?,
                 Restoration::Delete(key) => {
                     let live = self.seen.routes.iter().find(|object| object.key == key);
                     let version = live.map_or_else(|| "v1".into(), |object| object.version.clone());
-                    match self.daemon.cluster.delete(&key, &version, &DeleteOptions::default()).await {
-                        Ok(_) | Err(client::Error::NotFound(_)) => {}
-                        Err(error) => return Err(error),
-                    }
+                    self.delete(&key, &version).await?;
                 }
             }
         }

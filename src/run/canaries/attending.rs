@@ -3,32 +3,33 @@
 //! **In:** the canaries, the objects that each is made of. **Out:** bells that ring, and who is first at a target. **May
 //! not:** look at a canary, or walk over all of them for one change: others change all the time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::mark::{Mark, Marks};
 use crate::api::flagger::ObjectReference;
 use crate::object::ObjectKey;
 
 /// What must be known of every Canary at any time.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Brief {
     metadata: Birth,
     spec: Aim,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Birth {
     creation_timestamp: Option<Time>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Aim {
     target_ref: ObjectReference,
@@ -38,8 +39,10 @@ struct Aim {
 #[derive(Default)]
 pub(super) struct Attending {
     canaries: BTreeMap<ObjectKey, Attended>,
-    /// Of each object the canaries that are made of it.
-    concerned: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    /// Of each object the canaries that are made of it: of a dozen objects for each canary the names would be most of what
+    /// is remembered. Two objects with one mark ring for each other, which costs a look.
+    concerned: HashMap<Mark, Vec<Arc<ObjectKey>>>,
+    marks: Marks,
 }
 
 /// A canary with a task.
@@ -47,8 +50,8 @@ struct Attended {
     bell: Arc<Notify>,
     gone: CancellationToken,
     brief: Brief,
-    /// The objects that it is made of.
-    concerns: BTreeSet<ObjectKey>,
+    /// The objects that it is made of; sorted.
+    concerns: Box<[Mark]>,
     /// It has been looked at once.
     is_known: bool,
 }
@@ -71,7 +74,7 @@ impl Attending {
         }
         let (bell, gone) = (Arc::new(Notify::new()), end.child_token());
         let signals = Signals { bell: bell.clone(), gone: gone.clone() };
-        let attended = Attended { bell, gone, brief, concerns: BTreeSet::new(), is_known: false };
+        let attended = Attended { bell, gone, brief, concerns: Box::default(), is_known: false };
         self.canaries.insert(key.clone(), attended);
         Some(signals)
     }
@@ -89,22 +92,25 @@ impl Attending {
     /// From now on these objects ring for it.
     pub(super) fn concern(&mut self, key: &ObjectKey, concerns: &BTreeSet<ObjectKey>) {
         let Some(attended) = self.canaries.get_mut(key) else { return };
-        if attended.concerns == *concerns {
+        let mut marks: Box<[Mark]> = concerns.iter().map(|concern| self.marks.of(concern)).collect();
+        marks.sort_unstable();
+        if attended.concerns == marks {
             return;
         }
-        let before = std::mem::replace(&mut attended.concerns, concerns.clone());
+        let before = std::mem::replace(&mut attended.concerns, marks.clone());
         self.leave(key, &before);
-        for concern in concerns {
-            self.concerned.entry(concern.clone()).or_default().insert(key.clone());
+        let key = Arc::new(key.clone());
+        for mark in marks {
+            self.concerned.entry(mark).or_insert_with(|| Vec::with_capacity(1)).push(key.clone());
         }
     }
 
-    fn leave(&mut self, key: &ObjectKey, concerns: &BTreeSet<ObjectKey>) {
-        for concern in concerns {
-            if let Some(canaries) = self.concerned.get_mut(concern) {
-                canaries.remove(key);
+    fn leave(&mut self, key: &ObjectKey, concerns: &[Mark]) {
+        for mark in concerns {
+            if let Some(canaries) = self.concerned.get_mut(mark) {
+                canaries.retain(|canary| **canary != *key);
                 if canaries.is_empty() {
-                    self.concerned.remove(concern);
+                    self.concerned.remove(mark);
                 }
             }
         }
@@ -128,8 +134,8 @@ impl Attending {
     }
 
     fn ring_for(&self, changed: &ObjectKey) {
-        for canary in self.concerned.get(changed).into_iter().flatten() {
-            if let Some(attended) = self.canaries.get(canary) {
+        for canary in self.concerned.get(&self.marks.of(changed)).into_iter().flatten() {
+            if let Some(attended) = self.canaries.get(&**canary) {
                 attended.bell.notify_one();
             }
         }
@@ -173,7 +179,7 @@ impl Attending {
 }
 
 /// The Services that an EndpointSlice may belong to: its name is the Service's and something after a hyphen.
-fn services(slice: &ObjectKey) -> impl Iterator<Item = ObjectKey> {
+pub(super) fn services(slice: &ObjectKey) -> impl Iterator<Item = ObjectKey> {
     slice.name.match_indices('-').map(|(end, _)| ObjectKey {
         group: "".into(),
         kind: "Service".into(),

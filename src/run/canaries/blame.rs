@@ -17,10 +17,27 @@ use crate::object::ObjectKey;
 
 /// On a Canary: the commit that brought the version that is tried, or was tried last.
 pub(super) const COMMIT: &str = "canary.leeboard.dev/commit";
+/// On a Canary: a commit whose version failed, and the pull request that asks to take it back.
+pub(super) const PULL: &str = "canary.leeboard.dev/revert";
 
 /// The commit that is noted on a canary.
 pub(super) fn noted(canary: &Canary) -> Option<Oid> {
     canary.metadata.annotations.as_ref()?.get(COMMIT)?.parse().ok()
+}
+
+/// The pull request that asks to take a commit back.
+pub(super) fn pull(canary: &Canary, commit: Oid) -> Option<&str> {
+    let (taken_back, pull) = canary.metadata.annotations.as_ref()?.get(PULL)?.split_once(' ')?;
+    (taken_back.parse() == Ok(commit)).then_some(pull)
+}
+
+/// A sentence about a failed sync, with the pull request that asks to take one of its commits back.
+pub fn answered(daemon: &Daemon, look: &Look, message: String) -> String {
+    let commits = look.commits.iter().map(|commit| commit.id).collect();
+    match daemon.canaries.guards.lock().pull(&commits) {
+        Some(pull) => format!("{message}; {pull} asks to take it back"),
+        None => message,
+    }
 }
 
 /// True when a decision begins to try a version.
@@ -64,7 +81,7 @@ pub(super) fn environment_of(daemon: &Daemon, application: &Application) -> Opti
     application.spec.sources().iter().enumerate().find_map(|(number, source)| {
         let follows = |environment: &&Arc<Environment>| {
             let spec = &environment.spec;
-            let takes_back = spec.canary.as_ref().is_some_and(|canary| canary.rollback == Rollback::Revert);
+            let takes_back = spec.canary.as_ref().is_some_and(|canary| canary.rollback != Rollback::None);
             takes_back && is_same(&spec.repo_url, &source.repo_url) && spec.branch() == source.revision()
         };
         Some((environments.iter().find(follows)?.clone(), number))

@@ -5,9 +5,11 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::super::Daemon;
 use super::super::queue::Priority;
+use super::blame;
 use super::guard::Guard;
 use super::lane::Lane;
 use super::see::{REPLICAS, Seen};
@@ -95,8 +97,9 @@ pub(super) fn note(
     let starts = matches!(record.state, State::Initializing { .. } | State::Stillborn { .. });
     let scales = actions.iter().any(|action| matches!(action, Action::ScaleTarget(_)));
     let owns_replicas = kind == TargetKind::Deployment && (!starts || scales);
-    let verdict = verdict(key, canary.spec.suspend, record, revision);
-    judge(daemon, key, seen, &verdict, brought_by);
+    let pull = brought_by.and_then(|commit| blame::pull(canary, commit));
+    let verdict = verdict(key, canary.spec.suspend, record, revision, pull);
+    judge(daemon, key, seen, &verdict, (brought_by, pull));
     if owns_replicas {
         claim(daemon, &object.key, Claim { canary: key.clone(), owns: Fields::Replicas });
     }
@@ -115,8 +118,15 @@ pub(super) fn note(
     }
 }
 
-/// Says of target and configs how the version stands that is made of them.
-fn judge(daemon: &Daemon, key: &ObjectKey, seen: &Seen, verdict: &Verdict, brought_by: Option<Oid>) {
+/// Says of target and configs how the version stands that is made of them; which commit brought it, and what asks to take
+/// that back.
+fn judge(
+    daemon: &Daemon,
+    key: &ObjectKey,
+    seen: &Seen,
+    verdict: &Verdict,
+    (brought_by, pull): (Option<Oid>, Option<&str>),
+) {
     let Some(target) = &seen.target else { return };
     let store = &daemon.destinations.own().store;
     let message = format!("canary {} has not looked at it yet", key.name).into();
@@ -134,7 +144,7 @@ fn judge(daemon: &Daemon, key: &ObjectKey, seen: &Seen, verdict: &Verdict, broug
         say(&config.key, watch::Seen::ResourceVersion(version.into()), of_configs);
     }
     let configs = seen.tracked.objects().map(|config| config.key.clone()).collect();
-    let guard = Guard { target: target.key.clone(), configs, brought_by };
+    let guard = Guard { target: target.key.clone(), configs, brought_by, pull: pull.map(SmolStr::new) };
     for left in daemon.canaries.guards.lock().set(key, guard) {
         store.judge(&left, key, None);
     }
@@ -157,12 +167,16 @@ pub(super) fn look_again(daemon: &Daemon, object: &ObjectKey) {
 }
 
 /// How the target counts in this version: a canary knows whether it has proved itself, the target only that it is there.
-fn verdict(key: &ObjectKey, is_suspended: bool, record: &Record, revision: &Revision) -> Verdict {
+/// `pull` asks to take back in git what has failed.
+fn verdict(key: &ObjectKey, is_suspended: bool, record: &Record, revision: &Revision, pull: Option<&str>) -> Verdict {
     let name = format!("canary {}", key.name);
     let (status, message) = match wave::progress(record, revision) {
         _ if is_suspended => (Health::Suspended, format!("{name} is suspended")),
         Progress::Done => (Health::Healthy, String::new()),
-        Progress::Failed(why) => (Health::Degraded, format!("{name} failed: {why}")),
+        Progress::Failed(why) => {
+            let answer = pull.map(|pull| format!("; {pull} asks to take it back")).unwrap_or_default();
+            (Health::Degraded, format!("{name} failed: {why}{answer}"))
+        }
         Progress::Underway { waits_for, .. } => (Health::Progressing, format!("{name} waits for {waits_for}")),
     };
     Verdict { status, message: message.into() }

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smol_str::SmolStr;
+
 use crate::git::Oid;
 use crate::object::ObjectKey;
 
@@ -13,9 +15,11 @@ use crate::object::ObjectKey;
 pub(super) struct Guard {
     pub(super) target: ObjectKey,
     /// The ConfigMaps and Secrets whose changes are tried like the target's.
-    pub(super) configs: BTreeSet<ObjectKey>,
+    pub(super) configs: Vec<ObjectKey>,
     /// The commit that brought the version which is tried, or was tried last.
     pub(super) brought_by: Option<Oid>,
+    /// The pull request that asks to take that commit back.
+    pub(super) pull: Option<SmolStr>,
 }
 
 impl Guard {
@@ -28,7 +32,7 @@ impl Guard {
 #[derive(Default)]
 pub(super) struct Guards {
     by_canary: BTreeMap<ObjectKey, Guard>,
-    by_object: BTreeMap<ObjectKey, BTreeSet<ObjectKey>>,
+    by_object: BTreeMap<ObjectKey, Vec<ObjectKey>>,
 }
 
 impl Guards {
@@ -38,7 +42,7 @@ impl Guards {
         let mut left: BTreeSet<ObjectKey> = before.iter().flat_map(Guard::objects).cloned().collect();
         for object in guard.objects() {
             left.remove(object);
-            self.by_object.entry(object.clone()).or_default().insert(canary.clone());
+            self.by_object.entry(object.clone()).or_insert_with(|| Vec::with_capacity(1)).push(canary.clone());
         }
         self.by_canary.insert(canary.clone(), guard);
         left.into_iter().collect()
@@ -49,7 +53,7 @@ impl Guards {
         let guard = self.by_canary.remove(canary)?;
         for object in guard.objects() {
             if let Some(canaries) = self.by_object.get_mut(object) {
-                canaries.remove(canary);
+                canaries.retain(|other| other != canary);
                 if canaries.is_empty() {
                     self.by_object.remove(object);
                 }
@@ -60,7 +64,13 @@ impl Guards {
 
     /// The canaries that stand before an object.
     pub(super) fn of(&self, object: &ObjectKey) -> BTreeSet<ObjectKey> {
-        self.by_object.get(object).cloned().unwrap_or_default()
+        self.by_object.get(object).into_iter().flatten().cloned().collect()
+    }
+
+    /// The pull request that asks to take one of these commits back.
+    pub(super) fn pull(&self, commits: &BTreeSet<Oid>) -> Option<SmolStr> {
+        let concerned = |guard: &&Guard| guard.brought_by.is_some_and(|commit| commits.contains(&commit));
+        self.by_canary.values().filter(concerned).find_map(|guard| guard.pull.clone())
     }
 
     /// The commits that brought what is tried of an object.
@@ -83,6 +93,7 @@ mod tests {
             target: key("Deployment", target),
             configs: configs.iter().map(|name| key("ConfigMap", name)).collect(),
             brought_by: digit.map(|digit| digit.repeat(40).parse().unwrap()),
+            pull: digit.map(|digit| format!("pull request of {digit}").into()),
         }
     }
 
@@ -95,6 +106,9 @@ mod tests {
         let common = key("ConfigMap", "common");
         assert_eq!(guards.of(&common), [api.clone(), web.clone()].into());
         assert_eq!(guards.commits(&common), ["a".repeat(40).parse().unwrap()].into());
+
+        let pull = |digit: &str| guards.pull(&[digit.repeat(40).parse().unwrap()].into());
+        assert_eq!((pull("a").as_deref(), pull("b")), (Some("pull request of a"), None));
 
         assert_eq!(guards.set(&web, guard("web", &["common"], None)), [key("ConfigMap", "own")]);
         assert_eq!(guards.of(&key("ConfigMap", "own")), [].into());

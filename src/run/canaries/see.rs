@@ -17,7 +17,7 @@ use crate::canary::router::{self, Router, Subject};
 use crate::canary::settings::TargetKind;
 use crate::canary::world::{self, Answers, Part, Route, RouterProblem, Sighting, Wish, WishKind, Workload};
 use crate::canary::{Revision, Settings, Split, World};
-use crate::live::client::{self, Error, ListOptions};
+use crate::live::client::{self, Error};
 use crate::live::record::KindVersion;
 use crate::object::{GroupKind, Object, ObjectKey, split_api_version};
 
@@ -122,7 +122,7 @@ pub(super) async fn see(
             Err(error) => Lookup::Failed(error.to_string()),
         };
         let copy = ConfigKey { kind: key.kind, name: format!("{}-primary", key.name) };
-        if let Some(object) = reader.find(&mut BTreeSet::new(), "", "v1", word, &copy.name).await? {
+        if let Some(object) = reader.find(&mut seen.concerns, "", "v1", word, &copy.name).await? {
             seen.copies.insert(copy, object);
         }
         found.insert(key, lookup);
@@ -327,7 +327,7 @@ async fn lookups(
     for key in router.reads(subject) {
         let version = router.needs().iter().find(|kind| kind.kind == key.kind).map_or("v1", |kind| kind.version);
         seen.concerns.insert(key.clone());
-        if let Some(body) = reader.daemon.cluster.find(&key, version).await? {
+        if let Some(body) = reader.look_at(&key, version).await? {
             seen.routes.extend(Object::from_value(body, None).ok());
         }
     }
@@ -413,24 +413,18 @@ impl Reader<'_> {
             namespace: Some(self.namespace.into()),
             name: name.into(),
         };
-        let found = self.daemon.cluster.find(&key, version).await;
+        let found = self.look_at(&key, version).await;
         concerns.insert(key);
         Ok(found?.and_then(|body| Object::from_value(body, None).ok()))
     }
 
+    async fn look_at(&self, key: &ObjectKey, version: &str) -> Result<Option<Value>, client::Error> {
+        self.daemon.canaries.sights.find(&self.daemon.cluster, key, version).await
+    }
+
     /// How many ready endpoints a Service has.
     async fn endpoints(&self, service: &str) -> Result<u32, client::Error> {
-        let options = ListOptions {
-            namespace: Some(self.namespace.into()),
-            labels: Some(format!("kubernetes.io/service-name={service}")),
-            fields: None,
-        };
-        let slices = GroupKind::new("discovery.k8s.io", "EndpointSlice");
-        let slices = self.daemon.cluster.list(&slices, "v1", &options).await?;
-        let endpoints = slices.iter().flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
-        // A condition that is absent is to be taken as ready.
-        let ready = endpoints.filter(|endpoint| endpoint["conditions"]["ready"] != false).count();
-        Ok(u32::try_from(ready).unwrap_or(u32::MAX))
+        self.daemon.canaries.sights.endpoints(&self.daemon.cluster, self.namespace, service).await
     }
 }
 

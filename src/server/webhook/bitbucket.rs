@@ -1,13 +1,13 @@
 //! Bitbucket, both of them; one push may move many branches.
 //!
-//! Cloud: `X-Event-Key: repo:push`, told by `X-Hook-UUID`
+//! Cloud: `X-Event-Key: repo:push` and `pullrequest:…`, told by `X-Hook-UUID`, HMAC in `X-Hub-Signature`
 //! (<https://support.atlassian.com/bitbucket-cloud/docs/event-payloads/>).
-//! Server and Data Center: `X-Event-Key: repo:refs_changed`, HMAC in `X-Hub-Signature`
+//! Server and Data Center: `X-Event-Key: repo:refs_changed` and `pr:…`, HMAC in `X-Hub-Signature`
 //! (<https://confluence.atlassian.com/bitbucketserver/event-payload-938025882.html>).
 
 use serde::Deserialize;
 
-use super::{Push, Rejection, parsed};
+use super::{Push, Rejection, Touch, parsed, parsed_as};
 
 #[derive(Deserialize)]
 struct CloudPayload {
@@ -111,4 +111,59 @@ pub(super) fn server_pushes(body: &[u8]) -> Result<Vec<Push>, Rejection> {
         after: change.to_hash,
     };
     Ok(payload.changes.into_iter().map(push).collect())
+}
+
+#[derive(Deserialize)]
+struct CloudPullPayload {
+    pullrequest: Identified,
+    comment: Option<Identified>,
+    /// The one that it is for.
+    repository: CloudRepository,
+}
+
+#[derive(Deserialize)]
+struct Identified {
+    id: u64,
+}
+
+/// `key` is the event's: `pullrequest:comment_created`.
+pub(super) fn cloud_pulls(key: &str, body: &[u8]) -> Result<Vec<Touch>, Rejection> {
+    let payload: CloudPullPayload = parsed_as("pull request", body)?;
+    let comment = payload.comment.filter(|_| key == "pullrequest:comment_created").map(|comment| comment.id);
+    let repositories = vec![Some(payload.repository.links.html.href)];
+    Ok(vec![Touch { repositories, number: payload.pullrequest.id, comment }])
+}
+
+#[derive(Deserialize)]
+struct ServerPullPayload {
+    #[serde(rename = "pullRequest")]
+    pull_request: ServerPull,
+    comment: Option<Identified>,
+}
+
+#[derive(Deserialize)]
+struct ServerPull {
+    id: u64,
+    #[serde(rename = "toRef")]
+    to_ref: ServerTarget,
+}
+
+#[derive(Deserialize)]
+struct ServerTarget {
+    repository: LinkedRepository,
+}
+
+#[derive(Deserialize)]
+struct LinkedRepository {
+    /// Before 7 there are none, and nothing else tells the server's own address.
+    links: Option<ServerLinks>,
+}
+
+/// `key` is the event's: `pr:comment:added`.
+pub(super) fn server_pulls(key: &str, body: &[u8]) -> Result<Vec<Touch>, Rejection> {
+    let payload: ServerPullPayload = parsed_as("pull request", body)?;
+    let links = payload.pull_request.to_ref.repository.links.map(|links| links.clone).unwrap_or_default();
+    let comment = payload.comment.filter(|_| key == "pr:comment:added").map(|comment| comment.id);
+    let repositories = links.into_iter().map(|link| Some(link.href)).collect();
+    Ok(vec![Touch { repositories, number: payload.pull_request.id, comment }])
 }

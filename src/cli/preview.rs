@@ -1,0 +1,176 @@
+//! `preview`: what a branch would change in each cluster directory, without a cluster and without a daemon.
+
+mod walk;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
+
+use self::walk::{Applications, Rendered, walk};
+use super::cluster_directories::cluster_directories;
+use super::diff::runtime;
+use super::remotes::newest;
+use super::subject::state_directory;
+use super::terminal::Terminal;
+use super::{Exit, Failure};
+use crate::error::Diagnostic;
+use crate::git::{LocalRepositories, Merged, Mirrors, RepoUrl, Snapshot};
+use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
+use crate::preview::full::full;
+use crate::preview::mask::Masks;
+use crate::preview::risk::{self, Failing, Standards};
+use crate::preview::{
+    ApplicationPreview, EnvironmentPreview, Facts, Outcome, Preview as Found, Pull, Reach, attribute,
+};
+use crate::source::TreePath;
+use crate::source::snapshot::SnapshotFiles;
+
+/// Bytes of text: more than anybody reads.
+const MOST: usize = 16 << 20;
+
+/// Show what a branch would change once it was merged; needs no cluster
+///
+/// Merges the two branches in memory, renders every directory below `clusters` and all Applications that these lead to, as
+/// far as their files are in this repository, and prints what differs: the text that the daemon comments, as far as no
+/// cluster is needed for it. Exits with 0 when nothing changes, with 2 when something does, with 3 when a risk is found
+/// that `--fail` names
+#[derive(Debug, Args)]
+pub(super) struct Preview {
+    /// The branch that is merged into
+    #[arg(long, value_name = "REVISION", default_value = "main")]
+    base: String,
+    /// The branch that is merged
+    #[arg(long, value_name = "REVISION", default_value = "HEAD")]
+    head: String,
+    /// The repository
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// What makes it fail: `red`, `yellow`, or the number of a rule (`R11`)
+    #[arg(long, value_name = "RISK")]
+    fail: Vec<Failing>,
+    /// How the result is written
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Written::Markdown)]
+    output: Written,
+}
+
+/// How a preview is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Written {
+    /// The text of a comment
+    Markdown,
+    /// One JSON value
+    Json,
+}
+
+impl Preview {
+    pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        let begun = Instant::now();
+        let runtime = runtime()?;
+        let (base, merged) = match runtime.block_on(self.merged())? {
+            (base, Merged::Clean(merged)) => (base, merged),
+            (base, Merged::Conflict { paths }) => {
+                let about = Pull { number: 0, head: "".into(), base: base.commit().id.to_string().into() };
+                let conflict = notice(Flavour::GitHub, "", &about, &Notice::Conflict { files: paths });
+                terminal.print(&readable(&conflict))?;
+                return Ok(Exit::Trouble);
+            }
+        };
+        let preview = compared(&base, &merged).map_err(|problem| anyhow!(problem.title))?;
+        let risks = risk::assess(&preview, &Standards::default());
+        let masks = Masks::of(&preview, Vec::new());
+        match self.output {
+            Written::Markdown => {
+                let options = Options { most: MOST, took: Some(begun.elapsed()), ..Options::new(Flavour::GitHub) };
+                terminal.print(&readable(&comment::write(&preview, &risks, &masks, &options)))?;
+            }
+            Written::Json => {
+                let full = serde_json::to_string(&full(&preview, &risks, &masks))?;
+                terminal.print(&format!("{full}\n"))?;
+            }
+        }
+        let fails = risks.iter().any(|risk| self.fail.iter().any(|failing| failing.includes(risk)));
+        let broken = |environment: &EnvironmentPreview| {
+            environment.applications.iter().any(|one| matches!(one.outcome, Outcome::Failed(_)))
+        };
+        Ok(match preview.environments.is_empty() {
+            true => Exit::Ok,
+            false if preview.environments.iter().any(broken) => Exit::Trouble,
+            false if fails => Exit::Told(3),
+            false => Exit::Told(2),
+        })
+    }
+
+    /// The files of the base, and those of the merge result.
+    async fn merged(&self) -> anyhow::Result<(Snapshot, Merged)> {
+        let path = std::fs::canonicalize(&self.repo).with_context(|| format!("cannot read {}", self.repo.display()))?;
+        let url = RepoUrl::parse(&format!("file://{}", path.display())).map_err(|error| anyhow!(error))?;
+        let mirror = Mirrors::new(state_directory(), LocalRepositories::Allowed).mirror(&url);
+        let base = newest(&mirror, &self.base).await?;
+        let head = newest(&mirror, &self.head).await?;
+        Ok((mirror.snapshot_at(base.id)?, mirror.merged(base.id, head.id).await?))
+    }
+}
+
+/// Renders both trees, and says what differs.
+fn compared(base: &Snapshot, merged: &Snapshot) -> Result<Found, Diagnostic> {
+    let (was, is) = (SnapshotFiles::new(base.clone()), SnapshotFiles::new(merged.clone()));
+    let root = TreePath::new(".").map_err(|error| Diagnostic::new(error.to_string()))?;
+    let mut directories = cluster_directories(&was, &root)?;
+    directories.extend(cluster_directories(&is, &root)?);
+    directories.sort();
+    directories.dedup();
+    // A side that has no `clusters` at all has nothing to compare the other side's with.
+    if directories.len() > 1 {
+        directories.retain(|directory| *directory != root);
+    }
+    let (mut before, mut after) = (walk(&was, &directories)?, walk(&is, &directories)?);
+    let places: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+    let mut environments: BTreeMap<String, EnvironmentPreview> = BTreeMap::new();
+    for place in places {
+        let (was, is) = (taken(&mut before, &place), taken(&mut after, &place));
+        let was = was.unwrap_or_default();
+        let (outcome, is) = match is {
+            Ok(is) => {
+                let changes = attribute::declared(&was, &is);
+                if changes.is_empty() {
+                    continue;
+                }
+                (Outcome::Planned(attribute::planned(changes, None, BTreeMap::new())), is)
+            }
+            Err(problems) => (Outcome::Failed(problems), Vec::new()),
+        };
+        let environment = environments.entry(place.environment.clone()).or_insert_with(|| EnvironmentPreview {
+            name: place.environment.as_str().into(),
+            cluster: place.environment.as_str().into(),
+            reach: Reach::Compared,
+            applications: Vec::new(),
+            facts: Facts::default(),
+        });
+        environment.facts.base.extend(was);
+        environment.facts.merged.extend(is);
+        environment.applications.push(ApplicationPreview { name: place.application.as_str().into(), outcome });
+    }
+    for environment in environments.values_mut() {
+        attribute::transfer(&mut environment.applications);
+    }
+    let commit = |snapshot: &Snapshot| snapshot.commit().id.to_string().into();
+    Ok(Found {
+        instance: "cli".into(),
+        pull: Pull { number: 0, head: commit(merged), base: commit(base) },
+        environments: environments.into_values().collect(),
+        carried: Vec::new(),
+    })
+}
+
+/// What an application renders to; nothing where it is not.
+fn taken(applications: &mut Applications, place: &walk::Place) -> Rendered {
+    applications.remove(place).unwrap_or_else(|| Ok(Vec::new()))
+}
+
+/// What it says, without what only a forge's comment needs.
+fn readable(comment: &Comment) -> String {
+    format!("{}\n", comment.said.trim_matches('\n'))
+}

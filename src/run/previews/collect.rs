@@ -1,0 +1,323 @@
+//! From a merge result to a [`Preview`]: each application that it reaches, rendered before and after, and planned.
+//!
+//! **In:** a [`Merge`]. **Out:** the values of [`crate::preview`]. **May not:** write anything anywhere; ask a cluster for
+//! what the pull request does not change; or look at rules that the pull request itself brings.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::StreamExt as _;
+use smol_str::SmolStr;
+
+use super::super::Daemon;
+use super::super::look::{self, Look, Trouble};
+use super::super::memory::{Memory, Trial};
+use super::super::reconcile::{automated_policy, idle_run};
+use super::affected::{Candidate, Merge, affected};
+use super::live;
+use crate::api::argo::Application;
+use crate::error::Diagnostic;
+use crate::object::{Object, annotation};
+use crate::plan::Plan;
+use crate::preview::attribute::{self, Declared};
+use crate::preview::{
+    ApplicationPreview, EnvironmentPreview, Facts, Held, HeldBecause, Leftovers, Outcome, Preview, Pull, Reach, Removal,
+};
+
+/// Applications that are compared at once.
+const AT_ONCE: usize = 8;
+/// Applications of applications of applications: deeper ones are compared once their parents are synced.
+const DEPTH: usize = 8;
+/// Objects of all merge results together: more cost more than a preview may.
+const MOST_OBJECTS: usize = 20_000;
+
+/// Whether the clusters may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asking {
+    /// They are.
+    Clusters,
+    /// Only the two renders are compared: the pull request comes from a stranger.
+    Nobody,
+}
+
+impl Asking {
+    fn trial(self) -> Trial {
+        match self {
+            Asking::Clusters => Trial::Own,
+            Asking::Nobody => Trial::Strangers,
+        }
+    }
+}
+
+/// It renders to more than a preview may cost.
+pub(super) struct TooLarge {
+    /// Objects so far.
+    pub(super) objects: usize,
+}
+
+/// One application, compared.
+struct Compared {
+    place: Place,
+    name: SmolStr,
+    outcome: Outcome,
+    reach: Reach,
+    base: Vec<Arc<Object>>,
+    merged: Vec<Arc<Object>>,
+    facts: Facts,
+}
+
+/// The row of the table that an application is in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    environment: SmolStr,
+    cluster: SmolStr,
+}
+
+/// Compares all that a merge reaches.
+///
+/// # Errors
+/// When it is too much.
+pub(super) async fn preview(
+    daemon: &Daemon,
+    merge: &Merge,
+    pull: Pull,
+    instance: SmolStr,
+    asking: Asking,
+) -> Result<Preview, TooLarge> {
+    let (mut waiting, troubled) = affected(daemon, merge, asking.trial()).await;
+    let rendered = AtomicUsize::new(0);
+    let mut compared: BTreeMap<SmolStr, Compared> = BTreeMap::new();
+    let mut note = |one: Compared| drop(compared.insert(one.name.clone(), one));
+    troubled.iter().for_each(|(application, trouble)| note(failed(daemon, application, trouble)));
+    for _ in 0..DEPTH {
+        let done: Vec<(Compared, Vec<Child>)> = futures::stream::iter(std::mem::take(&mut waiting))
+            .map(|candidate| compare(daemon, merge, candidate, asking, &rendered))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let objects = rendered.load(Ordering::Relaxed);
+        if objects > MOST_OBJECTS {
+            return Err(TooLarge { objects });
+        }
+        let (ones, children): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+        ones.into_iter().for_each(&mut note);
+        // One that changes with its definition is compared again: the look at its old self does not count.
+        for child in children.into_iter().flatten() {
+            match child.after {
+                Some(application) => match redefined(daemon, merge, application, child.before, asking).await {
+                    Ok(candidate) => waiting.push(candidate),
+                    Err((application, trouble)) => note(failed(daemon, &application, &trouble)),
+                },
+                None => {
+                    if let Some(one) = removed(daemon, merge, child.before, asking).await {
+                        note(one);
+                    }
+                }
+            }
+        }
+        if waiting.is_empty() {
+            break;
+        }
+    }
+    Ok(assembled(compared.into_values(), pull, instance))
+}
+
+/// An Application that is an object of another, and changes.
+struct Child {
+    before: Option<Arc<Application>>,
+    after: Option<Arc<Application>>,
+}
+
+/// An application whose definition changes, or which is new.
+async fn redefined(
+    daemon: &Daemon,
+    merge: &Merge,
+    application: Arc<Application>,
+    was: Option<Arc<Application>>,
+    asking: Asking,
+) -> Result<Candidate, (Arc<Application>, Trouble)> {
+    let known = daemon.written.application(application.name());
+    let memory = daemon.memory_of(known.as_ref().unwrap_or(&application), asking.trial());
+    match merge.commits(daemon, &application).await {
+        Ok(commits) => Ok(Candidate { application, was, commits, memory }),
+        Err(trouble) => Err((application, trouble)),
+    }
+}
+
+/// What becomes of an application that goes.
+async fn removed(daemon: &Daemon, merge: &Merge, gone: Option<Arc<Application>>, asking: Asking) -> Option<Compared> {
+    let known = daemon.written.application(gone?.name())?;
+    let mut memory = daemon.memory_of(&known, asking.trial());
+    let commits = merge.commits(daemon, &known).await.ok()?;
+    let look = look::trial(daemon, &known, &mut memory, commits.before).await.ok()?;
+    let base = objects(&look);
+    let declared = attribute::declared(&base, &[]);
+    let (bodies, reach) = match asking {
+        Asking::Clusters => (live::bodies(&look, &declared).await, Reach::Compared),
+        Asking::Nobody => (BTreeMap::new(), Reach::NotAsked),
+    };
+    let planned = attribute::planned(declared, None, bodies);
+    let objects = if known.cascade().is_some() { Leftovers::Go } else { Leftovers::Stay };
+    let outcome = Outcome::Removed(Removal { changes: planned.changes, objects, moves_to: None, hash: None });
+    Some(Compared { outcome, reach, base, ..blank(daemon, &known) })
+}
+
+async fn compare(
+    daemon: &Daemon,
+    merge: &Merge,
+    candidate: Candidate,
+    asking: Asking,
+    rendered: &AtomicUsize,
+) -> (Compared, Vec<Child>) {
+    let Candidate { application, was, commits, memory } = candidate;
+    let base = match &was {
+        None => Vec::new(),
+        Some(was) => {
+            match look::trial(daemon, was, &mut memory.for_trial(asking.trial()), commits.before).await {
+                Ok(look) => objects(&look),
+                // Without it nothing can be said of what the pull request changes.
+                Err(trouble) if trouble.again.is_some() => return (failed(daemon, &application, &trouble), Vec::new()),
+                // What does not render brings nothing to compare with.
+                Err(_) => Vec::new(),
+            }
+        }
+    };
+    let mut own = memory.for_trial(asking.trial());
+    let look = match look::trial(daemon, &application, &mut own, commits.after).await {
+        Ok(look) => look,
+        Err(_) if merge.removes_source_of(&application) => {
+            let held = Held { because: HeldBecause::DirectoryGone, prunes: base.len(), of: base.len() };
+            let compared = Compared { outcome: Outcome::Held(held), base, ..blank(daemon, &application) };
+            return (compared, Vec::new());
+        }
+        Err(trouble) => return (failed(daemon, &application, &trouble), Vec::new()),
+    };
+    let merged = objects(&look);
+    if rendered.fetch_add(merged.len(), Ordering::Relaxed) > MOST_OBJECTS {
+        // There will be no preview.
+        return (blank(daemon, &application), Vec::new());
+    }
+    let declared = attribute::declared(&base, &merged);
+    let children = children(daemon, &declared);
+    let (outcome, reach, facts) = match asking {
+        Asking::Nobody => {
+            (Outcome::Planned(attribute::planned(declared, None, BTreeMap::new())), Reach::NotAsked, Facts::default())
+        }
+        Asking::Clusters => {
+            let plan = plan(daemon, &look, &mut own).await;
+            let bodies = live::bodies(&look, &declared).await;
+            let facts = live::facts(&look, &declared).await;
+            let reach = reach(&look);
+            let plan = (reach == Reach::Compared).then_some(&plan);
+            let mut planned = attribute::planned(declared, plan, bodies);
+            live::foretell(&look, &mut planned.changes).await;
+            (Outcome::Planned(planned), reach, facts)
+        }
+    };
+    (Compared { outcome, reach, base, merged, facts, ..blank(daemon, &application) }, children)
+}
+
+/// The plan of a sync that begins now.
+async fn plan(daemon: &Daemon, look: &Look, memory: &mut Memory) -> Plan {
+    memory.inventory.take_stock(&look.content.desired, &look.owner, &look.live());
+    look.proved_plan(daemon, memory, &automated_policy(&look.application), &idle_run(look)).await
+}
+
+fn reach(look: &Look) -> Reach {
+    match look.live().incomplete.as_slice() {
+        [] => Reach::Compared,
+        incomplete => Reach::Unreachable(incomplete.join("; ").into()),
+    }
+}
+
+fn objects(look: &Look) -> Vec<Arc<Object>> {
+    look.content.desired.objects.iter().map(|wanted| wanted.object.clone()).collect()
+}
+
+/// The Applications among what changes.
+fn children(daemon: &Daemon, declared: &[Declared]) -> Vec<Child> {
+    let is_application = |one: &&Declared| {
+        one.key.kind == "Application"
+            && one.key.group == crate::api::ARGO_GROUP
+            && one.key.namespace.as_deref() == Some(daemon.options.namespace.as_str())
+    };
+    let read = |object: &Option<Arc<Object>>| {
+        let application = crate::api::decode::<Application>(&object.as_ref()?.body).ok()?;
+        Some(Arc::new(application))
+    };
+    let child = |one: &Declared| Child { before: read(&one.before), after: read(&one.after) };
+    declared.iter().filter(is_application).map(child).collect()
+}
+
+fn place(daemon: &Daemon, application: &Application) -> Place {
+    let destination = &application.spec.destination;
+    let cluster = destination.name.clone().or_else(|| destination.server.clone()).unwrap_or_default();
+    let environment = match daemon.environment_above(application) {
+        Some(environment) => environment.name().into(),
+        None => application.annotation(annotation::ENVIRONMENT).unwrap_or(application.spec.project()).into(),
+    };
+    Place { environment, cluster: cluster.into() }
+}
+
+fn failed(daemon: &Daemon, application: &Application, trouble: &Trouble) -> Compared {
+    let problems = match trouble.problems.as_slice() {
+        [] => vec![Diagnostic::new(trouble.message.clone())],
+        problems => problems.to_vec(),
+    };
+    // What can pass by itself is nobody's fault who wrote the pull request.
+    let (outcome, reach) = match trouble.again {
+        None => (Outcome::Failed(problems), Reach::Compared),
+        Some(_) => (nothing(), Reach::Unreachable(trouble.message.clone().into())),
+    };
+    Compared { outcome, reach, ..blank(daemon, application) }
+}
+
+/// An application of which nothing is known yet.
+fn blank(daemon: &Daemon, application: &Application) -> Compared {
+    Compared {
+        place: place(daemon, application),
+        name: application.name().into(),
+        outcome: nothing(),
+        reach: Reach::Compared,
+        base: Vec::new(),
+        merged: Vec::new(),
+        facts: Facts::default(),
+    }
+}
+
+fn nothing() -> Outcome {
+    Outcome::Planned(attribute::planned(Vec::new(), None, BTreeMap::new()))
+}
+
+/// What was compared, by environment; applications of which nothing changes are left out.
+fn assembled(compared: impl IntoIterator<Item = Compared>, pull: Pull, instance: SmolStr) -> Preview {
+    let mut environments: BTreeMap<Place, EnvironmentPreview> = BTreeMap::new();
+    for one in compared {
+        if one.outcome.is_quiet() && one.reach == Reach::Compared {
+            continue;
+        }
+        let place = one.place.clone();
+        let environment = environments.entry(one.place).or_insert_with(|| EnvironmentPreview {
+            name: place.environment,
+            cluster: place.cluster,
+            reach: Reach::Compared,
+            applications: Vec::new(),
+            facts: Facts::default(),
+        });
+        if environment.reach == Reach::Compared {
+            environment.reach = one.reach;
+        }
+        environment.facts.cluster.extend(one.facts.cluster);
+        environment.facts.instances.extend(one.facts.instances);
+        environment.facts.nodes = environment.facts.nodes.or(one.facts.nodes);
+        environment.facts.base.extend(one.base);
+        environment.facts.merged.extend(one.merged);
+        environment.applications.push(ApplicationPreview { name: one.name, outcome: one.outcome });
+    }
+    for environment in environments.values_mut() {
+        environment.applications.sort_by(|a, b| a.name.cmp(&b.name));
+        attribute::transfer(&mut environment.applications);
+    }
+    Preview { instance, pull, environments: environments.into_values().collect(), carried: Vec::new() }
+}

@@ -1,0 +1,312 @@
+//! The pull requests against one branch: looked at when somebody hints that one has changed, and every few minutes.
+//!
+//! **In:** hints, the forge's list, the branch's commit. **Out:** one preview at a time for each pull request, of its newest
+//! head. **May not:** take a pull request for closed that only an incomplete list misses; or delay a sync.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use smol_str::SmolStr;
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::super::Daemon;
+use super::super::queue::Priority;
+use super::kept::{Kept, Said};
+use super::told::Told;
+use super::{closing, command, one};
+use crate::api::leeboard::PreviewPolicy;
+use crate::forge::{self, Pull, PullState};
+use crate::git::{Oid, RepoUrl};
+
+/// Pull requests that are compared at once.
+const AT_ONCE: usize = 2;
+/// A push brings several events; one look sees what all of them are about. What comes later ends that look for a new one.
+const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Before a forge that did not answer is asked again; each failure doubles it.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// A branch whose pull requests are previewed.
+pub(super) struct Followed {
+    pub(super) url: RepoUrl,
+    pub(super) branch: String,
+    pub(super) policy: PreviewPolicy,
+    pub(super) instance: SmolStr,
+    /// By pull request, the comments that nobody has read yet.
+    hints: Mutex<BTreeMap<u64, BTreeSet<u64>>>,
+    bell: Notify,
+    pulls: Mutex<BTreeMap<u64, Attended>>,
+    slots: Semaphore,
+    trouble: Mutex<Option<String>>,
+    kept: Mutex<Kept>,
+}
+
+/// A pull request that is looked at.
+struct Attended {
+    /// What it was when it was looked at last; `None`: in an earlier life of the daemon, when it was open.
+    seen: Option<Seen>,
+    /// Ends that look.
+    cancel: CancellationToken,
+    told: Arc<tokio::sync::Mutex<Told>>,
+}
+
+/// What makes another look necessary.
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    head: Oid,
+    base: Oid,
+    labels: Option<Vec<String>>,
+    is_draft: bool,
+    is_open: bool,
+}
+
+impl Attended {
+    fn is_open(&self) -> bool {
+        self.seen.as_ref().is_none_or(|seen| seen.is_open)
+    }
+
+    /// As an earlier life left it.
+    fn left(said: Said) -> Self {
+        let told = Arc::new(tokio::sync::Mutex::new(Told::before(said)));
+        Attended { seen: None, cancel: CancellationToken::new(), told }
+    }
+}
+
+impl Followed {
+    pub(super) fn new(url: RepoUrl, branch: String, policy: PreviewPolicy, instance: SmolStr, kept: Kept) -> Self {
+        let left = kept.told().map(|(number, said)| (number, Attended::left(said.clone()))).collect();
+        Followed {
+            kept: Mutex::new(kept),
+            url,
+            branch,
+            policy,
+            instance,
+            hints: Mutex::default(),
+            bell: Notify::new(),
+            pulls: Mutex::new(left),
+            slots: Semaphore::new(AT_ONCE),
+            trouble: Mutex::default(),
+        }
+    }
+
+    /// There is something new about a pull request, perhaps a comment, somebody says.
+    pub(super) fn hint(&self, number: u64, comment: Option<u64>) {
+        self.hints.lock().entry(number).or_default().extend(comment);
+        self.bell.notify_one();
+    }
+
+    /// Something has changed that may be what was missing.
+    pub(super) fn wake(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Why pull requests are not told what they should be.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().clone()
+    }
+
+    /// Looks at them until it is dropped.
+    pub(super) async fn work(self: Arc<Self>, daemon: Arc<Daemon>) {
+        let (mut next, mut pause) = (Instant::now(), FIRST_PAUSE);
+        loop {
+            let is_hinted = tokio::select! {
+                () = self.bell.notified() => true,
+                () = sleep_until(next) => false,
+            };
+            if is_hinted {
+                sleep(DEBOUNCE).await;
+            }
+            // While nothing is known of them a hint is a reason to ask about all.
+            let are_all_due = !is_hinted || self.trouble().is_some();
+            let looked = match daemon.previews.forges.repository(&self.url, self.policy.forge.as_ref()).await {
+                Ok(forge) if are_all_due => self.look_at_all(&daemon, &forge).await,
+                Ok(forge) => self.look_at_hinted(&daemon, &forge).await,
+                Err(error) => Err(error.to_string()),
+            };
+            match looked {
+                Ok(()) => {
+                    self.is_well(&daemon);
+                    pause = FIRST_PAUSE;
+                    if are_all_due {
+                        next = Instant::now() + self.policy.interval();
+                    }
+                }
+                Err(why) => {
+                    self.is_troubled(&daemon, &why);
+                    next = Instant::now() + pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// Says once why something is not told.
+    fn is_troubled(&self, daemon: &Daemon, why: &str) {
+        if self.trouble.lock().replace(why.to_owned()).as_deref() != Some(why) {
+            warn!(repository = %self.url, branch = self.branch, why, "Pull requests not previewed");
+            self.say(daemon);
+        }
+    }
+
+    fn is_well(&self, daemon: &Daemon) {
+        if self.trouble.lock().take().is_some() {
+            self.say(daemon);
+        }
+    }
+
+    /// The Environments' conditions say it.
+    fn say(&self, daemon: &Daemon) {
+        for environment in daemon.written.environments() {
+            if RepoUrl::parse(&environment.spec.repo_url).is_ok_and(|url| url == self.url) {
+                daemon.environments.push(environment.name(), Priority::Timer);
+            }
+        }
+    }
+
+    async fn look_at_hinted(self: &Arc<Self>, daemon: &Arc<Daemon>, forge: &forge::Repository) -> Result<(), String> {
+        let mut hinted = std::mem::take(&mut *self.hints.lock());
+        while let Some((number, comments)) = hinted.pop_first() {
+            if let Err(error) = self.look_at_one(daemon, forge, number, &comments).await {
+                // Nothing is lost: they are looked at with the next list.
+                hinted.insert(number, comments);
+                self.hints.lock().append(&mut hinted);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_one(
+        self: &Arc<Self>,
+        daemon: &Arc<Daemon>,
+        forge: &forge::Repository,
+        number: u64,
+        comments: &BTreeSet<u64>,
+    ) -> Result<(), String> {
+        let mut again = false;
+        for comment in comments {
+            again |= command::heed(self, forge, number, *comment).await.map_err(|error| error.to_string())?;
+        }
+        match forge.pull(number).await {
+            Ok(pull) => self.consider(daemon, forge, pull, again).await,
+            Err(forge::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    async fn look_at_all(self: &Arc<Self>, daemon: &Arc<Daemon>, forge: &forge::Repository) -> Result<(), String> {
+        let open = forge.open_pulls(&self.branch).await.map_err(|error| error.to_string())?;
+        // Those that could not be looked at when they were hinted at.
+        self.look_at_hinted(daemon, forge).await?;
+        let listed: BTreeSet<u64> = open.iter().map(|pull| pull.number).collect();
+        for pull in open {
+            self.consider(daemon, forge, pull, false).await?;
+        }
+        let known: Vec<u64> = {
+            let pulls = self.pulls.lock();
+            pulls.iter().filter(|(number, one)| one.is_open() && !listed.contains(number)).map(|(n, _)| *n).collect()
+        };
+        for number in known {
+            let pull = forge.pull(number).await.map_err(|error| error.to_string())?;
+            self.consider(daemon, forge, pull, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Begins a look at a pull request that has changed, or that somebody wants to be compared `again`, in place of one that
+    /// is under way.
+    async fn consider(
+        self: &Arc<Self>,
+        daemon: &Arc<Daemon>,
+        forge: &forge::Repository,
+        pull: Pull,
+        again: bool,
+    ) -> Result<(), String> {
+        let is_open = pull.is_open() && pull.base == self.branch;
+        if !is_open && !self.pulls.lock().contains_key(&pull.number) {
+            return Ok(());
+        }
+        let base = daemon.repositories.commit(&self.url, &self.branch).await.map_err(|error| error.to_string())?;
+        let seen =
+            Seen { head: pull.head, base: base.id, labels: pull.labels.clone(), is_draft: pull.is_draft, is_open };
+        let (cancel, told) = {
+            let mut pulls = self.pulls.lock();
+            let known = pulls.get(&pull.number);
+            // What follows from the end of a pull request does not change with the branch.
+            let is_same =
+                known.is_some_and(|known| known.seen.as_ref() == Some(&seen) || !(is_open || known.is_open()));
+            if is_same && !again {
+                return Ok(());
+            }
+            let told = known.map(|known| known.told.clone()).unwrap_or_default();
+            let cancel = daemon.shutdown.child_token();
+            let attended = Attended { seen: Some(seen), cancel: cancel.clone(), told: told.clone() };
+            if let Some(before) = pulls.insert(pull.number, attended) {
+                before.cancel.cancel();
+            }
+            (cancel, told)
+        };
+        let (this, daemon, forge) = (self.clone(), daemon.clone(), forge.clone());
+        daemon.tasks.clone().spawn(async move {
+            tokio::select! {
+                () = cancel.cancelled() => {}
+                () = this.attend(&daemon, &forge, pull, &told, again) => {}
+            }
+        });
+        Ok(())
+    }
+
+    /// Keeps what a pull request was told for the daemon's next life, until it is told its end.
+    pub(super) fn keep(&self, pull: &Pull, told: &Told) {
+        let is_open = pull.state == PullState::Open;
+        let said = told.previewed.clone().filter(|_| is_open);
+        let said = said.map(|previewed| Said { previewed, body: told.body.clone() });
+        if let Err(error) = self.kept.lock().note(pull.number, said) {
+            warn!(repository = %self.url, branch = self.branch, %error, "What pull requests were told is not kept");
+        }
+    }
+
+    /// Looks at one pull request until it has been told what there is to tell.
+    async fn attend(
+        &self,
+        daemon: &Arc<Daemon>,
+        forge: &forge::Repository,
+        pull: Pull,
+        told: &tokio::sync::Mutex<Told>,
+        again: bool,
+    ) {
+        if again {
+            told.lock().await.forget();
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut told = told.lock().await;
+            let done = if pull.is_open() && pull.base == self.branch {
+                // Nobody closes it; without a permit it would only be compared beside others.
+                let _slot = self.slots.acquire().await.ok();
+                one::look(daemon, self, forge, &pull, &mut told).await
+            } else {
+                closing::look(daemon, self, forge, &pull, &mut told).await
+            };
+            drop(told);
+            match done {
+                Ok(()) => {
+                    self.is_well(daemon);
+                    let ended = pull.state != PullState::Open;
+                    info!(repository = %self.url, pull = pull.number, head = %pull.head.short(), ended, "Pull request told");
+                    return;
+                }
+                Err(why) => {
+                    self.is_troubled(daemon, &format!("pull request {}: {why}", pull.number));
+                    sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What a pull request was told: one comment, one status; written only when they change.
+//!
+//! **In:** a finished text, a status. **Out:** requests to the forge. **May not:** write a second comment; or tell again
+//! what was told.
+
+use smol_str::SmolStr;
+
+use super::kept::Said;
+use crate::forge::{self, State, Status as CommitStatus};
+use crate::git::Oid;
+use crate::plan::PlanHash;
+use crate::preview::comment::{Comment, Flavour};
+use crate::preview::status::{self, Status};
+use crate::preview::{Outcome, Preview, Pull};
+
+/// What was told last, as far as this daemon remembers.
+#[derive(Default)]
+pub(super) struct Told {
+    comment: Option<u64>,
+    /// The text, without what changes with every look.
+    essence: Option<String>,
+    /// As it was written.
+    pub(super) body: Option<String>,
+    status: Option<(Oid, Status)>,
+    /// The tree that was previewed, and at which head.
+    pub(super) previewed: Option<Previewed>,
+}
+
+/// What was previewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Previewed {
+    pub(super) pull: Pull,
+    /// The root of the merge result.
+    pub(super) tree: Oid,
+    pub(super) reaches: Vec<Reached>,
+}
+
+/// An application that a pull request reaches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reached {
+    pub(super) environment: SmolStr,
+    pub(super) application: SmolStr,
+    /// The merge takes the application itself away.
+    pub(super) goes: bool,
+    /// The plan that was shown; `None` when the cluster was not asked.
+    pub(super) plan: Option<PlanHash>,
+}
+
+impl Previewed {
+    pub(super) fn of(preview: &Preview, tree: Oid) -> Self {
+        let mut reaches = Vec::new();
+        for environment in &preview.environments {
+            reaches.extend(environment.applications.iter().map(|one| Reached {
+                environment: environment.name.clone(),
+                application: one.name.clone(),
+                goes: matches!(one.outcome, Outcome::Removed(_)),
+                plan: one.outcome.hash(),
+            }));
+        }
+        Previewed { pull: preview.pull.clone(), tree, reaches }
+    }
+}
+
+/// A comment to be there.
+pub(super) struct Text {
+    /// What it says.
+    pub(super) body: String,
+    /// The same without commits and times: it is written again only when this changes.
+    pub(super) essence: String,
+    /// Without it there need not be a comment.
+    pub(super) is_news: bool,
+}
+
+impl Text {
+    /// Of a comment on a head.
+    pub(super) fn of(comment: Comment, pull: &Pull, is_news: bool) -> Self {
+        Text { essence: format!("{}\n{}", pull.head, comment.said), body: comment.body, is_news }
+    }
+}
+
+impl Told {
+    /// In an earlier life.
+    pub(super) fn before(Said { previewed, body }: Said) -> Self {
+        Told { previewed: Some(previewed), body, ..Told::default() }
+    }
+
+    /// Tells it again, whatever was told: a person asks for it.
+    pub(super) fn forget(&mut self) {
+        (self.essence, self.status) = (None, None);
+    }
+
+    /// Sees to it that the comment says this.
+    pub(super) async fn say(&mut self, forge: &forge::Repository, pull: u64, text: Text) -> Result<(), forge::Error> {
+        if self.essence.as_ref() == Some(&text.essence) {
+            return Ok(());
+        }
+        let marker = text.body.lines().next().unwrap_or_default().to_owned();
+        if !text.is_news && self.comment.is_none() {
+            // One of an earlier life may be there; none is made to say that there is nothing to say.
+            let own = forge.own_comments(pull, &marker).await?;
+            match own.comment {
+                Some(comment) => self.comment = Some(comment.id),
+                None => {
+                    self.essence = Some(text.essence);
+                    return Ok(());
+                }
+            }
+        }
+        let put = forge.put_comment(pull, self.comment, &marker, &text.body).await?;
+        self.comment = Some(put.comment.id);
+        self.essence = Some(text.essence);
+        self.body = Some(text.body);
+        Ok(())
+    }
+
+    /// Sees to it that the head has this status.
+    pub(super) async fn judge(
+        &mut self,
+        forge: &forge::Repository,
+        head: Oid,
+        context: &str,
+        status: Status,
+        page: Option<String>,
+    ) -> Result<(), forge::Error> {
+        let known = Some((head, status));
+        if self.status == known {
+            return Ok(());
+        }
+        let Some((_, status)) = &known else { return Ok(()) };
+        forge
+            .put_status(&CommitStatus {
+                commit: head,
+                branch: None,
+                context: context.to_owned(),
+                state: state(status.state),
+                description: status.description.clone(),
+                page,
+            })
+            .await?;
+        self.status = known;
+        Ok(())
+    }
+}
+
+fn state(state: status::State) -> State {
+    match state {
+        status::State::Pending => State::Pending,
+        status::State::Success => State::Success,
+        status::State::Failure => State::Failure,
+        status::State::Error => State::Error,
+        status::State::Neutral => State::Neutral,
+    }
+}
+
+/// Whose Markdown a forge reads.
+pub(super) fn flavour(kind: forge::Kind) -> Flavour {
+    match kind {
+        forge::Kind::GitHub => Flavour::GitHub,
+        forge::Kind::GitLab => Flavour::GitLab,
+        forge::Kind::Gitea => Flavour::Gitea,
+        forge::Kind::BitbucketCloud => Flavour::BitbucketCloud,
+        forge::Kind::BitbucketServer => Flavour::BitbucketServer,
+    }
+}

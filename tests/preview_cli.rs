@@ -1,0 +1,148 @@
+//! `leeboard preview`: what a branch would change, on a repository that git itself has written.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(unreachable_pub, reason = "a test has no one to reach")]
+
+#[path = "harness/mod.rs"]
+mod harness;
+
+use std::process::Command;
+
+use harness::Repo;
+
+const WEB: &str = "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  selector:
+    matchLabels: {app: web}
+  template:
+    metadata:
+      labels: {app: web}
+    spec:
+      containers:
+      - name: web
+        image: registry.example/web:1.4.1
+";
+
+/// A base that two cluster directories use, on `main` and on a branch `feature`.
+fn repository() -> Repo {
+    let repo = Repo::new();
+    let overlay = |name: &str| format!("namespace: shop-{name}\nresources: [../../base]\n");
+    let files = [
+        ("base/web.yaml", WEB.to_owned()),
+        ("base/kustomization.yaml", "resources: [web.yaml]\n".to_owned()),
+        ("clusters/dev/kustomization.yaml", overlay("dev")),
+        ("clusters/prod/kustomization.yaml", overlay("prod")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    repo.commit("main", &files);
+    repo.git(&["branch", "feature", "main"]);
+    repo
+}
+
+/// What is printed, and the exit code.
+fn preview(repo: &Repo, arguments: &[&str]) -> (String, String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leeboard"));
+    command.arg("preview").args(arguments).args(["--head", "feature"]).current_dir(repo.clone_path());
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+#[test]
+fn a_change_of_a_base_is_shown_once_for_all_that_use_it() {
+    let repo = repository();
+    assert_eq!(preview(&repo, &[]), ("No deployed manifest changes.\n".into(), String::new(), 0));
+    repo.commit("feature", &[("base/web.yaml", &WEB.replace("1.4.1", "1.5.0"))]);
+    let expected = "### Leeboard: 2 environments, 2 applications, no risks
+
+| environment | cluster | application | create | change | replace | delete | restarts |
+| --- | --- | --- | --: | --: | --: | --: | --: |
+| prod | prod | **prod** |  | 1 |  |  | 2 pods |
+| dev | dev | dev |  | 1 |  |  | 2 pods |
+
+<details><summary>prod · prod: 1 change, wave 0</summary>
+
+Also the same change in dev · dev.
+
+Deployment `shop-prod/web` (`base/web.yaml:1`)
+
+~~~diff
+@@ spec.template @@
+     spec:
+       containers:
+       - name: web
+-        image: registry.example/web:1.4.1
++        image: registry.example/web:1.5.0
+~~~
+
+</details>
+";
+    assert_eq!(preview(&repo, &[]), (expected.into(), String::new(), 2));
+    let (json, _, code) = preview(&repo, &["-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let change = json.pointer("/environments/0/applications/0/changes/0").unwrap();
+    assert_eq!((change["object"].as_str(), change["what"].as_str(), code), (Some("shop-prod/web"), Some("changed"), 2));
+}
+
+/// A comment that is cut names both commits.
+#[test]
+fn commits_stand_for_branches() {
+    let repo = repository();
+    repo.commit("feature", &[("base/web.yaml", &WEB.replace("1.4.1", "1.5.0"))]);
+    let commit = |branch: &str| repo.git(&["rev-parse", branch]).trim().to_owned();
+    let (base, head) = (commit("main"), commit("feature"));
+    let by_name = preview(&repo, &[]);
+    repo.git(&["switch", "--quiet", "main"]);
+    repo.git(&["branch", "--delete", "--force", "feature"]);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leeboard"));
+    command.args(["preview", "--base", &base, "--head", &head]).current_dir(repo.clone_path());
+    let output = command.output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), by_name.0, "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_first_cluster_directory_of_a_repository_is_new() {
+    let repo = Repo::new();
+    repo.commit("main", &[("README.md", "shop\n"), ("web.yaml", WEB)]);
+    repo.git(&["branch", "feature", "main"]);
+    repo.commit("feature", &[("clusters/dev/web.yaml", WEB)]);
+    let (output, errors, exit) = preview(&repo, &[]);
+    assert!(exit == 2 && output.contains("| dev | dev | **dev** | 1 |"), "{output}{errors}");
+    assert!(!output.contains("environment |  |"), "{output}");
+}
+
+#[test]
+fn the_exit_code_tells_what_was_found() {
+    let repo = repository();
+    let cases = [
+        // what the branch has in base/web.yaml, arguments, exit code, in the output
+        (WEB.replace("replicas: 2", "replicas: 0"), vec![], 2, "scales Deployment `shop-prod/web` from 2 to 0 pods"),
+        (WEB.replace("replicas: 2", "replicas: 0"), vec!["--fail", "red"], 3, "🔴"),
+        (WEB.replace("replicas: 2", "replicas: 0"), vec!["--fail", "R1"], 2, "🔴"),
+        (WEB.replace("name: web", "name: [web"), vec![], 1, "base/web.yaml:"),
+    ];
+    for (text, arguments, code, said) in cases {
+        repo.commit("feature", &[("base/web.yaml", &text)]);
+        let (output, errors, exit) = preview(&repo, &arguments);
+        assert_eq!(exit, code, "{arguments:?}\n{output}{errors}");
+        assert!(output.contains(said), "{arguments:?}\n{output}");
+    }
+    let (_, errors, exit) = preview(&repo, &["--base", "nothing"]);
+    assert!(exit == 1 && errors.contains("has no branch or tag `nothing`"), "{errors}");
+}
+
+#[test]
+fn a_conflict_names_the_files_and_a_base_that_went_on_is_not_taken_back() {
+    let repo = repository();
+    repo.commit("feature", &[("base/web.yaml", &WEB.replace("1.4.1", "1.5.0"))]);
+    repo.commit("main", &[("base/web.yaml", &WEB.replace("replicas: 2", "replicas: 4"))]);
+    let (output, _, exit) = preview(&repo, &[]);
+    assert!(exit == 2 && !output.contains("replicas"), "{output}");
+    repo.commit("main", &[("base/web.yaml", &WEB.replace("1.4.1", "1.4.2"))]);
+    let (output, _, exit) = preview(&repo, &[]);
+    assert!(exit == 1 && output.contains("base/web.yaml"), "{output}");
+}

@@ -1,0 +1,203 @@
+//! Previews by the real daemon: a real Gitea with real pushes and pull requests, a real API server.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+#![allow(unreachable_pub, reason = "a test has no one to reach")]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+#[allow(dead_code, reason = "the bench asks it more")]
+mod stage;
+#[path = "../forge/world.rs"]
+#[allow(dead_code, reason = "the forge's own tests ask it more")]
+mod world;
+
+use serde_json::json;
+
+use harness::screenshot;
+use stage::{Stage, Who, web};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_is_told_what_it_would_change_and_how_it_ended() {
+    let mut stage = Stage::start("life").await;
+    let pull = stage.pull("update", "web.yaml", &web("web:2", 2)).await;
+    let first = stage.comment(pull, |body| body.contains("web:2")).await;
+    let body = first["body"].as_str().unwrap();
+    assert!(body.contains("### Leeboard: 1 environment, 1 application"), "{body}");
+    assert!(body.contains("| dev | in-cluster |"), "{body}");
+    assert!(body.contains("-        image: web:1") || body.contains("web:1"), "{body}");
+    let status = stage.status(pull, "success").await;
+    assert!(status["description"].as_str().unwrap().starts_with("1 app, 1 env: ~1"), "{status}");
+
+    // Another head, and another life of the daemon: the same comment says what is so now.
+    stage.restart().await;
+    stage.push("update", "web.yaml", &web("web:3", 2));
+    let second = stage.comment(pull, |body| body.contains("web:3")).await;
+    assert_eq!(second["id"], first["id"]);
+    stage.status(pull, "success").await;
+    assert_eq!(stage.comments(pull).await.len(), 1);
+
+    // A person who may write asks for it: what somebody has deleted is there again. Nobody answers strangers.
+    stage.delete_comment(&second).await;
+    stage.say(pull, Who::Stranger, "/leeboard preview").await;
+    stage.say(pull, Who::Writer, "/leeboard help").await;
+    stage.comment(pull, |body| body.contains("| `/leeboard preview` | who may write |")).await;
+    stage.say(pull, Who::Writer, "/leeboard preview").await;
+    let second = stage.comment(pull, |body| body.contains("web:3")).await;
+    assert_ne!(second["id"], first["id"]);
+    let ours = stage.comments(pull).await;
+    assert_eq!(ours.len(), 2, "the help and the preview: {}", json!(ours));
+
+    stage.merge(pull).await;
+    let last = stage.comment(pull, |body| body.contains("Deployed to dev")).await;
+    assert!(last["body"].as_str().unwrap().contains(", as previewed"), "{last}");
+    assert_eq!(last["id"], second["id"]);
+    let image = "/spec/template/spec/containers/0/image";
+    let live = stage.target.object("deployment/web").await.unwrap();
+    assert_eq!(live.pointer(image), Some(&json!("web:3")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_merged_while_nobody_looked_is_told_its_end_too() {
+    let mut stage = Stage::start("absent").await;
+    let pull = stage.pull("update", "web.yaml", &web("web:2", 2)).await;
+    let comment = stage.comment(pull, |body| body.contains("web:2")).await;
+    stage.status(pull, "success").await;
+    let closed = stage.pull("given-up", "web.yaml", &web("web:9", 2)).await;
+    stage.comment(closed, |body| body.contains("web:9")).await;
+    stage.status(closed, "success").await;
+    stage.kill();
+    stage.merge(pull).await;
+    stage.close(closed).await;
+    stage.revive().await;
+    let last = stage.comment(pull, |body| body.contains("Deployed to dev")).await;
+    assert_eq!(last["id"], comment["id"]);
+    assert!(last["body"].as_str().unwrap().contains(", as previewed"), "{last}");
+    assert!(last["body"].as_str().unwrap().contains("web:2"), "what was shown stays: {last}");
+    stage.comment(closed, |body| body.contains("Closed, nothing deployed.")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_is_told_by_its_status_alone() {
+    let stage = Stage::start("nothing").await;
+    let readme = stage.pull("readme", "README.md", "hello\n").await;
+    let status = stage.status(readme, "success").await;
+    assert_eq!(status["description"], "no changes");
+    assert_eq!(stage.comments(readme).await.len(), 0);
+
+    // What was told once is taken back in words.
+    let reverted = stage.pull("reverted", "web.yaml", &web("web:2", 2)).await;
+    stage.comment(reverted, |body| body.contains("web:2")).await;
+    stage.push("reverted", "README.md", "hello again\n");
+    stage.comment(reverted, |body| body.contains("No deployed manifest changes.")).await;
+    stage.close(readme).await;
+    stage.close(reverted).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_merged_or_rendered_says_where() {
+    let stage = Stage::start("wrong").await;
+    let broken =
+        stage.pull("broken", "web.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web\n").await;
+    let comment = stage.comment(broken, |body| body.contains("web.yaml")).await;
+    assert!(comment["body"].as_str().unwrap().contains("1 application does not render"), "{comment}");
+    let status = stage.status(broken, "failure").await;
+    assert!(status["description"].as_str().unwrap().contains("does not render"), "{status}");
+
+    let refused = stage.pull("refused", "web.yaml", &web("web:1", 2).replace("replicas: 2", "replicas: -2")).await;
+    let comment = stage.comment(refused, |body| body.contains("would be refused by the API server")).await;
+    assert!(comment["body"].as_str().unwrap().contains("spec.replicas"), "{comment}");
+    stage.status(refused, "failure").await;
+
+    let conflict = stage.pull("conflict", "web.yaml", &web("web:2", 5)).await;
+    stage.comment(conflict, |body| body.contains("web:2")).await;
+    stage.push("main", "web.yaml", &web("web:4", 3));
+    let comment = stage.comment(conflict, |body| body.contains("conflict")).await;
+    assert!(comment["body"].as_str().unwrap().contains("web.yaml"), "{comment}");
+    stage.status(conflict, "error").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_empty_an_environment_or_is_too_much_says_so() {
+    let stage = Stage::start_in("gone", "clusters/dev").await;
+    let gone = stage.removal("gone", "clusters/dev/web.yaml").await;
+    let comment = stage.comment(gone, |body| body.contains("its cluster directory is gone")).await;
+    assert!(comment["body"].as_str().unwrap().contains("1 of 1"), "{comment}");
+    let status = stage.status(gone, "skipped").await;
+    assert!(status["description"].as_str().unwrap().contains("would be held: needs confirmation"), "{status}");
+
+    let many: String = (0..20_001)
+        .map(|at| format!("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: config-{at}}}\n"))
+        .collect();
+    let many = stage.pull("many", "clusters/dev/many.yaml", &many).await;
+    stage.comment(many, |body| body.contains("Too large to preview: 20,002 objects.")).await;
+    stage.status(many, "error").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn applications_that_come_and_go_with_it_are_compared_too() {
+    let stage = Stage::start("apps").await;
+    let pull =
+        stage.pull("cart", "cart/cart.yaml", &web("cart:1", 1).replace("name: web\nspec", "name: cart\nspec")).await;
+    let comment = stage.comment(pull, |body| body.contains("cart:1")).await;
+    let body = comment["body"].as_str().unwrap();
+    assert!(body.contains("2 applications") && body.contains("| dev | in-cluster | **dev-cart** | 1 |"), "{body}");
+    stage.merge(pull).await;
+    stage.comment(pull, |body| body.contains("Deployed to dev")).await;
+    let cart = stage.target.object("deployment/cart").await;
+    assert!(cart.is_ok(), "it is told when it is there, not before: {cart:?}");
+
+    let gone = stage.removal("no-cart", "cart/cart.yaml").await;
+    let comment = stage.comment(gone, |body| body.contains("dev-cart")).await;
+    assert!(comment["body"].as_str().unwrap().contains("cart"), "{comment}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_it_is_on_a_page_for_who_has_the_link() {
+    let stage = Stage::start("page").await;
+    let hostile = r#"</pre><script>alert(1)</script><img src="https://evil.example/x">"#;
+    let annotated = web("web:2", 0)
+        .replace("  name: web\nspec", &format!("  name: web\n  annotations: {{note: '{hostile}'}}\nspec"));
+    let pull = stage.pull("page", "web.yaml", &annotated).await;
+    let comment = stage.comment(pull, |body| body.contains("web:2")).await;
+    let status = stage.status(pull, "success").await;
+    let page = stage.page(&comment);
+    assert!(page.ends_with(status["target_url"].as_str().unwrap().strip_prefix("https://leeboard.example").unwrap()));
+
+    let answer = reqwest::get(&page).await.unwrap();
+    let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert_eq!(answer.headers()["referrer-policy"], "no-referrer");
+    assert_eq!(answer.headers()["cache-control"], "private, no-store");
+    let html = answer.text().await.unwrap();
+    assert!(html.contains(r#"<span class="add">+        image: web:2</span>"#), "{html}");
+    assert!(html.contains(r#"<li class="red">"#), "scaled to nothing: {html}");
+    assert!(!html.contains("<script") && !html.contains("<img"), "{html}");
+    assert!(html.contains("&#60;script&#62;"), "{html}");
+
+    let mut other = page.clone();
+    other.replace_range(page.len() - 1.., if page.ends_with('0') { "1" } else { "0" });
+    assert_eq!(reqwest::get(&other).await.unwrap().status(), 404);
+    screenshot(&page, "preview-page", 900);
+
+    let drawn = stage.drawn(&comment).await;
+    assert!(drawn.contains("<details><summary>") && drawn.contains("<td"), "{drawn}");
+    assert!(!drawn.contains("<script") && !drawn.contains("evil.example/x\""), "{drawn}");
+    let (file, style) =
+        (tempfile::tempdir().unwrap(), "body { font: 15px sans-serif; margin: 2em } td, th { padding: 4px }");
+    let path = file.path().join("comment.html");
+    std::fs::write(
+        &path,
+        format!("<meta charset=utf-8><style>{style}</style>{}", drawn.replace("<details>", "<details open>")),
+    )
+    .unwrap();
+    screenshot(&format!("file://{}", path.display()), "preview-comment", 900);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strangers_fork_is_not_looked_at() {
+    let stage = Stage::start("fork").await;
+    let pull = stage.fork_pull("web.yaml", &web("evil:1", 2)).await;
+    let status = stage.status(pull, "skipped").await;
+    assert!(status["description"].as_str().unwrap().starts_with("not previewed: from a fork"), "{status}");
+    assert_eq!(stage.comments(pull).await.len(), 0);
+}

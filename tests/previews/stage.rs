@@ -1,0 +1,290 @@
+//! [`Stage`]: an environment on a branch of a real forge, and the daemon that previews its pull requests.
+
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, eventually, install_crds};
+use crate::world::{Shop, World};
+
+/// Until a pull request has been told something: a poll, a look, a sync.
+const A_WHILE: Duration = Duration::from_secs(90);
+/// Where links lead: what is there instead is asked of the daemon itself.
+const LINKS: &str = "https://leeboard.example";
+/// The secret of the webhooks.
+const SECRET: &str = "a secret of hooks";
+
+/// A Deployment in git.
+pub fn web(image: &str, replicas: u32) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: {replicas}
+  selector:
+    matchLabels: {{app: web}}
+  template:
+    metadata:
+      labels: {{app: web}}
+    spec:
+      containers:
+      - name: web
+        image: {image}
+"
+    )
+}
+
+/// Who says something.
+#[derive(Clone, Copy)]
+pub enum Who {
+    /// May write to the repository.
+    Writer,
+    /// May do nothing.
+    Stranger,
+}
+
+pub struct Stage {
+    shop: Shop<'static>,
+    /// Where the environment's objects go.
+    pub target: Namespace<'static>,
+    control: Namespace<'static>,
+    daemon: Daemon,
+}
+
+impl Stage {
+    /// An environment `dev` whose cluster directory, the root, has been synced.
+    pub async fn start(name: &str) -> Stage {
+        Stage::start_in(name, ".").await
+    }
+
+    /// The same with another cluster directory.
+    pub async fn start_in(name: &str, directory: &str) -> Stage {
+        Stage::start_with(name, directory, &[(format!("{directory}/web.yaml"), web("web:1", 2))]).await
+    }
+
+    /// The same with these files.
+    pub async fn start_with(name: &str, directory: &str, files: &[(String, String)]) -> Stage {
+        let (cluster, world) = (Cluster::shared().await, World::shared().await);
+        install_crds(cluster).await;
+        let shop = world.shop(name).await;
+        shop.commit_all(files);
+        shop.push(&world.jane, &format!("acme/{name}"), "main").unwrap();
+        let (control, target) = tokio::join!(cluster.namespace("control"), cluster.namespace("target"));
+        for secret in secrets(&shop, control.name()) {
+            cluster.apply(&secret.to_string(), [""; 0]).await;
+        }
+        let options = DaemonOptions { arguments: vec!["--url".into(), LINKS.into()], ..DaemonOptions::default() };
+        let daemon = Daemon::start(cluster, control.name(), options).await;
+        daemon.ready().await;
+        cluster.apply(&environment(&shop, directory, &control, &target).to_string(), [""; 0]).await;
+        let stage = Stage { shop, target, control, daemon };
+        stage.hook().await;
+        stage.synced().await;
+        stage
+    }
+
+    async fn synced(&self) {
+        eventually("the environment and all below it are synced", 4 * A_WHILE, async || {
+            let found = self.control.object("environment.leeboard.dev/dev").await?;
+            let all =
+                self.control.kubectl(["get", "applications", "--output", "jsonpath={..status.sync.status}"]).await?;
+            let are_synced = all.split_whitespace().all(|status| status == "Synced");
+            let status = &found["status"];
+            if status["sync"] == "Synced" && are_synced { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+
+    /// Opens a pull request that writes a file.
+    pub async fn pull(&self, branch: &str, file: &str, text: &str) -> u64 {
+        self.shop.branch(branch, file, text);
+        self.shop.open(branch, "main", &format!("Change by {branch}")).await
+    }
+
+    /// Kills the daemon and starts it again.
+    pub async fn restart(&mut self) {
+        self.kill();
+        self.revive().await;
+    }
+
+    pub fn kill(&mut self) {
+        self.daemon.kill();
+    }
+
+    /// Starts the daemon again.
+    pub async fn revive(&mut self) {
+        self.daemon.restart().await;
+        self.daemon.ready().await;
+        self.hook().await;
+    }
+
+    /// Has the forge call the daemon, which listens elsewhere in each of its lives.
+    async fn hook(&self) {
+        let hook = json!({
+            "type": "gitea", "active": true,
+            "events": ["push", "pull_request", "pull_request_sync", "pull_request_comment"],
+            "config": {"url": self.daemon.url("/api/webhook"), "content_type": "json", "secret": SECRET},
+        });
+        self.shop.ask(&self.shop.world.bot, Method::POST, "hooks", hook).await;
+    }
+
+    /// Opens a pull request, on top of what was merged, that removes a file.
+    pub async fn removal(&self, branch: &str, file: &str) -> u64 {
+        let world = self.shop.world;
+        let url = world.gitea.clone_url(&world.jane, &format!("acme/{}", self.shop.name));
+        self.shop.git(&["fetch", "--quiet", &url, "main"]);
+        self.shop.git(&["switch", "--quiet", "--force-create", branch, "FETCH_HEAD"]);
+        self.shop.git(&["rm", "--quiet", file]);
+        self.shop.git(&["commit", "--quiet", "--message", &format!("Remove {file}")]);
+        self.shop.open(branch, "main", &format!("Remove {file}")).await
+    }
+
+    /// Opens a pull request from a fork of somebody who may do nothing here.
+    pub async fn fork_pull(&self, file: &str, text: &str) -> u64 {
+        let world = self.shop.world;
+        // A private repository cannot be forked by strangers.
+        world.administer(Method::PATCH, &self.shop.path(), json!({"private": false})).await;
+        self.shop.ask(&world.mallory, Method::POST, "forks", json!({})).await;
+        self.shop.branch("strange", file, text);
+        self.shop.push(&world.mallory, &format!("mallory/{}", self.shop.name), "strange").unwrap();
+        let path = format!("{}/pulls", self.shop.path());
+        let wanted = json!({"title": "A gift", "head": "mallory:strange", "base": "main"});
+        let pull = eventually("the pull request is opened", A_WHILE, async || {
+            world.gitea.ask(&world.mallory, Method::POST, &path, Some(wanted.clone())).await
+        });
+        pull.await["number"].as_u64().unwrap()
+    }
+
+    /// Puts another commit, on top of `main`, in place of what a branch has.
+    pub fn push(&self, branch: &str, file: &str, text: &str) {
+        self.shop.branch(branch, file, text);
+        self.shop.push(&self.shop.world.jane, &format!("acme/{}", self.shop.name), branch).unwrap();
+    }
+
+    /// Our comments on a pull request.
+    pub async fn comments(&self, pull: u64) -> Vec<Value> {
+        let bot = &self.shop.world.bot;
+        let all = self.shop.ask(bot, Method::GET, &format!("issues/{pull}/comments"), Value::Null).await;
+        let ours = all.as_array().into_iter().flatten().filter(|comment| comment["user"]["login"] == *bot.login);
+        ours.cloned().collect()
+    }
+
+    /// Comments on a pull request.
+    pub async fn say(&self, pull: u64, who: Who, text: &str) {
+        let world = self.shop.world;
+        if matches!(who, Who::Stranger) {
+            world.administer(Method::PATCH, &self.shop.path(), json!({"private": false})).await;
+        }
+        let member = if matches!(who, Who::Writer) { &world.jane } else { &world.mallory };
+        self.shop.ask(member, Method::POST, &format!("issues/{pull}/comments"), json!({"body": text})).await;
+    }
+
+    /// Somebody deletes a comment of ours.
+    pub async fn delete_comment(&self, comment: &Value) {
+        let path = format!("issues/comments/{}", comment["id"]);
+        self.shop.ask(&self.shop.world.bot, Method::DELETE, &path, Value::Null).await;
+    }
+
+    /// Requests that the daemon has sent to API servers.
+    pub async fn requests(&self) -> f64 {
+        self.daemon.metric("leeboard_api_requests_total").await.unwrap_or(0.0)
+    }
+
+    /// What the daemon takes, in MiB.
+    pub fn memory(&self) -> f64 {
+        self.daemon.memory()
+    }
+
+    /// Waits for a comment of which this is true.
+    pub async fn comment(&self, pull: u64, is_it: impl Fn(&str) -> bool) -> Value {
+        eventually("the comment", A_WHILE, async || {
+            let comments = self.comments(pull).await;
+            let found = comments.iter().find(|comment| is_it(comment["body"].as_str().unwrap_or_default()));
+            found.cloned().ok_or_else(|| format!("{}\n{}", json!(comments), self.daemon.log()))
+        })
+        .await
+    }
+
+    /// Waits until the head of a pull request has this status of ours.
+    pub async fn status(&self, pull: u64, state: &str) -> Value {
+        eventually("the status", A_WHILE, async || {
+            let bot = &self.shop.world.bot;
+            let head =
+                self.shop.ask(bot, Method::GET, &format!("pulls/{pull}"), Value::Null).await["head"]["sha"].clone();
+            let path = format!("commits/{}/status", head.as_str().unwrap());
+            let statuses = self.shop.ask(bot, Method::GET, &path, Value::Null).await;
+            let ours = statuses["statuses"].as_array().into_iter().flatten();
+            let found =
+                ours.filter(|status| status["context"] == "leeboard/preview").find(|one| one["status"] == state);
+            found.cloned().ok_or_else(|| format!("{}\n{}", statuses["statuses"], self.daemon.log()))
+        })
+        .await
+    }
+
+    /// Where the page is that a comment links to.
+    pub fn page(&self, comment: &Value) -> String {
+        let body = comment["body"].as_str().unwrap();
+        let (_, link) =
+            body.split_once(&format!("[full diff]({LINKS}")).unwrap_or_else(|| panic!("no link in\n{body}"));
+        self.daemon.url(link.split_once(')').unwrap().0)
+    }
+
+    /// What the forge makes of a comment's text.
+    pub async fn drawn(&self, comment: &Value) -> String {
+        let world = self.shop.world;
+        let url = format!("{}/api/v1/markdown", world.gitea.url());
+        let text = json!({"Text": comment["body"], "Mode": "gfm", "Context": format!("acme/{}", self.shop.name)});
+        let request = reqwest::Client::new().post(url).bearer_auth(&world.bot.token).json(&text);
+        request.send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+    }
+
+    pub async fn merge(&self, pull: u64) {
+        eventually("it is merged", A_WHILE, async || {
+            let path = format!("{}/pulls/{pull}/merge", self.shop.path());
+            let world = self.shop.world;
+            world.gitea.ask(&world.jane, Method::POST, &path, Some(json!({"Do": "merge"}))).await
+        })
+        .await;
+    }
+
+    pub async fn close(&self, pull: u64) {
+        self.shop.ask(&self.shop.world.jane, Method::PATCH, &format!("pulls/{pull}"), json!({"state": "closed"})).await;
+    }
+}
+
+fn secrets(shop: &Shop<'_>, namespace: &str) -> [Value; 3] {
+    let world = shop.world;
+    let secret = |name: &str, label: [&str; 2], data: Value| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "stringData": data,
+            "metadata": {"name": name, "namespace": namespace, "labels": {label[0]: label[1]}},
+        })
+    };
+    let git =
+        json!({"type": "git", "url": shop.url().to_string(), "username": world.bot.login, "password": world.bot.token});
+    let forge = json!({"url": world.gitea.url(), "type": "gitea", "token": world.bot.token});
+    [
+        secret("repository", ["argocd.argoproj.io/secret-type", "repository"], git),
+        secret("forge", ["leeboard.dev/secret-type", "forge"], forge),
+        secret(
+            "argocd-secret",
+            ["part", "hooks"],
+            json!({"webhook.gitea.secret": SECRET, "webhook.gogs.secret": SECRET}),
+        ),
+    ]
+}
+
+fn environment(shop: &Shop<'_>, directory: &str, control: &Namespace<'_>, target: &Namespace<'_>) -> Value {
+    json!({
+        "apiVersion": "leeboard.dev/v1alpha1", "kind": "Environment",
+        "metadata": {"name": "dev", "namespace": control.name()},
+        "spec": {
+            "repoURL": shop.url().to_string(), "branch": "main", "path": directory,
+            "destination": {"name": "in-cluster", "namespace": target.name()},
+            "previews": {"interval": "10s"},
+        },
+    })
+}
