@@ -2,8 +2,9 @@
 //!
 //! kwok gives pods addresses that lead nowhere, and whoever runs a test may not change that. So routers are told, by
 //! `HTTP_PROXY`, to go through a SOCKS proxy ([RFC 1928]), which is this: a connection to a pod's address is answered here,
-//! as the pod would. To an address that no ready pod has it is refused, as in life. Endpoints, routes and weights are the
-//! router's own affair.
+//! as the pod would. To an address that no ready pod has it is refused, as in life; a router may hear of a pod before we do,
+//! and addresses are given again, so the API server is asked first. Endpoints, routes and weights are the router's own
+//! affair.
 //!
 //! A pod that is being deleted goes on for as long as its first container's `preStop` sleeps; then it ends the requests that
 //! it has, and takes no more. Annotations of its template say what is wrong with it:
@@ -46,8 +47,6 @@ const LATENCY: &str = "leeboard.test/latency";
 /// In an answer: the tag of the pod's image.
 pub(super) const VERSION: &str = "x-version";
 
-/// A router may hear of a new pod before we do.
-const PATIENCE: Duration = Duration::from_secs(1);
 /// After a watch has broken.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -78,9 +77,9 @@ impl PodHost {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.map_err(Error::io("listen on", Path::new("127.0.0.1")))?;
         let address = listener.local_addr().map_err(Error::io("listen on", Path::new("127.0.0.1")))?;
-        let pods = Arc::new(Pods::default());
+        let pods = Arc::new(Pods::of(Api::all(client)));
         let mut tasks = JoinSet::new();
-        tasks.spawn(follow(Api::all(client), pods.clone()));
+        tasks.spawn(follow(pods.clone()));
         tasks.spawn(serve(listener, pods.clone()));
         Ok(PodHost { address, pods, _tasks: tasks })
     }
@@ -104,16 +103,32 @@ impl PodHost {
         let own = tallies.iter().filter(|((of, _), _)| of == namespace);
         own.map(|((_, version), tally)| (version.clone(), *tally)).collect()
     }
+
+    /// Connections that were refused since then, a line each.
+    pub fn refused(&self, since: Instant) -> Vec<String> {
+        let refusals = self.pods.refusals.lock();
+        let late = refusals.iter().filter(|refusal| refusal.at >= since);
+        late.map(|refusal| format!("after {:.3?}: {}", refusal.at.duration_since(since), refusal.why)).collect()
+    }
 }
 
 /// All that are there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pods {
+    api: Api<core::Pod>,
     by_address: Mutex<BTreeMap<IpAddr, Arc<Pod>>>,
-    /// Addresses that a pod has had.
-    left: Mutex<BTreeSet<IpAddr>>,
+    /// Who was the last to leave an address, and when.
+    left: Mutex<BTreeMap<IpAddr, (String, Instant)>>,
+    refusals: Mutex<Vec<Refusal>>,
     /// By namespace and version.
     tallies: Mutex<BTreeMap<(String, String), Tally>>,
+}
+
+/// A connection that led to no pod.
+#[derive(Debug)]
+struct Refusal {
+    at: Instant,
+    why: String,
 }
 
 /// A ready pod.
@@ -185,6 +200,16 @@ fn milliseconds(text: &str) -> Option<Duration> {
 }
 
 impl Pods {
+    fn of(api: Api<core::Pod>) -> Pods {
+        Pods {
+            api,
+            by_address: Mutex::default(),
+            left: Mutex::default(),
+            refusals: Mutex::default(),
+            tallies: Mutex::default(),
+        }
+    }
+
     fn is_now(self: &Arc<Self>, pod: &core::Pod) {
         match Pod::of(pod) {
             Some((address, made)) => {
@@ -213,7 +238,7 @@ impl Pods {
             tokio::spawn(async move {
                 tokio::time::sleep(pod.linger).await;
                 pods.by_address.lock().retain(|_, other| other.uid != pod.uid);
-                pods.left.lock().insert(address);
+                pods.left.lock().insert(address, (format!("{}/{}", pod.namespace, pod.name), Instant::now()));
                 pod.stage.send_replace(Stage::Gone);
             });
         }
@@ -232,18 +257,35 @@ impl Pods {
 
     /// Who answers at an address.
     async fn at(&self, address: SocketAddr) -> Option<Arc<Pod>> {
-        let start = Instant::now();
-        loop {
-            let found = self.by_address.lock().get(&address.ip()).cloned();
-            if let Some(pod) = found {
-                return pod.ports.contains(&address.port()).then_some(pod);
-            }
-            let is_over = start.elapsed() > PATIENCE || self.left.lock().contains(&address.ip());
-            if is_over {
-                return None;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+        let known = self.known(address.ip());
+        let found = match known {
+            Some(pod) => Some(pod),
+            None => self.asked(address.ip()).await,
+        };
+        let answers = found.as_ref().filter(|pod| pod.ports.contains(&address.port())).cloned();
+        if answers.is_none() {
+            let left = self.left.lock().get(&address.ip()).cloned();
+            let left = left.map(|(name, at)| format!("{name} left {:.3?} ago", at.elapsed()));
+            let why = match found {
+                Some(pod) => format!("{}/{} has no port {}", pod.namespace, pod.name, address.port()),
+                None => format!("{}: {}", address.ip(), left.unwrap_or_else(|| "no pod has it".to_owned())),
+            };
+            self.refusals.lock().push(Refusal { at: Instant::now(), why });
         }
+        answers
+    }
+
+    fn known(&self, ip: IpAddr) -> Option<Arc<Pod>> {
+        self.by_address.lock().get(&ip).cloned()
+    }
+
+    /// The watch may lag behind what the router has heard: the API server knows.
+    async fn asked(&self, ip: IpAddr) -> Option<Arc<Pod>> {
+        let list = self.api.list(&ListParams::default().fields(&format!("status.podIP={ip}"))).await.ok()?;
+        // Who ends is among those that are known, or has left.
+        let made = list.items.iter().find_map(Pod::of)?;
+        let mut pods = self.by_address.lock();
+        Some(pods.entry(ip).or_insert_with(|| Arc::new(made.1)).clone())
     }
 
     fn count(&self, pod: &Pod, fails: bool) {
@@ -255,19 +297,19 @@ impl Pods {
 }
 
 /// Lists, watches, and begins anew when the watch breaks.
-async fn follow(api: Api<core::Pod>, pods: Arc<Pods>) {
+async fn follow(pods: Arc<Pods>) {
     loop {
         // A broken watch shows in what does not come; there is nothing to do but to try again.
-        let _broken = follow_once(&api, &pods).await;
+        let _broken = follow_once(&pods).await;
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-async fn follow_once(api: &Api<core::Pod>, pods: &Arc<Pods>) -> Result<(), kube::Error> {
-    let list = api.list(&ListParams::default()).await?;
+async fn follow_once(pods: &Arc<Pods>) -> Result<(), kube::Error> {
+    let list = pods.api.list(&ListParams::default()).await?;
     let version = list.metadata.resource_version.unwrap_or_default();
     pods.are(&list.items);
-    let mut events = std::pin::pin!(api.watch(&WatchParams::default(), &version).await?);
+    let mut events = std::pin::pin!(pods.api.watch(&WatchParams::default(), &version).await?);
     while let Some(event) = events.try_next().await? {
         match event {
             WatchEvent::Added(pod) | WatchEvent::Modified(pod) => pods.is_now(&pod),
@@ -443,7 +485,12 @@ mod tests {
     #[tokio::test]
     async fn a_connection_to_a_pods_address_is_answered_in_its_name_until_it_has_left() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, pods) = (listener.local_addr().unwrap(), Arc::new(Pods::default()));
+        let nobody = tower::service_fn(async |_: Request<kube::client::Body>| {
+            let list = r#"{"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []}"#;
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(list)))
+        });
+        let api = Api::all(kube::Client::new(nobody, "default"));
+        let (address, pods) = (listener.local_addr().unwrap(), Arc::new(Pods::of(api)));
         let server = tokio::spawn(serve(listener, pods.clone()));
         pods.is_now(&pod(&json!({"/spec/containers/0/lifecycle": null})));
         let answer = ask(address, [198, 18, 0, 7], 8080).await.unwrap();

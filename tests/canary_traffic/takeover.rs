@@ -180,7 +180,13 @@ async fn all_answered(scene: &Scene, load: Load, begun: Instant) {
         all.len(),
         failed.len()
     );
-    assert!(failed.is_empty(), "{}: {} failed: {:#?}", scene.namespace, failed.len(), &failed[..failed.len().min(20)]);
+    if !failed.is_empty() {
+        // Was it the router, or who stands for the pods?
+        let refused = Traffic::shared().await.pods.refused(begun);
+        let moments: Vec<String> =
+            failed.iter().take(20).map(|sample| format!("{:.3?}: {}", sample.sent - begun, sample.text())).collect();
+        panic!("{}: {} failed: {moments:#?}, refused: {refused:#?}", scene.namespace, failed.len());
+    }
     assert!(all.iter().rev().take(100).all(|sample| sample.version.as_deref() == Some("2")), "{counts:?}");
 }
 
