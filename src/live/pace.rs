@@ -357,7 +357,7 @@ mod tests {
     async fn patience_ends() {
         let began = Instant::now();
         let (count, succeeded) = tries(Repeat::Safe, 60, usize::MAX, gone).await;
-        assert!(!succeeded && count > 8, "{count} tries");
+        assert!(!succeeded && count > 1, "{count} tries");
         assert!(began.elapsed() >= Duration::from_millis(50));
     }
 
