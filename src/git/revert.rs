@@ -85,7 +85,8 @@ impl Mirror {
     ) -> Result<Reverted, Error> {
         let mut refused = None;
         for _ in 0..TRIES {
-            let refreshed = self.refresh(&[branch.to_owned(), onto.to_owned()]).await?;
+            let asked = [branch.to_owned(), onto.to_owned()];
+            let refreshed = self.refresh(if branch == onto { &asked[..1] } else { &asked }).await?;
             let head = match refreshed.commit(branch) {
                 Some(found) => found.clone()?.id,
                 None => return Ok(Reverted::Gone),

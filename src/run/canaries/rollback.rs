@@ -99,8 +99,9 @@ pub(super) async fn take_back(
     };
     let (severity, words) = match reverted {
         Ok(Reverted::By(_)) if asks => {
-            let asked = Asked { commit, why: &why, environment: &environment, url: &url, branch: &aside };
-            match asked.open(daemon, canary).await {
+            let asked =
+                Asked { name, namespace, commit, why: &why, environment: &environment, url: &url, branch: &aside };
+            match asked.open(daemon).await {
                 Ok(pull) => {
                     (Severity::Normal, format!("{pull} asks to take back commit {} on {branch}: {why}", commit.short()))
                 }
@@ -151,6 +152,9 @@ pub(super) async fn take_back(
 
 /// A pull request that is to be opened.
 struct Asked<'a> {
+    /// The Canary's.
+    name: &'a str,
+    namespace: &'a str,
     commit: Oid,
     why: &'a str,
     environment: &'a Environment,
@@ -169,15 +173,13 @@ enum Unasked {
 
 impl Asked<'_> {
     /// Opens it, or finds it where one was opened before a crash, and notes it: what people call it.
-    async fn open(&self, daemon: &Daemon, canary: &Canary) -> Result<SmolStr, Unasked> {
-        let Asked { commit, why, environment, url, branch } = self;
+    async fn open(&self, daemon: &Daemon) -> Result<SmolStr, Unasked> {
+        let Asked { name, namespace, commit, why, environment, url, branch } = *self;
         let reference = environment.spec.previews.as_ref().and_then(|previews| previews.forge.as_ref());
         let forge = daemon.previews.forges.repository(url, reference).await;
         let forge = forge.map_err(|error| Unasked::ForGood(error.to_string()))?;
-        let (name, namespace) = (&canary.metadata.name, &canary.metadata.namespace);
-        let (name, namespace) = (name.as_deref().unwrap_or_default(), namespace.as_deref().unwrap_or_default());
         let opening = Opening {
-            head: (*branch).to_owned(),
+            head: branch.to_owned(),
             base: environment.spec.branch().to_owned(),
             title: format!("Take back {}: canary {namespace}/{name} failed", commit.short()),
             description: format!(
