@@ -123,8 +123,7 @@ impl Order<'_> {
         if is_resumed {
             daemon.canaries.settled(CANARIES_WITHIN).await;
         }
-        let is_dry_run = manner.dry_run;
-        let guarded = if is_dry_run { BTreeSet::new() } else { guarded(daemon, look, &plan) };
+        let guarded = if manner.dry_run { BTreeSet::new() } else { guarded(daemon, look, &plan) };
         let is_repeatable = guarded.is_empty() && is_repeatable(&plan);
         let guards = guarded.iter().flat_map(|key| daemon.canaries.guards(key)).collect();
         let machine = machine.guarded(guarded, guards);
@@ -145,7 +144,7 @@ impl Order<'_> {
             job: self.job,
         };
         let end = sync.drive().await?;
-        if end == End::Succeeded && !is_dry_run {
+        if end == End::Succeeded && !manner.dry_run {
             daemon.previews.note_executed(application.name(), look.revisions(), plan_hash);
         }
         Some((end, is_repeatable))

@@ -79,8 +79,8 @@ impl Course {
     }
 
     /// How steps are executed.
-    pub fn manner(&self) -> &Manner {
-        &self.manner
+    pub fn manner(&self) -> Manner {
+        self.manner
     }
 
     /// The first answer. What is there now is told before the first step: what goes while that is executed would be
@@ -153,7 +153,7 @@ impl Course {
                     self.deadlines.insert(step.key.clone(), Instant::now() + Hook::LIMIT);
                 }
                 let key = step.key.clone();
-                let task = run(site.cluster.clone(), step, self.manner.clone(), defined.clone());
+                let task = run(site.cluster.clone(), step, self.manner, defined.clone());
                 keys.insert(running.spawn(task).id(), key);
             }
             onlooker.is_under_way();

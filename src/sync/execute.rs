@@ -31,7 +31,7 @@ impl Executed {
 }
 
 /// How an operation executes its steps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Manner {
     /// Ask, change nothing.
     pub dry_run: bool,
