@@ -40,6 +40,15 @@ pub(super) fn cluster_directories(files: &dyn Files, directory: &TreePath) -> Re
     Ok(directories)
 }
 
+/// An app of apps that goes on for longer than this never ends.
+pub(super) const MAX_APPLICATIONS: usize = 10_000;
+
+/// What is said of a cluster directory that leads to more.
+pub(super) fn endless(directory: &TreePath) -> Diagnostic {
+    Diagnostic::new(format!("`{directory}` leads to more than {MAX_APPLICATIONS} Applications"))
+        .with_hint("Look for an Application that leads to itself.")
+}
+
 /// What a cluster directory is rendered as.
 pub(super) struct Root {
     /// Of the Environment: the directory's name.

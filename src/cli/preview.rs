@@ -13,6 +13,7 @@ use self::walk::{Applications, Rendered, walk};
 use super::cluster_directories::cluster_directories;
 use super::diff::runtime;
 use super::remotes::newest;
+use super::report::{Paths, Problems};
 use super::subject::state_directory;
 use super::terminal::Terminal;
 use super::{Exit, Failure};
@@ -78,7 +79,8 @@ impl Preview {
                 return Ok(Exit::Trouble);
             }
         };
-        let preview = compared(&base, &merged).map_err(|problem| anyhow!(problem.title))?;
+        let preview = compared(&base, &merged)
+            .map_err(|problem| Failure::Problems(Problems { found: vec![problem], paths: Paths::default() }))?;
         let risks = risk::assess(&preview, &Standards::default());
         let masks = Masks::of(&preview, Vec::new());
         match self.output {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
-use super::super::cluster_directories::Root;
+use super::super::cluster_directories::{MAX_APPLICATIONS, Root, endless};
 use super::super::remotes::with_remotes;
 use super::{names, place, scope};
 use crate::api::argo::{AppProject, Application, Destination, Source};
@@ -15,9 +15,6 @@ use crate::plan::{Owner, Project, Refusal, Wave, desired};
 use crate::render::{self, ClusterDirectory, Limits, Request};
 use crate::source::local::LocalFiles;
 use crate::source::{Entry, Files as _, TreePath};
-
-/// An app of apps that goes on for longer than this never ends.
-const MAX_APPLICATIONS: usize = 10_000;
 
 /// What was found in one cluster directory.
 pub(super) struct Checked {
@@ -80,9 +77,7 @@ impl Walk<'_> {
         }
         while let Some((application, origin)) = self.queue.pop_front() {
             if self.checked.applications >= MAX_APPLICATIONS {
-                let title = format!("`{directory}` leads to more than {MAX_APPLICATIONS} Applications");
-                let hint = "Look for an Application that leads to itself.";
-                self.checked.problems.push(Diagnostic::new(title).with_hint(hint));
+                self.checked.problems.push(endless(&directory));
                 return;
             }
             self.application(&application, origin.as_ref());

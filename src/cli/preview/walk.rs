@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::super::check::scope;
-use super::super::cluster_directories::{CONTROL_PLANE, Root};
+use super::super::cluster_directories::{CONTROL_PLANE, MAX_APPLICATIONS, Root, endless};
 use super::super::remotes::with_remotes;
 use crate::api::ARGO_GROUP;
 use crate::api::argo::{Application, Destination, Source};
@@ -17,9 +17,6 @@ use crate::object::Object;
 use crate::plan::{Owner, desired};
 use crate::render::{self, ClusterDirectory, Limits, Request};
 use crate::source::{Entry, Identified, TreePath};
-
-/// An app of apps that goes on for longer than this never ends.
-const MOST: usize = 10_000;
 
 /// Where an application belongs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,20 +35,25 @@ pub(super) type Applications = BTreeMap<Place, Rendered>;
 /// Renders all applications of a tree; `directories` are those of its cluster directories that it has.
 ///
 /// # Errors
-/// When the tree can't be read.
+/// When the tree can't be read, or an app of apps never ends.
 pub(super) fn walk(files: &dyn Identified, directories: &[TreePath]) -> Result<Applications, Diagnostic> {
     let mut applications = Applications::new();
     let bases = Bases::default();
     for directory in directories {
         let entry = files.entry(directory).map_err(|error| Diagnostic::new(error.to_string()))?;
         if entry == Some(Entry::Directory) {
-            environment(files, directory, &bases, &mut applications);
+            environment(files, directory, &bases, &mut applications)?;
         }
     }
     Ok(applications)
 }
 
-fn environment(files: &dyn Identified, directory: &TreePath, bases: &Bases, applications: &mut Applications) {
+fn environment(
+    files: &dyn Identified,
+    directory: &TreePath,
+    bases: &Bases,
+    applications: &mut Applications,
+) -> Result<(), Diagnostic> {
     let root = Root::of(directory, None);
     let name = root.name;
     let begin = Wanted {
@@ -62,10 +64,15 @@ fn environment(files: &dyn Identified, directory: &TreePath, bases: &Bases, appl
         cluster_directory: Some(root.directory),
     };
     let mut queue = VecDeque::from([begin]);
+    let mut count = 0;
     while let Some(wanted) = queue.pop_front() {
         let place = Place { environment: name.clone(), application: wanted.name.clone() };
-        if applications.contains_key(&place) || applications.len() >= MOST {
+        if applications.contains_key(&place) {
             continue;
+        }
+        count += 1;
+        if count > MAX_APPLICATIONS {
+            return Err(endless(directory));
         }
         let rendered = wanted.render(files, bases);
         for object in rendered.iter().flatten() {
@@ -73,6 +80,7 @@ fn environment(files: &dyn Identified, directory: &TreePath, bases: &Bases, appl
         }
         applications.insert(place, rendered);
     }
+    Ok(())
 }
 
 /// What is rendered as one application.
