@@ -5,9 +5,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The id of a git object: a SHA-1.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Oid([u8; 20]);
 
 impl Oid {
@@ -39,6 +41,20 @@ impl From<git2::Oid> for Oid {
         let mut bytes = [0; 20];
         bytes.copy_from_slice(id.as_bytes());
         Oid(bytes)
+    }
+}
+
+impl From<Oid> for String {
+    fn from(id: Oid) -> Self {
+        id.to_string()
+    }
+}
+
+impl TryFrom<String> for Oid {
+    type Error = NotAnOid;
+
+    fn try_from(text: String) -> Result<Self, NotAnOid> {
+        text.parse()
     }
 }
 

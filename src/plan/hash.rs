@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::Sha256;
 
@@ -28,7 +29,8 @@ impl fmt::Debug for PlanKey {
 }
 
 /// What a plan would change, in 128 bits.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct PlanHash([u8; 16]);
 
 impl PlanHash {
@@ -50,6 +52,20 @@ impl fmt::Display for PlanHash {
 impl fmt::Debug for PlanHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PlanHash({self})")
+    }
+}
+
+impl From<PlanHash> for String {
+    fn from(hash: PlanHash) -> Self {
+        hash.to_string()
+    }
+}
+
+impl TryFrom<String> for PlanHash {
+    type Error = NotAPlanHash;
+
+    fn try_from(text: String) -> Result<Self, NotAPlanHash> {
+        text.parse()
     }
 }
 

@@ -30,6 +30,11 @@ pub enum Closing {
     },
     /// It was closed without a merge.
     Closed,
+    /// It is open, against another branch now.
+    Retargeted {
+        /// That branch.
+        branch: String,
+    },
 }
 
 /// An environment that a pull request has reached.
@@ -85,6 +90,9 @@ fn news(closing: &Closing) -> String {
             format!("### Leeboard: Not deployed to {}\n\n{}\n", name(environment), escape::code(reason))
         }
         Closing::Closed => "### Leeboard: Closed, nothing deployed.\n".to_owned(),
+        Closing::Retargeted { branch } => {
+            format!("### Leeboard: Now against {}, of which nothing is previewed\n", escape::code(branch))
+        }
     }
 }
 
@@ -133,6 +141,11 @@ mod tests {
                 "`web: 1 of 2 pods ready`",
             ),
             (Closing::Closed, "### Leeboard: Closed, nothing deployed.", ""),
+            (
+                Closing::Retargeted { branch: "next".into() },
+                "### Leeboard: Now against `next`, of which nothing is previewed",
+                "",
+            ),
         ];
         let written = format!("{}\n### Leeboard: 1 environment\n\n| table |\n", "<!-- marker -->");
         for (closing, headline, below) in cases {

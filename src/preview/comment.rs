@@ -20,8 +20,8 @@ use std::time::Duration;
 use smol_str::SmolStr;
 
 use super::mask::Masks;
-use super::phrase::{counted, grouped};
-use super::risk::{Risk, Severity};
+use super::phrase::{counted, grouped, short};
+use super::risk::Risk;
 use super::{Outcome, Preview, Pull, Reach, escape};
 
 pub use self::flavour::Flavour;
@@ -78,7 +78,7 @@ pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options
     if preview.is_empty() {
         return notice(flavour, &preview.instance, &preview.pull, &Notice::Nothing);
     }
-    let told: Vec<&Risk> = risks.iter().filter(|risk| risk.severity <= Severity::Yellow).collect();
+    let told: Vec<&Risk> = risks.iter().filter(|risk| risk.severity.is_warning()).collect();
     let sections = section::all(preview, risks, masks);
     let of: usize = objects(preview);
 
@@ -114,22 +114,18 @@ pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options
         };
         body.push_str(&format!("\nShown: {shown} of {of} changed objects. Full diff: {more}\n"));
     }
-    let said = finished(masks, &[&body]);
-    Comment { body: finished(masks, &[&marker, &body, &footer, &data]), said, shown: filled.shown, of }
+    let said = finished(masks, &body);
+    // What frames it holds no marks; a name in it may still look like one.
+    let [marker, footer, data] = [marker, footer, data].map(|part| finished(masks, &part));
+    let parts = [marker.as_str(), &said, &footer, &data];
+    let body = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
+    Comment { body, said, shown: filled.shown, of }
 }
 
-/// The parts of a body, one below another, with all marks resolved and no line that a forge would execute.
-fn finished(masks: &Masks, parts: &[&str]) -> String {
-    let mut text = String::new();
-    for part in parts.iter().filter(|part| !part.is_empty()) {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(part.trim_end_matches('\n'));
-        text.push('\n');
-    }
+/// A part of a body, with all marks resolved and no line that a forge would execute.
+fn finished(masks: &Masks, part: &str) -> String {
     // A name may still hold what looks like half a mark.
-    let text = masks.finish(&text).replace(escape::is_reserved, "\u{fffd}");
+    let text = masks.finish(part.trim_end_matches('\n')).replace(escape::is_reserved, "\u{fffd}");
     let mut guarded = String::with_capacity(text.len());
     for line in text.lines() {
         guarded.push_str(&escape::guarded(line));
@@ -225,11 +221,6 @@ fn footer(preview: &Preview, options: &Options) -> String {
     }
     parts.push("`/leeboard help`".into());
     options.flavour.small(&parts.join(" · "))
-}
-
-/// The first seven digits of a commit.
-fn short(commit: &str) -> &str {
-    commit.get(..7).unwrap_or(commit)
 }
 
 /// The name of an environment, a cluster or an application.

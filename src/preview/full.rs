@@ -32,7 +32,7 @@ pub struct Full {
 #[serde(rename_all = "camelCase")]
 pub struct FullRisk {
     /// `red`, `yellow` or `info`.
-    pub severity: &'static str,
+    pub severity: Severity,
     /// `R4`.
     pub rule: String,
     /// The environment.
@@ -143,11 +143,7 @@ impl Told<'_> {
         let environment = preview.environments.get(risk.environment)?;
         let says = self.masks.phrase(&risk.says).to_string();
         Some(FullRisk {
-            severity: match risk.severity {
-                Severity::Red => "red",
-                Severity::Yellow => "yellow",
-                Severity::Info => "info",
-            },
+            severity: risk.severity,
             rule: risk.rule.to_string(),
             environment: self.name(&environment.name),
             cluster: self.name(&environment.cluster),

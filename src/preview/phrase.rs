@@ -64,6 +64,11 @@ impl fmt::Display for Phrase {
     }
 }
 
+/// The first seven digits of a commit.
+pub(crate) fn short(commit: &str) -> &str {
+    commit.get(..7).unwrap_or(commit)
+}
+
 /// `1 pod`, `12 pods`.
 pub(crate) fn counted(count: u64, one: &str) -> String {
     match count {

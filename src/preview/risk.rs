@@ -26,6 +26,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use serde::Serialize;
 use serde_json::Value;
 use smol_str::SmolStr;
 
@@ -38,7 +39,8 @@ pub use self::workload::{Restart, restart};
 pub(super) use self::workload::{image_changes, images};
 
 /// How bad it may be. The worst comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Data, traffic or control may be lost, or nothing will be done at all.
     Red,
@@ -46,6 +48,22 @@ pub enum Severity {
     Yellow,
     /// Good to know.
     Info,
+}
+
+impl Severity {
+    /// Counted as a risk: somebody should look.
+    pub fn is_warning(self) -> bool {
+        self <= Severity::Yellow
+    }
+
+    /// `red`, `yellow` or `info`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Red => "red",
+            Severity::Yellow => "yellow",
+            Severity::Info => "info",
+        }
+    }
 }
 
 /// Which rule found it.

@@ -87,6 +87,11 @@ impl Status {
         Status::new(State::Neutral, "not previewed: from a fork; `spec.previews.forks` of the Environment may allow it")
     }
 
+    /// Its commits are in another repository only.
+    pub fn elsewhere() -> Self {
+        Status::new(State::Neutral, "not previewed: its commits are in the fork only, which is not fetched")
+    }
+
     /// It costs more than a preview may.
     pub fn too_large(objects: usize) -> Self {
         Status::new(State::Error, &format!("too large to preview: {}", counted(objects as u64, "object")))

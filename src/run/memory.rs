@@ -35,9 +35,10 @@ pub struct Memory {
 /// A look at what might become of an application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trial {
-    /// By somebody who may push to its repository.
+    /// By somebody who may push to its repository: compared with the cluster.
     Own,
-    /// By a stranger, from a fork: it reads no repository that the application does not read already.
+    /// By a stranger, from a fork: the cluster is not asked, and no repository is read that the application does not read
+    /// already.
     Strangers,
 }
 

@@ -100,6 +100,11 @@ impl Previews {
         self.executed.lock().remove(application);
     }
 
+    /// The pull requests against a branch are previewed.
+    fn follows(&self, url: &RepoUrl, branch: &str) -> bool {
+        self.branches.lock().contains_key(&Branch { repository: url.normal().into(), name: branch.into() })
+    }
+
     fn executed(&self, application: &str) -> Option<Executed> {
         self.executed.lock().get(application).cloned()
     }
@@ -147,6 +152,7 @@ fn follow(daemon: &Arc<Daemon>, instance: &SmolStr) {
         branches.entry(branch).or_insert_with_key(|branch| begin(daemon, url, branch, policy, instance));
     }
 }
+
 fn begin(daemon: &Arc<Daemon>, url: RepoUrl, branch: &Branch, policy: PreviewPolicy, instance: &SmolStr) -> Running {
     info!(repository = %url, branch = branch.name, "Pull requests are previewed");
     let kept = Kept::of(&daemon.options.data_dir, url.normal(), &branch.name);

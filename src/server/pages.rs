@@ -3,7 +3,6 @@
 //! **In:** documents. **Out:** answers to `GET /preview/<name>`. **May not:** keep more than [`MOST`] bytes, list what there
 //! is, or let a browser keep or leak a link.
 
-use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::str::FromStr;
 
@@ -41,15 +40,8 @@ impl NameKey {
             mac.update(word.as_bytes());
         }
         let digits = mac.finalize().into_bytes();
-        digits
-            .iter()
-            .take(16)
-            .fold(String::new(), |mut name, byte| {
-                // Writing into a String does not fail.
-                let _ = write!(name, "{byte:02x}");
-                name
-            })
-            .into()
+        let name: String = digits.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        name.into()
     }
 }
 
@@ -76,7 +68,8 @@ impl FromStr for BaseUrl {
         let uri: http::Uri = text.parse().map_err(|_| refused())?;
         let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
         let has_user = uri.authority().is_none_or(|authority| authority.as_str().contains('@'));
-        if !is_web || has_user || uri.query().is_some() {
+        // Of a fragment nothing is left in what was read.
+        if !is_web || has_user || uri.query().is_some() || text.contains('#') {
             return Err(refused());
         }
         Ok(BaseUrl(text.trim_end_matches('/').to_owned()))
@@ -180,6 +173,7 @@ mod tests {
             ("ftp://leeboard.example", None),
             ("https://user@leeboard.example", None),
             ("https://leeboard.example?a=b", None),
+            ("https://leeboard.example/#top", None),
             ("leeboard.example", None),
             ("", None),
         ];

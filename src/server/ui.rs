@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use crate::preview::full::{Full, FullEnvironment};
+use crate::preview::phrase;
 
 const STYLE: &str = include_str!("ui/style.css");
 /// Of so many changed objects all diffs are unfolded at once.
@@ -29,7 +30,7 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
 /// # Errors
 /// None that is known: the template writes into memory.
 pub fn preview(full: &Full, repository: &str) -> Result<String, askama::Error> {
-    PreviewPage { full, repository, title: format!("Pull request {}", full.pull), style: STYLE }.render()
+    PreviewPage { full, repository, style: STYLE }.render()
 }
 
 /// What the template asks for.
@@ -38,7 +39,6 @@ pub fn preview(full: &Full, repository: &str) -> Result<String, askama::Error> {
 struct PreviewPage<'a> {
     full: &'a Full,
     repository: &'a str,
-    title: String,
     style: &'static str,
 }
 
@@ -54,8 +54,10 @@ impl PreviewPage<'_> {
             return "No deployed manifest changes.".to_owned();
         }
         let objects = environments.iter().map(changed).sum();
-        let parts = [(environments.len(), "environment"), (objects, "changed object"), (risks.len(), "risk")];
-        let parts = parts.map(|(count, what)| crate::preview::phrase::counted(count as u64, what));
+        // As the comment counts them.
+        let risks = risks.iter().filter(|risk| risk.severity.is_warning()).count();
+        let parts = [(environments.len(), "environment"), (objects, "changed object"), (risks, "risk")];
+        let parts = parts.map(|(count, what)| phrase::counted(count as u64, what));
         parts.join(", ")
     }
 
@@ -68,9 +70,8 @@ impl PreviewPage<'_> {
         names.join(", ")
     }
 
-    /// The first seven digits of a commit.
     fn short<'t>(&self, commit: &'t str) -> &'t str {
-        commit.get(..7).unwrap_or(commit)
+        phrase::short(commit)
     }
 
     /// A sentence in pieces; those that stood in backticks are names.

@@ -44,7 +44,10 @@ impl Merge {
                 continue;
             }
             let commit = daemon.repositories.commit(&url, source.revision()).await;
-            let commit = commit.map_err(|error| Trouble::comparison(error.to_string()))?;
+            let commit = commit.map_err(|error| match error.is_transient() {
+                true => Trouble::passing(error.to_string()),
+                false => Trouble::comparison(error.to_string()),
+            })?;
             before.push(commit.clone());
             after.push(commit);
         }
@@ -134,23 +137,21 @@ async fn candidate(
         return Ok(None);
     }
     let reads = daemon.reads_of(application);
-    let (is_reached, memory) =
-        if reads.are_of(application) && merge.leaves(daemon, application, &reads, &commits.before)? {
-            (!merge.leaves(daemon, application, &reads, &commits.after)?, None)
-        } else {
-            // What is remembered is of other commits.
-            let memory = daemon.memory_of(application, trial);
-            let mut own = memory.for_trial(trial);
-            match look::trial(daemon, application, &mut own, commits.before.clone()).await {
-                Ok(_) => (!merge.leaves(daemon, application, &own.reads(), &commits.after)?, Some(memory)),
-                // What does not render as it is may render as it would be.
-                Err(_) => (true, Some(memory)),
-            }
-        };
+    let is_reached = if reads.are_of(application) && merge.leaves(daemon, application, &reads, &commits.before)? {
+        !merge.leaves(daemon, application, &reads, &commits.after)?
+    } else {
+        // What is remembered is of other commits.
+        let mut memory = daemon.memory_of(application, trial);
+        match look::trial(daemon, application, &mut memory, commits.before.clone()).await {
+            Ok(_) => !merge.leaves(daemon, application, &memory.reads(), &commits.after)?,
+            // What does not render as it is may render as it would be.
+            Err(_) => true,
+        }
+    };
     if !is_reached {
         return Ok(None);
     }
-    let memory = memory.unwrap_or_else(|| daemon.memory_of(application, trial));
+    let memory = daemon.memory_of(application, trial);
     Ok(Some(Candidate { application: application.clone(), was: Some(application.clone()), commits, memory }))
 }
 

@@ -37,9 +37,11 @@ pub(super) async fn look(
     if let Some(previewed) = told.previewed.clone()
         && !previewed.reaches.is_empty()
         && followed.policy.comment == CommentMode::Update
+        && !is_others(daemon, followed, pull)
     {
         let closing = match pull.state {
-            PullState::Open | PullState::Closed => Closing::Closed,
+            PullState::Open => Closing::Retargeted { branch: pull.base.clone() },
+            PullState::Closed => Closing::Closed,
             PullState::Merged { commit } => merged(daemon, followed, &previewed, commit).await?,
         };
         let flavour = flavour(forge.forge().kind());
@@ -50,6 +52,11 @@ pub(super) async fn look(
     // What was told nothing had nothing to hear.
     followed.keep(pull, told);
     Ok(())
+}
+
+/// It is against another branch now whose pull requests are previewed: the comment is theirs.
+fn is_others(daemon: &Daemon, followed: &Followed, pull: &Pull) -> bool {
+    pull.base != followed.branch && daemon.previews.follows(&followed.url, &pull.base)
 }
 
 async fn merged(

@@ -32,24 +32,6 @@ const DEPTH: usize = 8;
 /// Objects of all merge results together: more cost more than a preview may.
 const MOST_OBJECTS: usize = 20_000;
 
-/// Whether the clusters may be asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asking {
-    /// They are.
-    Clusters,
-    /// Only the two renders are compared: the pull request comes from a stranger.
-    Nobody,
-}
-
-impl Asking {
-    fn trial(self) -> Trial {
-        match self {
-            Asking::Clusters => Trial::Own,
-            Asking::Nobody => Trial::Strangers,
-        }
-    }
-}
-
 /// It renders to more than a preview may cost.
 pub(super) struct TooLarge {
     /// Objects so far.
@@ -83,16 +65,16 @@ pub(super) async fn preview(
     merge: &Merge,
     pull: Pull,
     instance: SmolStr,
-    asking: Asking,
+    trial: Trial,
 ) -> Result<Preview, TooLarge> {
-    let (mut waiting, troubled) = affected(daemon, merge, asking.trial()).await;
+    let (mut waiting, troubled) = affected(daemon, merge, trial).await;
     let rendered = AtomicUsize::new(0);
     let mut compared: BTreeMap<SmolStr, Compared> = BTreeMap::new();
     let mut note = |one: Compared| drop(compared.insert(one.name.clone(), one));
     troubled.iter().for_each(|(application, trouble)| note(failed(daemon, application, trouble)));
     for _ in 0..DEPTH {
         let done: Vec<(Compared, Vec<Child>)> = futures::stream::iter(std::mem::take(&mut waiting))
-            .map(|candidate| compare(daemon, merge, candidate, asking, &rendered))
+            .map(|candidate| compare(daemon, merge, candidate, trial, &rendered))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -105,12 +87,12 @@ pub(super) async fn preview(
         // One that changes with its definition is compared again: the look at its old self does not count.
         for child in children.into_iter().flatten() {
             match child.after {
-                Some(application) => match redefined(daemon, merge, application, child.before, asking).await {
+                Some(application) => match redefined(daemon, merge, application, child.before, trial).await {
                     Ok(candidate) => waiting.push(candidate),
                     Err((application, trouble)) => note(failed(daemon, &application, &trouble)),
                 },
                 None => {
-                    if let Some(one) = removed(daemon, merge, child.before, asking).await {
+                    if let Some(one) = removed(daemon, merge, child.before, trial).await {
                         note(one);
                     }
                 }
@@ -135,10 +117,10 @@ async fn redefined(
     merge: &Merge,
     application: Arc<Application>,
     was: Option<Arc<Application>>,
-    asking: Asking,
+    trial: Trial,
 ) -> Result<Candidate, (Arc<Application>, Trouble)> {
     let known = daemon.written.application(application.name());
-    let memory = daemon.memory_of(known.as_ref().unwrap_or(&application), asking.trial());
+    let memory = daemon.memory_of(known.as_ref().unwrap_or(&application), trial);
     match merge.commits(daemon, &application).await {
         Ok(commits) => Ok(Candidate { application, was, commits, memory }),
         Err(trouble) => Err((application, trouble)),
@@ -146,16 +128,16 @@ async fn redefined(
 }
 
 /// What becomes of an application that goes.
-async fn removed(daemon: &Daemon, merge: &Merge, gone: Option<Arc<Application>>, asking: Asking) -> Option<Compared> {
+async fn removed(daemon: &Daemon, merge: &Merge, gone: Option<Arc<Application>>, trial: Trial) -> Option<Compared> {
     let known = daemon.written.application(gone?.name())?;
-    let mut memory = daemon.memory_of(&known, asking.trial());
+    let mut memory = daemon.memory_of(&known, trial);
     let commits = merge.commits(daemon, &known).await.ok()?;
     let look = look::trial(daemon, &known, &mut memory, commits.before).await.ok()?;
     let base = objects(&look);
     let declared = attribute::declared(&base, &[]);
-    let (bodies, reach) = match asking {
-        Asking::Clusters => (live::bodies(&look, &declared).await, Reach::Compared),
-        Asking::Nobody => (BTreeMap::new(), Reach::NotAsked),
+    let (bodies, reach) = match trial {
+        Trial::Own => (live::bodies(&look, &declared).await, Reach::Compared),
+        Trial::Strangers => (BTreeMap::new(), Reach::NotAsked),
     };
     let planned = attribute::planned(declared, None, bodies);
     let objects = if known.cascade().is_some() { Leftovers::Go } else { Leftovers::Stay };
@@ -167,14 +149,14 @@ async fn compare(
     daemon: &Daemon,
     merge: &Merge,
     candidate: Candidate,
-    asking: Asking,
+    trial: Trial,
     rendered: &AtomicUsize,
 ) -> (Compared, Vec<Child>) {
-    let Candidate { application, was, commits, memory } = candidate;
+    let Candidate { application, was, commits, mut memory } = candidate;
     let base = match &was {
         None => Vec::new(),
         Some(was) => {
-            match look::trial(daemon, was, &mut memory.for_trial(asking.trial()), commits.before).await {
+            match look::trial(daemon, was, &mut memory.for_trial(trial), commits.before).await {
                 Ok(look) => objects(&look),
                 // Without it nothing can be said of what the pull request changes.
                 Err(trouble) if trouble.again.is_some() => return (failed(daemon, &application, &trouble), Vec::new()),
@@ -183,8 +165,7 @@ async fn compare(
             }
         }
     };
-    let mut own = memory.for_trial(asking.trial());
-    let look = match look::trial(daemon, &application, &mut own, commits.after).await {
+    let look = match look::trial(daemon, &application, &mut memory, commits.after).await {
         Ok(look) => look,
         Err(_) if merge.removes_source_of(&application) => {
             let held = Held { because: HeldBecause::DirectoryGone, prunes: base.len(), of: base.len() };
@@ -200,12 +181,12 @@ async fn compare(
     }
     let declared = attribute::declared(&base, &merged);
     let children = children(daemon, &declared);
-    let (outcome, reach, facts) = match asking {
-        Asking::Nobody => {
+    let (outcome, reach, facts) = match trial {
+        Trial::Strangers => {
             (Outcome::Planned(attribute::planned(declared, None, BTreeMap::new())), Reach::NotAsked, Facts::default())
         }
-        Asking::Clusters => {
-            let plan = plan(daemon, &look, &mut own).await;
+        Trial::Own => {
+            let plan = plan(daemon, &look, &mut memory).await;
             let bodies = live::bodies(&look, &declared).await;
             let facts = live::facts(&look, &declared).await;
             let reach = reach(&look);

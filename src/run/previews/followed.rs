@@ -20,7 +20,7 @@ use super::kept::{Kept, Said};
 use super::told::Told;
 use super::{closing, command, one};
 use crate::api::leeboard::PreviewPolicy;
-use crate::forge::{self, Pull, PullState};
+use crate::forge::{self, Pull};
 use crate::git::{Oid, RepoUrl};
 
 /// Pull requests that are compared at once.
@@ -43,7 +43,7 @@ pub(super) struct Followed {
     pulls: Mutex<BTreeMap<u64, Attended>>,
     slots: Semaphore,
     trouble: Mutex<Option<String>>,
-    kept: Mutex<Kept>,
+    kept: Kept,
 }
 
 /// A pull request that is looked at.
@@ -79,9 +79,9 @@ impl Attended {
 
 impl Followed {
     pub(super) fn new(url: RepoUrl, branch: String, policy: PreviewPolicy, instance: SmolStr, kept: Kept) -> Self {
-        let left = kept.told().map(|(number, said)| (number, Attended::left(said.clone()))).collect();
+        let left = kept.told().into_iter().map(|(number, said)| (number, Attended::left(said))).collect();
         Followed {
-            kept: Mutex::new(kept),
+            kept,
             url,
             branch,
             policy,
@@ -108,6 +108,11 @@ impl Followed {
     /// Why pull requests are not told what they should be.
     pub(super) fn trouble(&self) -> Option<String> {
         self.trouble.lock().clone()
+    }
+
+    /// It is open, and still against this branch.
+    fn awaits(&self, pull: &Pull) -> bool {
+        pull.is_open() && pull.base == self.branch
     }
 
     /// Looks at them until it is dropped.
@@ -227,7 +232,7 @@ impl Followed {
         pull: Pull,
         again: bool,
     ) -> Result<(), String> {
-        let is_open = pull.is_open() && pull.base == self.branch;
+        let is_open = self.awaits(&pull);
         if !is_open && !self.pulls.lock().contains_key(&pull.number) {
             return Ok(());
         }
@@ -263,10 +268,9 @@ impl Followed {
 
     /// Keeps what a pull request was told for the daemon's next life, until it is told its end.
     pub(super) fn keep(&self, pull: &Pull, told: &Told) {
-        let is_open = pull.state == PullState::Open;
-        let said = told.previewed.clone().filter(|_| is_open);
+        let said = told.previewed.clone().filter(|_| self.awaits(pull));
         let said = said.map(|previewed| Said { previewed, body: told.body.clone() });
-        if let Err(error) = self.kept.lock().note(pull.number, said) {
+        if let Err(error) = self.kept.note(pull.number, said.as_ref()) {
             warn!(repository = %self.url, branch = self.branch, %error, "What pull requests were told is not kept");
         }
     }
@@ -286,7 +290,7 @@ impl Followed {
         let mut pause = FIRST_PAUSE;
         loop {
             let mut told = told.lock().await;
-            let done = if pull.is_open() && pull.base == self.branch {
+            let done = if self.awaits(&pull) {
                 // Nobody closes it; without a permit it would only be compared beside others.
                 let _slot = self.slots.acquire().await.ok();
                 one::look(daemon, self, forge, &pull, &mut told).await
@@ -297,7 +301,7 @@ impl Followed {
             match done {
                 Ok(()) => {
                     self.is_well(daemon);
-                    let ended = pull.state != PullState::Open;
+                    let ended = !self.awaits(&pull);
                     info!(repository = %self.url, pull = pull.number, head = %pull.head.short(), ended, "Pull request told");
                     return;
                 }

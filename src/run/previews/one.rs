@@ -10,14 +10,15 @@ use std::time::Instant;
 use tracing::warn;
 
 use super::super::Daemon;
+use super::super::memory::Trial;
 use super::affected::Merge;
-use super::collect::{self, Asking, TooLarge};
+use super::collect::{self, TooLarge};
 use super::followed::Followed;
 use super::told::{Previewed, Text, Told, flavour};
 use crate::api::leeboard::{CommentMode, ForkPolicy, UnreachablePolicy};
-use crate::forge::{self, Permission, Pull};
+use crate::forge::{self, Permission, Pull, Source};
 use crate::git::{Merged, Oid};
-use crate::preview::comment::{self, Notice, Options, notice};
+use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
 use crate::preview::full::full;
 use crate::preview::mask::Masks;
 use crate::preview::risk::{self, Failing, Risk, Standards};
@@ -44,8 +45,13 @@ pub(super) async fn look(
     }
     let begun = Instant::now();
     let mut link = pull.page.clone();
-    let Some(asking) = allowed(followed, forge, pull).await? else {
+    let Some(trial) = allowed(followed, forge, pull).await? else {
         return told.judge(forge, pull.head, CONTEXT, Status::fork(), link).await.map_err(|error| error.to_string());
+    };
+    // What is in the repository that we follow, and no other, is fetched at the word of who opens a pull request.
+    let Some(Source { repository: None, reference: head }) = forge.source(pull) else {
+        let status = Status::elsewhere();
+        return told.judge(forge, pull.head, CONTEXT, status, link).await.map_err(|error| error.to_string());
     };
     // A head that was judged stays so until there is another word.
     let is_known = told.previewed.as_ref().is_some_and(|previewed| *previewed.pull.head == pull.head.to_string());
@@ -54,7 +60,7 @@ pub(super) async fn look(
             .await
             .map_err(|error| error.to_string())?;
     }
-    let found = preview(daemon, followed, forge, pull, asking).await?;
+    let found = preview(daemon, followed, pull, head, trial).await?;
     let flavour = flavour(forge.forge().kind());
     let notice = |about: &preview::Pull, why: &Notice| notice(flavour, &followed.instance, about, why);
     let (text, status) = match found {
@@ -68,14 +74,11 @@ pub(super) async fn look(
             (Text::of(comment, &about, true), Status::too_large(objects))
         }
         Found::Preview { preview, tree } => {
-            let risks = risk::assess(&preview, &Standards::default());
-            let masks = Masks::of(&preview, Vec::new());
-            let page = page(daemon, followed, &preview, &risks, &masks);
-            link = page.clone().or(link);
-            let options = Options { took: Some(begun.elapsed()), link: page, ..Options::new(flavour) };
-            let comment = comment::write(&preview, &risks, &masks, &options.lowered_to(followed.policy.max_bytes));
             told.previewed = Some(Previewed::of(&preview, tree));
-            let status = Status::of(&preview, &risks, &masks, &judgement(followed));
+            // A large one takes a while.
+            let (page, comment, status) =
+                tokio::task::block_in_place(|| written(daemon, followed, flavour, &preview, begun));
+            link = page.or(link);
             (Text::of(comment, &preview.pull, !preview.is_empty()), status)
         }
     };
@@ -96,22 +99,18 @@ enum Found {
 async fn preview(
     daemon: &Arc<Daemon>,
     followed: &Followed,
-    forge: &forge::Repository,
     pull: &Pull,
-    asking: Asking,
+    head: String,
+    trial: Trial,
 ) -> Result<Found, String> {
     let mirror = daemon.repositories.mirrors().mirror(&followed.url);
-    let head = match forge.forge().kind().head_reference(pull.number) {
-        Some(reference) => reference,
-        None => format!("refs/heads/{}", pull.source_branch),
-    };
-    let asked = [format!("refs/heads/{}", followed.branch), head.clone()];
+    let asked = [format!("refs/heads/{}", followed.branch), head];
     let refreshed = mirror.refresh(&asked).await.map_err(|error| error.to_string())?;
     let commit = |revision: &str| match refreshed.commit(revision) {
         Some(commit) => commit.clone().map_err(|error| error.to_string()),
         None => Err(format!("the repository has no {revision}")),
     };
-    let (base, newest) = (commit(&asked[0])?, commit(&head)?);
+    let (base, newest) = (commit(&asked[0])?, commit(&asked[1])?);
     if newest.id != pull.head {
         return Err(format!("its head is {} by now", newest.id.short()));
     }
@@ -123,7 +122,7 @@ async fn preview(
             let base = mirror.snapshot_at(base.id).map_err(|error| error.to_string())?;
             let tree = merged.root();
             let merge = Merge { url: followed.url.clone(), branch: followed.branch.clone(), base, merged };
-            Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), asking).await {
+            Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), trial).await {
                 Ok(preview) => Found::Preview { preview: Box::new(preview), tree },
                 Err(TooLarge { objects }) => Found::TooLarge { about, objects },
             })
@@ -132,18 +131,35 @@ async fn preview(
 }
 
 /// Whether it is looked at, and how closely; `None`: not at all.
-async fn allowed(followed: &Followed, forge: &forge::Repository, pull: &Pull) -> Result<Option<Asking>, String> {
+async fn allowed(followed: &Followed, forge: &forge::Repository, pull: &Pull) -> Result<Option<Trial>, String> {
     if !pull.is_fork {
-        return Ok(Some(Asking::Clusters));
+        return Ok(Some(Trial::Own));
     }
     Ok(match followed.policy.forks {
         ForkPolicy::None => None,
-        ForkPolicy::All => Some(Asking::Nobody),
+        ForkPolicy::All => Some(Trial::Strangers),
         ForkPolicy::Members => {
             let permission = forge.permission(&pull.author).await.map_err(|error| error.to_string())?;
-            (permission >= Permission::Write).then_some(Asking::Nobody)
+            (permission >= Permission::Write).then_some(Trial::Strangers)
         }
     })
+}
+
+/// What it is told: where its page is, the comment, the status.
+fn written(
+    daemon: &Daemon,
+    followed: &Followed,
+    flavour: Flavour,
+    preview: &Preview,
+    begun: Instant,
+) -> (Option<String>, Comment, Status) {
+    let risks = risk::assess(preview, &Standards::default());
+    let masks = Masks::of(preview, Vec::new());
+    let page = page(daemon, followed, preview, &risks, &masks);
+    let options = Options { took: Some(begun.elapsed()), link: page.clone(), ..Options::new(flavour) };
+    let comment = comment::write(preview, &risks, &masks, &options.lowered_to(followed.policy.max_bytes));
+    let status = Status::of(preview, &risks, &masks, &judgement(followed));
+    (page, comment, status)
 }
 
 /// Makes the page that shows all of it; where it is, when there is a way to it.

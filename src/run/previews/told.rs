@@ -3,6 +3,7 @@
 //! **In:** a finished text, a status. **Out:** requests to the forge. **May not:** write a second comment; or tell again
 //! what was told.
 
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::kept::Said;
@@ -27,7 +28,7 @@ pub(super) struct Told {
 }
 
 /// What was previewed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Previewed {
     pub(super) pull: Pull,
     /// The root of the merge result.
@@ -36,7 +37,7 @@ pub(super) struct Previewed {
 }
 
 /// An application that a pull request reaches.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reached {
     pub(super) environment: SmolStr,
     pub(super) application: SmolStr,
