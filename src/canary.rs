@@ -8,7 +8,7 @@
 //!
 //! Read [`settings`] (what a Canary asks for), [`world`] (what is seen), [`record`] (what is remembered), then
 //! [`machine`], which decides; [`event`] has the words, [`status`] what Flagger's clients read, [`webhook`] and [`alert`]
-//! what is posted, [`job`] what is run, [`alarm`] which alerts fail a check. [`adopt`] takes over what Flagger left behind,
+//! what is posted, [`job`] what is run, [`alarm`] which alarms fail a check. [`adopt`] takes over what Flagger left behind,
 //! [`wave`] says what a sync waits for. [`simulate`] plays a script without a cluster.
 
 pub mod adopt;

@@ -117,6 +117,17 @@ impl Outside {
             return axum::Json(json!({"timeSeriesData": [{"pointData": [{"values": [{"doubleValue": 9}]}]}]}))
                 .into_response();
         }
+        if parts.uri.path() == "/incidents" {
+            // As its documentation has it.
+            let incident = json!({
+                "id": "PT4KHLK", "type": "incident", "incident_number": 1234, "title": "Cart is down",
+                "created_at": "2026-11-21T10:00:00Z", "status": "triggered", "urgency": "high",
+                "service": {"id": "PXPGF42", "type": "service_reference", "summary": "Shop"},
+            });
+            let incidents = if self.fires.load(Ordering::Relaxed) { json!([incident]) } else { json!([]) };
+            return axum::Json(json!({"incidents": incidents, "limit": 25, "offset": 0, "more": false}))
+                .into_response();
+        }
         if !parts.uri.path().starts_with("/api/v2/alerts") {
             let points = json!({"MetricDataResults": [{"Id": "m", "StatusCode": "Complete", "Values": [7.0]}]});
             return axum::Json(points).into_response();
@@ -248,18 +259,30 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
         "canary.leeboard.dev/alert-matchers": "app=alarmed,severity=page",
     });
     canary(world, "alarmed", &alarms, &json!({"iterations": 100, "alerts": alerts})).await;
+    let key =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pager"}, "stringData": {"token": "y_Nb"}});
+    world.shop.apply(&key.to_string()).await;
+    let paged = json!({
+        "canary.leeboard.dev/pagerduty-services": "PXPGF42", "canary.leeboard.dev/pagerduty-secret": "pager",
+        "canary.leeboard.dev/pagerduty-address": address,
+    });
+    canary(world, "paged", &paged, &json!({"iterations": 100})).await;
     canary(world, "cloudy", &json!({}), &json!({"metrics": metric("cloud")})).await;
     canary(world, "outer", &json!({}), &json!({"metrics": metric("external")})).await;
     canary(world, "googled", &json!({}), &json!({"threshold": 2, "metrics": metric("google")})).await;
     canary(world, "stranger", &json!({}), &json!({"metrics": metric("elsewhere")})).await;
-    for name in ["alarmed", "cloudy", "outer", "googled", "stranger"] {
+    for name in ["alarmed", "paged", "cloudy", "outer", "googled", "stranger"] {
         push(world, name, "web:2").await;
     }
     outside.was_asked(&["/api/v2/alerts?active=true", "filter=app%3D%22alarmed%22&filter=severity%3D%22page%22"]).await;
+    outside.was_asked(&["/incidents?", "service_ids%5B%5D=PXPGF42", "Token token=y_Nb"]).await;
     phase(world, "alarmed", "Progressing").await;
+    phase(world, "paged", "Progressing").await;
     outside.fires.store(true, Ordering::Relaxed);
     told(world, "alarmed", "advancement alert HighErrorRate (5 % of requests fail) fires").await;
     phase(world, "alarmed", "Failed").await;
+    told(world, "paged", "advancement alert incident #1234 (Cart is down) fires").await;
+    phase(world, "paged", "Failed").await;
     let signed = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/";
     outside.was_asked(&[signed, "/eu-west-1/sns/aws4_request", "Action=Publish", "on-call", "Rolling%20back"]).await;
     outside.was_asked(&["http://alerts.example.com/hook", "Rolling back alarmed"]).await;

@@ -60,7 +60,7 @@ pub struct Settings {
     /// What is measured.
     pub metrics: Vec<MetricCheck>,
     /// Alerts that must not fire; they are one of [`Settings::metrics`].
-    pub alarms: Option<Alarms>,
+    pub alarms: Vec<Alarms>,
     /// What a check without data counts as.
     pub no_data: NoData,
     /// How many versions that the primary had before this one are taken back without analysis.
@@ -155,7 +155,7 @@ impl Settings {
             return Err(Refusal::Port(spec.service.port));
         }
         let alarms = Alarms::of(canary)?;
-        let metrics = metric::checks(analysis, alarms.is_some())?;
+        let metrics = metric::checks(analysis, &alarms)?;
         let strategy = if spec.skip_analysis {
             // It is never asked for a step.
             strategy(analysis, provider).unwrap_or(Strategy::BlueGreen { iterations: 1, mirrors: false })

@@ -197,6 +197,8 @@ async fn both_versions(traffic: &'static Traffic, scene: Scene, way: Way) {
         let is_held = since(weight, pushed) == Some(begun);
         assert!(is_held, "{}: weight {weight} was not held: {:#?}", scene.namespace, scene.events("web"));
         judge(&scene, weight, &counted);
+        // Who promotes before the run has come to its pause promotes nothing.
+        scene.told(&format!("paused at weight {weight}")).await;
         scene.merge_canary(&json!({"metadata": {"annotations": {"canary.leeboard.dev/action": "promote"}}})).await;
     }
     scene.phase("Succeeded").await;

@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::{NO_DATA, Refusal, annotation};
 use crate::api::duration;
 use crate::api::flagger::{Analysis, Canary, Metric, MetricMode, ThresholdRange};
-use crate::canary::alarm;
+use crate::canary::alarm::Alarms;
 
 /// What is measured, and what it may be.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +48,7 @@ impl MetricCheck {
     fn identify(checks: &mut [MetricCheck]) {
         let mut known = BTreeMap::<_, u32>::new();
         for check in checks {
-            let count = known.entry((check.name.clone(), check.source as u8)).or_default();
+            let count = known.entry((check.name.clone(), check.source)).or_default();
             let mut hash = Sha256::new();
             hash.update(format!("{}\n{:?}\n{count}", check.name, check.source));
             check.id = hash.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
@@ -58,7 +58,7 @@ impl MetricCheck {
 }
 
 /// Where a metric's query comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MetricSource {
     /// Built in.
     BuiltIn,
@@ -66,8 +66,8 @@ pub enum MetricSource {
     Inline,
     /// A MetricTemplate.
     Template,
-    /// None: the alerts of an Alertmanager.
-    Alarms,
+    /// None: alarms, by their place in [`Settings::alarms`](super::Settings::alarms).
+    Alarms(usize),
 }
 
 /// What a check without data counts as.
@@ -82,7 +82,7 @@ pub enum NoData {
     Inconclusive,
 }
 
-pub(super) fn checks(analysis: &Analysis, has_alarms: bool) -> Result<Vec<MetricCheck>, Refusal> {
+pub(super) fn checks(analysis: &Analysis, alarms: &[Alarms]) -> Result<Vec<MetricCheck>, Refusal> {
     let mut checks = Vec::new();
     for (at, metric) in analysis.metrics.iter().enumerate() {
         let is_built_in = metric.name == "request-success-rate" || metric.name == "request-duration";
@@ -115,11 +115,11 @@ pub(super) fn checks(analysis: &Analysis, has_alarms: bool) -> Result<Vec<Metric
     }
     // Those of templates come last; within both the order is the user's.
     checks.sort_by_key(|check| check.source == MetricSource::Template);
-    if has_alarms {
+    for (at, alarms) in alarms.iter().enumerate() {
         let check = MetricCheck {
             id: SmolStr::default(),
-            name: alarm::CHECK.into(),
-            source: MetricSource::Alarms,
+            name: alarms.check().into(),
+            source: MetricSource::Alarms(at),
             bounds: ThresholdRange::default(),
             failure: ThresholdRange::default(),
             background: None,
@@ -127,7 +127,7 @@ pub(super) fn checks(analysis: &Analysis, has_alarms: bool) -> Result<Vec<Metric
             is_dry: false,
             error_limit: None,
         };
-        checks.insert(0, check);
+        checks.insert(at, check);
     }
     MetricCheck::identify(&mut checks);
     match checks.iter().filter(|check| check.is_remembered()).count() {

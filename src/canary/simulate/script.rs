@@ -154,7 +154,11 @@ pub const VERBS: [(&str, &str, &str); 24] = [
     ("config", "config configmap/NAME DATA|gone", "a ConfigMap or Secret that the target reads has other data"),
     ("canary", "canary ready | canary not ready COUNT of COUNT", "how the canary's pods are from now on"),
     ("primary", "primary ready | primary not ready COUNT of COUNT | primary deleted", "how the primary is from now on"),
-    ("metric", "metric NAME VALUE|none|error TEXT | metric alertmanager firing ALERT", "what a metric is from now on"),
+    (
+        "metric",
+        "metric NAME VALUE|none|error TEXT | metric alertmanager|pagerduty firing ALERT",
+        "what a metric is from now on",
+    ),
     ("hook", "hook NAME STATUS [BODY] | hook NAME timeout", "what a hook answers from now on"),
     ("set", "set FIELD VALUE", "a field below the Canary's spec is changed: set analysis.stepWeight 10"),
     (

@@ -137,7 +137,7 @@ impl Stage {
             Command::Metric(name, reading) => {
                 let analysis = self.canary.spec.analysis();
                 let names = analysis.metrics.iter().map(|it| it.name.clone());
-                self.known("metric", name, names.chain([alarm::CHECK.to_owned()]))?;
+                self.known("metric", name, names.chain(alarm::CHECKS.map(str::to_owned)))?;
                 self.metrics.insert(name.clone(), reading.clone());
             }
             Command::Hook(name, answer) => {

@@ -21,7 +21,7 @@ use crate::canary::metric::{self, Ask, Credentials, Problem, Provider, Reading, 
 use crate::canary::record::{Record, State};
 use crate::canary::settings::{self, MetricCheck, MetricSource, TargetKind};
 use crate::canary::world::{self, Answers, HookAnswer, Question, Side};
-use crate::canary::{Revision, Settings, alarm, job, status, webhook};
+use crate::canary::{Revision, Settings, job, status, webhook};
 use crate::live::client::{self, DeleteOptions, ListOptions};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Item, Target, typed};
@@ -33,7 +33,7 @@ const METRICS_SERVER: &str = "http://prometheus:9090";
 /// Between two tries of a hook.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long an Alertmanager may think.
+/// How long whoever has alarms may think.
 const ALARM_PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks at an object that was made for an answer.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -84,8 +84,11 @@ impl Asker<'_> {
                 let analysis = self.canary.spec.analysis();
                 let checks: Vec<&MetricCheck> = which.iter().filter_map(|at| self.settings.metrics.get(*at)).collect();
                 let asked = checks.iter().map(|check| async {
-                    if let (MetricSource::Alarms, Some(alarms)) = (check.source, &self.settings.alarms) {
-                        return Ok(look_for_alarms(self.daemon, alarms).await);
+                    if let MetricSource::Alarms(at) = check.source {
+                        return match self.settings.alarms.get(at) {
+                            Some(alarms) => look_for_alarms(self.daemon, self.canary, alarms).await,
+                            None => Ok(world::Reading::Error("its alarms are not named any more".into())),
+                        };
                     }
                     let metric = analysis.metrics.iter().find(|metric| metric.name == check.name.as_str());
                     match metric {
@@ -264,16 +267,28 @@ async fn post(daemon: &Daemon, hook: &Webhook, payload: &Value) -> Result<(u16, 
         .unwrap_or_else(|_| Err(format!("timeout: no answer from {} within {timeout:?}", hook.url)))
 }
 
-/// Whether an alert fires.
-async fn look_for_alarms(daemon: &Daemon, alarms: &Alarms) -> world::Reading {
-    let asked = tokio::time::timeout(ALARM_PATIENCE, async {
-        web::answer(daemon.web.request(Method::GET, &alarms.url(), false)?).await
-    });
-    match asked.await {
-        Ok(Ok((status, body))) => alarm::read(status, &body),
+/// Whether an alarm is on.
+async fn look_for_alarms(daemon: &Daemon, canary: &Canary, alarms: &Alarms) -> Result<world::Reading, client::Error> {
+    let secret = match alarms.secret() {
+        None => BTreeMap::new(),
+        Some(name) => match find_secret(daemon, name, canary.metadata.namespace.as_deref()).await? {
+            Some(secret) => secret,
+            None => return Ok(world::Reading::Error(format!("secrets \"{name}\" not found"))),
+        },
+    };
+    let asked = async {
+        let request = alarms.request(&secret)?;
+        let mut call = daemon.web.request(Method::GET, &request.url, false)?;
+        for (name, value) in &request.headers {
+            call = call.header(*name, value.expose());
+        }
+        web::answer(call).await
+    };
+    Ok(match tokio::time::timeout(ALARM_PATIENCE, asked).await {
+        Ok(Ok((status, body))) => alarms.read(status, &body),
         Ok(Err(cause)) => world::Reading::Error(cause),
-        Err(_) => world::Reading::Error(format!("no answer of the Alertmanager within {ALARM_PATIENCE:?}")),
-    }
+        Err(_) => world::Reading::Error(format!("no answer of {} within {ALARM_PATIENCE:?}", alarms.check())),
+    })
 }
 
 /// Measures one metric.
@@ -323,8 +338,8 @@ async fn measure(
             Ok(query) => Ok(send(daemon, prometheus, &ask(&query), false).await.into()),
             Err(error) => Ok(world::Reading::Error(error.to_string())),
         },
-        // Asked elsewhere: it has no query.
-        MetricSource::Alarms => Ok(world::Reading::NoData("no Alertmanager is named".into())),
+        // Asked elsewhere: they have no query.
+        MetricSource::Alarms(_) => Ok(world::Reading::NoData("alarms are no metric".into())),
         MetricSource::Template => {
             let Some(reference) = &metric.template_ref else {
                 return Ok(world::Reading::Error("no template is named".into()));
