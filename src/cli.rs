@@ -26,6 +26,7 @@ mod subject;
 mod sync;
 pub mod terminal;
 mod tree;
+mod walk;
 
 use std::io;
 use std::process::ExitCode;

@@ -8,6 +8,7 @@
 pub mod annotation;
 pub mod event;
 pub mod fields;
+pub mod image;
 pub mod quantity;
 pub mod secret;
 pub mod tracking;

@@ -146,3 +146,120 @@ fn a_conflict_names_the_files_and_a_base_that_went_on_is_not_taken_back() {
     let (output, _, exit) = preview(&repo, &[]);
     assert!(exit == 1 && output.contains("base/web.yaml"), "{output}");
 }
+
+#[test]
+fn a_person_at_a_terminal_reads_the_answer_first() {
+    let repo = repository();
+    let terminal = ["-o", "terminal"];
+    assert_eq!(preview(&repo, &terminal), ("✓ nothing that is deployed changes\n".into(), String::new(), 0));
+    repo.commit("feature", &[("base/web.yaml", &WEB.replace("replicas: 2", "replicas: 0"))]);
+    let expected = "prod   1 application, 1 changed object
+dev   1 application, 1 changed object
+✗ prod · prod: scales Deployment `shop-prod/web` from 2 to 0 pods R7
+✗ dev · dev: scales Deployment `shop-dev/web` from 2 to 0 pods R7
+
+prod · prod
+
+Deployment shop-prod/web changed wave 0 · base/web.yaml:1:1
+@@ metadata @@
+   name: web
+   namespace: shop-prod
+ spec:
+-  replicas: 2
++  replicas: 0
+   selector:
+     matchLabels:
+       app: web
+";
+    let (output, errors, exit) = preview(&repo, &terminal);
+    assert!(output.starts_with(expected), "{output}{errors}");
+    assert_eq!(exit, 2);
+}
+
+/// Two environments, each a branch, whose overlays differ on purpose: by a namespace and by replicas.
+fn environments() -> Repo {
+    let repo = Repo::new();
+    let overlay = |name: &str, replicas: u8| {
+        format!(
+            "namespace: shop-{name}\nresources: [../../base]\nreplicas: [{{name: web, count: {replicas}}}]\n\
+             images: [{{name: registry.example/web, newTag: 1.4.1}}]\n"
+        )
+    };
+    let files = [
+        ("base/web.yaml", WEB.to_owned()),
+        ("base/kustomization.yaml", "resources: [web.yaml]\n".to_owned()),
+        ("clusters/dev/kustomization.yaml", overlay("dev", 1)),
+        ("clusters/prod/kustomization.yaml", overlay("prod", 3)),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    repo.commit("main", &files);
+    repo.git(&["branch", "env/dev", "main"]);
+    repo.git(&["branch", "env/prod", "main"]);
+    repo
+}
+
+fn never_promoted(repo: &Repo, arguments: &[&str]) -> (String, String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_leeboard"));
+    command.arg("diff").args(arguments).current_dir(repo.clone_path());
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr), output.status.code().unwrap())
+}
+
+#[test]
+fn what_was_never_promoted_is_shown_and_what_overlays_intend_is_not() {
+    let repo = environments();
+    let ask = ["--env", "dev", "prod"];
+    let meant = "! left out: 1 object in which dev and prod are meant to differ\n";
+    let nothing = "✓ nothing that is deployed changes\n";
+    assert_eq!(never_promoted(&repo, &ask), (nothing.into(), meant.into(), 0));
+
+    // The tag that runs in dev is in dev's overlay.
+    let dev = repo.git(&["show", "env/dev:clusters/dev/kustomization.yaml"]).replace("1.4.1", "1.5.0");
+    repo.commit("env/dev", &[("clusters/dev/kustomization.yaml", &dev)]);
+    let (output, errors, exit) = never_promoted(&repo, &ask);
+    assert_eq!((errors.as_str(), exit), (meant, 1), "{output}");
+    assert!(output.starts_with("prod   1 application, 1 changed object\n"), "{output}");
+    let is_shown =
+        |text: &str, lines: &[&str]| lines.iter().all(|line| text.lines().any(|own| own.trim_end() == *line));
+    let lines =
+        ["Deployment shop-prod/web changed wave 0 · base/web.yaml:1:1", "-        image: registry.example/web:1.4.1"];
+    assert!(is_shown(&output, &lines) && output.contains("+        image: registry.example/web:1.5.0\n"), "{output}");
+    assert!(!output.contains("replicas: 1") && !output.contains("shop-dev"), "{output}");
+
+    // What all environments share is as new in prod as it is in dev.
+    let base = WEB.replace("      - name: web\n", "      - name: web\n        args: [--cache]\n");
+    repo.commit("env/dev", &[("base/web.yaml", &base)]);
+    let (output, _, exit) = never_promoted(&repo, &ask);
+    assert!(exit == 1 && output.contains("+        - \"--cache\"\n") && output.contains("web:1.5.0\n"), "{output}");
+    let (markdown, _, exit) = never_promoted(&repo, &[&ask[..], &["-o", "markdown"]].concat());
+    assert!(exit == 1 && markdown.starts_with("### Leeboard: 1 environment, 1 application, "), "{markdown}");
+    let (json, _, _) = never_promoted(&repo, &[&ask[..], &["-o", "json"]].concat());
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["environments"][0]["applications"][0]["changes"][0]["object"], "shop-prod/web");
+
+    repo.git(&["push", "--quiet", "origin", "env/dev:env/prod", "--force"]);
+    assert_eq!(never_promoted(&repo, &["--env", "dev@env/dev", "prod"]).2, 1, "its own overlay has the old tag");
+    let prod = repo.git(&["show", "env/prod:clusters/prod/kustomization.yaml"]).replace("1.4.1", "1.5.0");
+    repo.commit("env/prod", &[("clusters/prod/kustomization.yaml", &prod)]);
+    assert_eq!(never_promoted(&repo, &ask), (nothing.into(), meant.into(), 0));
+}
+
+#[test]
+fn environments_that_are_not_there_are_named() {
+    let repo = environments();
+    let cases = [
+        // arguments, what is said
+        (vec!["--env", "dev", "prd"], "has no cluster directory `clusters/prd`"),
+        (vec!["--env", "dev", "prd"], "Did you mean `prod`?"),
+        (vec!["--env", "dev", "elsewhere"], "There are: dev, prod."),
+        (vec!["--env", "dev@nothing", "prod"], "has no branch or tag `nothing`"),
+        (vec!["--env", "dev", "prod", "-o", "yaml"], "--env is written for a terminal, as Markdown or as JSON"),
+        (vec!["web", "-o", "markdown"], "Markdown is for --env"),
+        (vec!["--env", "dev"], "2 values required"),
+    ];
+    for (arguments, said) in cases {
+        let (output, errors, exit) = never_promoted(&repo, &arguments);
+        assert!(exit == 2 && errors.contains(said), "{arguments:?}: {exit}\n{output}{errors}");
+    }
+}

@@ -1,12 +1,13 @@
 //! `diff`: what a sync would change, and in which order, before it does.
 
+mod environments;
 mod files;
 pub(super) mod show;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use clap::Args;
+use anyhow::{Context as _, anyhow};
+use clap::{Args, ValueEnum};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 
@@ -16,7 +17,7 @@ use super::report::Paths;
 use super::subject::change;
 use super::subject::{View, application, directory, random};
 use super::terminal::Terminal;
-use super::{Exit, Failure, Format, report, tree};
+use super::{Exit, Failure, report, tree};
 use crate::object::secret::MaskKey;
 use crate::plan::{Action, Plan, Run};
 
@@ -28,7 +29,7 @@ use crate::plan::{Action, Plan, Run};
 #[derive(Debug, Args)]
 pub(super) struct Diff {
     /// A directory, or an application's name
-    #[arg(value_name = "DIR|APP", required_unless_present_any = ["live", "desired"])]
+    #[arg(value_name = "DIR|APP", required_unless_present_any = ["live", "desired", "env"])]
     what: Option<String>,
     #[command(flatten)]
     manner: directory::Manner,
@@ -41,13 +42,28 @@ pub(super) struct Diff {
     /// Lines around each change
     #[arg(short = 'U', long, value_name = "LINES", default_value_t = 3)]
     unified: usize,
-    /// Write the result for programs
-    #[arg(short, long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// How the result is written
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Output::Terminal)]
+    output: Output,
     #[command(flatten)]
     connection: Connection,
     #[command(flatten)]
     files: files::Files,
+    #[command(flatten)]
+    environments: environments::Environments,
+}
+
+/// How a difference is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// One JSON value
+    Json,
+    /// YAML; not for --env
+    Yaml,
+    /// As in a pull request; only for --env
+    Markdown,
+    /// For a person at a terminal
+    Terminal,
 }
 
 /// What a person names on the command line.
@@ -74,6 +90,12 @@ impl Diff {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         if let Some(exit) = self.files.compared()? {
             return Ok(exit);
+        }
+        if let Some(exit) = self.environments.compared(self.output, terminal)? {
+            return Ok(exit);
+        }
+        if self.output == Output::Markdown {
+            return Err(anyhow!("a plan is written for a terminal, as JSON or as YAML; Markdown is for --env").into());
         }
         let runtime = runtime()?;
         let done = runtime.block_on(self.compare(terminal));
@@ -105,9 +127,9 @@ impl Diff {
             terminal.say(&text);
         }
         match self.output {
-            Some(Format::Json) => terminal.print(&format!("{}\n", report.to_value(self.unified)))?,
-            Some(Format::Yaml) => terminal.print(&tree::to_yaml(&report.to_value(self.unified))?)?,
-            None => {
+            Output::Json => terminal.print(&format!("{}\n", report.to_value(self.unified)))?,
+            Output::Yaml => terminal.print(&tree::to_yaml(&report.to_value(self.unified))?)?,
+            Output::Markdown | Output::Terminal => {
                 let text = report.draw(self.unified, &self.next(), terminal);
                 terminal.print(&text)?;
             }

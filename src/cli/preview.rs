@@ -1,6 +1,6 @@
 //! `preview`: what a branch would change in each cluster directory, without a cluster and without a daemon.
 
-mod walk;
+mod draw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -9,20 +9,21 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
-use self::walk::{Applications, Rendered, walk};
+use self::draw::draw;
 use super::cluster_directories::cluster_directories;
 use super::diff::runtime;
 use super::remotes::newest;
 use super::report::{Paths, Problems};
 use super::subject::state_directory;
 use super::terminal::Terminal;
+use super::walk::{Applications, Place, Rendered, walk};
 use super::{Exit, Failure};
 use crate::error::Diagnostic;
 use crate::git::{LocalRepositories, Merged, Mirrors, RepoUrl, Snapshot};
 use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
 use crate::preview::full::full;
 use crate::preview::mask::Masks;
-use crate::preview::risk::{self, Failing, Standards};
+use crate::preview::risk::{self, Failing, Risk, Standards};
 use crate::preview::{
     ApplicationPreview, EnvironmentPreview, Facts, Outcome, Preview as Found, Pull, Reach, attribute,
 };
@@ -59,11 +60,13 @@ pub(super) struct Preview {
 
 /// How a preview is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Written {
+pub(super) enum Written {
     /// The text of a comment
     Markdown,
     /// One JSON value
     Json,
+    /// For a person at a terminal
+    Terminal,
 }
 
 impl Preview {
@@ -82,17 +85,7 @@ impl Preview {
         let preview = compared(&base, &merged)
             .map_err(|problem| Failure::Problems(Problems { found: vec![problem], paths: Paths::default() }))?;
         let risks = risk::assess(&preview, &Standards::default());
-        let masks = Masks::of(&preview, Vec::new());
-        match self.output {
-            Written::Markdown => {
-                let options = Options { most: MOST, took: Some(begun.elapsed()), ..Options::new(Flavour::GitHub) };
-                terminal.print(&readable(&comment::write(&preview, &risks, &masks, &options)))?;
-            }
-            Written::Json => {
-                let full = serde_json::to_string(&full(&preview, &risks, &masks))?;
-                terminal.print(&format!("{full}\n"))?;
-            }
-        }
+        tell(&preview, &risks, self.output, begun, terminal)?;
         let fails = risks.iter().any(|risk| self.fail.iter().any(|failing| failing.includes(risk)));
         let broken = |environment: &EnvironmentPreview| {
             environment.applications.iter().any(|one| matches!(one.outcome, Outcome::Failed(_)))
@@ -116,6 +109,27 @@ impl Preview {
     }
 }
 
+/// Prints what was found.
+pub(super) fn tell(
+    preview: &Found,
+    risks: &[Risk],
+    written: Written,
+    begun: Instant,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let masks = Masks::of(preview, Vec::new());
+    let text = match written {
+        Written::Markdown => {
+            let options = Options { most: MOST, took: Some(begun.elapsed()), ..Options::new(Flavour::GitHub) };
+            readable(&comment::write(preview, risks, &masks, &options))
+        }
+        Written::Json => format!("{}\n", serde_json::to_string(&full(preview, risks, &masks))?),
+        Written::Terminal => draw(&full(preview, risks, &masks), terminal),
+    };
+    terminal.print(&text)?;
+    Ok(())
+}
+
 /// Renders both trees, and says what differs.
 fn compared(base: &Snapshot, merged: &Snapshot) -> Result<Found, Diagnostic> {
     let (was, is) = (SnapshotFiles::new(base.clone()), SnapshotFiles::new(merged.clone()));
@@ -128,7 +142,13 @@ fn compared(base: &Snapshot, merged: &Snapshot) -> Result<Found, Diagnostic> {
     if directories.len() > 1 {
         directories.retain(|directory| *directory != root);
     }
-    let (mut before, mut after) = (walk(&was, &directories)?, walk(&is, &directories)?);
+    let commit = |snapshot: &Snapshot| snapshot.commit().id.to_string().into();
+    let about = Pull { number: 0, head: commit(merged), base: commit(base) };
+    Ok(differences(walk(&was, &directories)?, walk(&is, &directories)?, about))
+}
+
+/// What differs between two renders of the same cluster directories.
+pub(super) fn differences(mut before: Applications, mut after: Applications, about: Pull) -> Found {
     let places: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
     let mut environments: BTreeMap<String, EnvironmentPreview> = BTreeMap::new();
     for place in places {
@@ -158,17 +178,12 @@ fn compared(base: &Snapshot, merged: &Snapshot) -> Result<Found, Diagnostic> {
     for environment in environments.values_mut() {
         attribute::transfer(&mut environment.applications);
     }
-    let commit = |snapshot: &Snapshot| snapshot.commit().id.to_string().into();
-    Ok(Found {
-        instance: "cli".into(),
-        pull: Pull { number: 0, head: commit(merged), base: commit(base) },
-        environments: environments.into_values().collect(),
-        carried: Vec::new(),
-    })
+    let environments = environments.into_values().collect();
+    Found { instance: "cli".into(), pull: about, environments, carried: Vec::new() }
 }
 
 /// What an application renders to; nothing where it is not.
-fn taken(applications: &mut Applications, place: &walk::Place) -> Rendered {
+fn taken(applications: &mut Applications, place: &Place) -> Rendered {
     applications.remove(place).unwrap_or_else(|| Ok(Vec::new()))
 }
 

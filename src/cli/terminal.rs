@@ -178,6 +178,21 @@ pub fn dim(text: impl Display) -> String {
     if text.is_empty() { text } else { text.style(Style::new().dimmed()).to_string() }
 }
 
+/// The lines of a unified diff.
+pub fn painted(diff: &str) -> String {
+    let mut text = String::with_capacity(diff.len());
+    for line in diff.lines() {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => Style::new().green(),
+            Some(b'-') => Style::new().red(),
+            Some(b'@') => Style::new().dimmed(),
+            _ => Style::new(),
+        };
+        text.push_str(&format!("{}\n", line.style(style)));
+    }
+    text
+}
+
 /// `1 object`, `2 objects`.
 pub fn counted(count: usize, noun: &str) -> String {
     match count {

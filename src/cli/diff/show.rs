@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::Exit;
 use super::super::subject::View;
 use super::super::subject::change::{Foretold, Hand};
-use super::super::terminal::{Symbol, Terminal, age, bold, dim};
+use super::super::terminal::{Symbol, Terminal, age, bold, dim, painted};
 use crate::api::argo::SyncStatus;
 use crate::object::ObjectKey;
 use crate::plan::diff::Change;
@@ -226,15 +226,7 @@ impl Report<'_> {
         let place = key.namespace.as_deref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
         let origin = self.origin(&shown.step.key).map(|origin| format!("   {}", dim(origin))).unwrap_or_default();
         let mut text = format!("{}{origin}\n", bold(format!("{} {place}{}", key.kind, key.name)));
-        for line in change.unified(context).lines() {
-            let style = match line.as_bytes().first() {
-                Some(b'+') => Style::new().green(),
-                Some(b'-') => Style::new().red(),
-                Some(b'@') => Style::new().dimmed(),
-                _ => Style::new(),
-            };
-            text.push_str(&format!("{}\n", line.style(style)));
-        }
+        text.push_str(&painted(&change.unified(context)));
         text
     }
 

@@ -8,6 +8,7 @@ use super::super::phrase::{counted, say};
 use super::super::{Change, ChangeKind};
 use super::body::{at, containers, items, labels, name, number, replicas, selects, template, text};
 use super::{Case, Digests, Finding};
+use crate::object::image;
 
 /// What a changed pod template leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +142,7 @@ fn of_image(case: &Case<'_>, old: Option<&str>, new: &str) -> Vec<Finding> {
     let mut found = Vec::new();
     let place = case.place();
     let kind = case.kind();
-    let (name, tag, digest) = split_image(new);
+    let (name, tag, digest) = image::split(new);
     let standards = case.scene.standards;
     if digest.is_none() && matches!(tag, None | Some("latest")) {
         let says = say(&format!("{kind} {{}} runs {{}}, whose tag says nothing"), &[&place, &new]);
@@ -155,7 +156,7 @@ fn of_image(case: &Case<'_>, old: Option<&str>, new: &str) -> Vec<Finding> {
         let says = say(&format!("{kind} {{}} runs {{}} from a registry that is not allowed"), &[&place, &new]);
         found.push(Finding::yellow(29, says));
     }
-    if let Some((old_name, old_tag, _)) = old.map(split_image)
+    if let Some((old_name, old_tag, _)) = old.map(image::split)
         && old_name == name
         && let (Some(from), Some(to)) = (old_tag.and_then(version), tag.and_then(version))
     {
@@ -169,19 +170,6 @@ fn of_image(case: &Case<'_>, old: Option<&str>, new: &str) -> Vec<Finding> {
         found.push(Finding::yellow(29, say(&template, &[&place, &name, &from_tag, &to_tag])));
     }
     found
-}
-
-/// Name, tag, digest.
-fn split_image(image: &str) -> (&str, Option<&str>, Option<&str>) {
-    let (rest, digest) = match image.split_once('@') {
-        Some((rest, digest)) => (rest, Some(digest)),
-        None => (image, None),
-    };
-    let start = rest.rfind('/').map_or(0, |at| at + 1);
-    match rest[start..].find(':') {
-        Some(at) => (&rest[..start + at], Some(&rest[start + at + 1..]), digest),
-        None => (rest, None, digest),
-    }
 }
 
 /// Major, minor, patch of a tag that is a version.

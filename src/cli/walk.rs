@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::super::check::scope;
-use super::super::cluster_directories::{CONTROL_PLANE, MAX_APPLICATIONS, Root, endless};
-use super::super::remotes::with_remotes;
+use super::check::scope;
+use super::cluster_directories::{CONTROL_PLANE, MAX_APPLICATIONS, Root, endless};
+use super::remotes::with_remotes;
 use crate::api::ARGO_GROUP;
 use crate::api::argo::{Application, Destination, Source};
 use crate::error::Diagnostic;
