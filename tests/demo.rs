@@ -3,13 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use leeboard::cli::demo::{ENVIRONMENTS, branch, commands, contents};
+use leeboard::cli::demo::{ENVIRONMENTS, branch, commands, contents, pull_commands};
 
 const URL: &str = "file:///srv/shop.git";
 
@@ -94,9 +95,9 @@ struct Window {
 }
 
 impl Window {
-    fn open(directory: &Path) -> Window {
+    fn open(directory: &Path, arguments: &[&str]) -> Window {
         let mut demo = Command::new(env!("CARGO_BIN_EXE_leeboard"));
-        let mut demo = demo.arg("demo").current_dir(directory).stdout(Stdio::piped()).spawn().unwrap();
+        let mut demo = demo.arg("demo").args(arguments).current_dir(directory).stdout(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let output = BufReader::new(demo.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -105,13 +106,13 @@ impl Window {
         Window { demo, lines }
     }
 
-    /// Reads on until a line holds this.
-    fn until(&self, words: &str) {
+    /// Reads on until a line holds this: the lines before it.
+    fn until(&self, words: &str) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(600);
         let mut read = Vec::new();
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             if line.contains(words) {
-                return;
+                return read;
             }
             read.push(line);
         }
@@ -145,7 +146,7 @@ fn daemon_of(directory: &Path) -> String {
 fn who_kills_the_daemon_sees_it_come_back() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().canonicalize().unwrap();
-    let mut window = Window::open(&directory);
+    let mut window = Window::open(&directory, &[]);
     window.until("Your turn");
     sh(&directory, &format!("kill -9 {}", daemon_of(&directory)));
     window.until("was killed, and started again");
@@ -157,4 +158,53 @@ fn who_kills_the_daemon_sees_it_come_back() {
     sh(&directory, &format!("kill -INT {}", window.demo.id()));
     assert!(window.demo.wait().unwrap().success());
     assert!(!directory.join(".leeboard-demo").exists(), "nothing is left behind");
+}
+
+/// What a forge answers to everybody.
+fn asked(url: &str) -> Result<String, String> {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).map_err(|error| error.to_string())?;
+    let request = format!("GET /{path} HTTP/1.0\r\nHost: {host}\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
+    Ok(answer)
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn who_follows_the_demos_words_opens_a_pull_request_and_reads_what_it_would_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().canonicalize().unwrap();
+    let mut window = Window::open(&directory, &["--forge"]);
+    window.until("Open a pull request");
+    let said = window.until("Ctrl-C");
+    let commands: Vec<&str> = said.iter().filter_map(|line| line.strip_prefix("  ")).collect();
+    let [clone, edit, push, page] = commands[..] else { panic!("{said:#?}") };
+    sh(&directory, &[clone, edit, push].join("\n"));
+    let comments = page.replace("/robin/", "/api/v1/repos/robin/").replace("/pulls/", "/issues/") + "/comments";
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = asked(&comments);
+        let is_told = |text: &String| text.contains("-        image: registry.example.com/shop/web:1.4.1");
+        if answer.as_ref().is_ok_and(is_told) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{answer:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    sh(&directory, &format!("kill -INT {}", window.demo.id()));
+    assert!(window.demo.wait().unwrap().success());
+    assert!(asked(page).is_err(), "the forge is still there");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_document_tells_how_a_pull_request_is_opened() {
+    let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/getting-started.md")).unwrap();
+    let url = "http://robin:…@127.0.0.1:24444/robin/shop.git";
+    let text = pull_commands(url, "http://127.0.0.1:24444/robin/shop/pulls/1", ["robin", "…"]);
+    for line in text.lines().filter_map(|line| line.strip_prefix("  ")) {
+        assert!(document.lines().any(|own| own.trim() == line), "docs/getting-started.md does not say: {line}");
+    }
 }

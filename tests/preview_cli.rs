@@ -238,7 +238,8 @@ fn what_was_never_promoted_is_shown_and_what_overlays_intend_is_not() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["environments"][0]["applications"][0]["changes"][0]["object"], "shop-prod/web");
 
-    repo.git(&["push", "--quiet", "origin", "env/dev:env/prod", "--force"]);
+    repo.git(&["fetch", "--quiet", ".", "env/dev:env/prod"]);
+    repo.git(&["push", "--quiet", "origin", "env/prod"]);
     assert_eq!(never_promoted(&repo, &["--env", "dev@env/dev", "prod"]).2, 1, "its own overlay has the old tag");
     let prod = repo.git(&["show", "env/prod:clusters/prod/kustomization.yaml"]).replace("1.4.1", "1.5.0");
     repo.commit("env/prod", &[("clusters/prod/kustomization.yaml", &prod)]);

@@ -4,6 +4,7 @@
 
 mod commands;
 mod follow;
+mod forge;
 mod screen;
 mod shop;
 mod show;
@@ -21,7 +22,7 @@ use clap::Args;
 use parking_lot::Mutex;
 use tokio::signal::unix::{SignalKind, signal};
 
-pub use commands::commands;
+pub use commands::{commands, pull_commands};
 pub use shop::{ENVIRONMENTS, branch, contents};
 
 use self::follow::Follower;
@@ -33,7 +34,7 @@ use super::report::{Paths, Problems};
 use super::terminal::Terminal;
 use super::{Exit, Failure};
 use crate::error::Diagnostic;
-use crate::sandbox::{self, Binaries, Progress};
+use crate::sandbox::{self, Binaries, Program, Progress};
 
 /// Try Leeboard on a Kubernetes cluster of its own
 ///
@@ -47,6 +48,9 @@ pub struct Demo {
     /// Play all of it alone, check each step, and end
     #[arg(long)]
     tour: bool,
+    /// Have the shop on a real forge (Gitea), to open pull requests and read what they would change; with --tour: play one
+    #[arg(long, conflicts_with = "keep")]
+    forge: bool,
     /// Leave the directory at the end, for the next demo to go on from there
     #[arg(long)]
     keep: bool,
@@ -83,7 +87,7 @@ impl Demo {
                 if self.tour {
                     tour::tour(screen, &mut stage, world).await
                 } else {
-                    screen.terminal.print(&format!("\n{}\n", self.explanation(stage.afterwards())))?;
+                    screen.terminal.print(&format!("\n{}\n", self.explanation(&stage)))?;
                     show::show(screen, &mut stage, world).await
                 }
             } => Some(played),
@@ -111,7 +115,11 @@ impl Demo {
     async fn set_up(&self, screen: &mut Screen<'_>) -> anyhow::Result<(Stage, Follower, Instant)> {
         let afterwards = self.afterwards()?;
         let binaries = find_or_build(screen, "control plane", |report| Binaries::find_or_build(report)).await?;
-        let programs = match self.tour {
+        let gitea = match self.forge {
+            true => Some(find_or_build(screen, "forge", |report| Program::Gitea.find_or_build(report)).await?),
+            false => None,
+        };
+        let programs = match self.tour && !self.forge {
             true => Some(find_or_build(screen, "router", |report| Programs::find_or_build(report)).await?),
             false => None,
         };
@@ -123,18 +131,22 @@ impl Demo {
         let detail = format!("Kubernetes {} on 127.0.0.1:{}", control_plane.version(), control_plane.port());
         screen.good("control plane", &detail, Some(took))?;
 
+        if let Some(program) = gitea {
+            let doing = || vec!["Gitea, with the shop's repository".to_owned()];
+            let took = screen.during("forge", doing, stage.start_forge(&program)).await?.took;
+            let detail = stage.forge()?.clone_url();
+            screen.good("forge", &format!("Gitea, {detail}"), Some(took))?;
+        } else {
+            self.make_repository(screen, &stage)?;
+        }
         let path = stage.repository();
-        let was_there = path.exists();
-        let start = Instant::now();
-        shop::create(&path).with_context(|| format!("cannot make the repository {}", path.display()))?;
-        let branches = ENVIRONMENTS.map(branch).join(" ");
-        let kept = if was_there { ", as it was left" } else { "" };
-        let detail = format!("{}, branches {branches}{kept}", self.dir.join("shop.git").display());
-        screen.good("git repository", &detail, Some(start.elapsed()))?;
 
         let doing = || vec!["defining its kinds, starting the daemon".to_owned()];
         let work = async {
             stage.install().await?;
+            if self.forge {
+                stage.introduce_forge().await?;
+            }
             stage.start_daemon().await
         };
         let took = screen.during("leeboard", doing, work).await?.took;
@@ -155,6 +167,17 @@ impl Demo {
         Ok((stage, follower, began))
     }
 
+    fn make_repository(&self, screen: &mut Screen<'_>, stage: &Stage) -> anyhow::Result<()> {
+        let path = stage.repository();
+        let was_there = path.exists();
+        let start = Instant::now();
+        shop::create(&path).with_context(|| format!("cannot make the repository {}", path.display()))?;
+        let branches = ENVIRONMENTS.map(branch).join(" ");
+        let kept = if was_there { ", as it was left" } else { "" };
+        let detail = format!("{}, branches {branches}{kept}", self.dir.join("shop.git").display());
+        screen.good("git repository", &detail, Some(start.elapsed()))
+    }
+
     /// What becomes of the directory. One that was kept is not removed by a later demo that goes on from it.
     fn afterwards(&self) -> anyhow::Result<Afterwards> {
         let text = self.dir.to_string_lossy();
@@ -168,15 +191,23 @@ impl Demo {
             !(was_kept && self.tour),
             "the tour begins from nothing, and {text} is there already: remove it, or name another directory with --dir"
         );
+        ensure!(
+            !(was_kept && self.forge),
+            "a forge begins from nothing, and {text} is there already: remove it, or name another directory with --dir"
+        );
         Ok(if self.keep || was_kept { Afterwards::Keep } else { Afterwards::Remove })
     }
 
-    fn explanation(&self, afterwards: Afterwards) -> String {
-        let end = match afterwards {
+    fn explanation(&self, stage: &Stage) -> String {
+        let end = match stage.afterwards() {
             Afterwards::Keep => "Ctrl-C ends it and keeps the directory.",
             Afterwards::Remove => "Ctrl-C ends it and leaves nothing behind.",
         };
-        format!("{}\nThis window shows what happens. {end}\n", commands(&self.dir))
+        let commands = match stage.forge() {
+            Ok(forge) => pull_commands(&forge.push_url(), &forge.page(1), forge.sign_in()),
+            Err(_) => commands(&self.dir),
+        };
+        format!("{commands}\nThis window shows what happens. {end}\n")
     }
 
     /// Ends all, and looks whether anything is left.

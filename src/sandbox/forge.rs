@@ -112,6 +112,11 @@ impl Gitea {
         self.process.log()
     }
 
+    /// Where a repository lies on disk.
+    pub fn repository(&self, owner: &str, name: &str) -> PathBuf {
+        self.directory.join("data/gitea-repositories").join(owner).join(format!("{name}.git"))
+    }
+
     /// Where git finds a repository, with an account's token in it.
     pub fn clone_url(&self, member: &Member, repository: &str) -> String {
         let (login, token, port) = (&member.login, &member.token, self.ports.numbers[0]);
@@ -134,6 +139,18 @@ impl Gitea {
         let token = answer("make a token", request).await?;
         let token = token["sha1"].as_str().unwrap_or_default().to_owned();
         Ok(Member { login: login.into(), token })
+    }
+
+    /// Gives an account a password for the forge's own pages.
+    ///
+    /// # Errors
+    /// [`Error::Forge`], such as that it is too short.
+    pub async fn set_password(&self, member: &Member, password: &str) -> Result<(), Error> {
+        let wanted = json!({
+            "login_name": member.login, "source_id": 0, "password": password, "must_change_password": false,
+        });
+        let path = format!("admin/users/{}", member.login);
+        self.ask(&self.administrator, Method::PATCH, &path, Some(wanted)).await.map(drop)
     }
 
     /// Asks its API, as an account: path below `/api/v1/`, what is sent, what comes back.

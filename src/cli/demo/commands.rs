@@ -19,6 +19,21 @@ Or break something, from here:
     )
 }
 
+/// The same for a demo with a forge: how a pull request is opened by `git push` alone, and where it is read then.
+pub fn pull_commands(push_url: &str, page: &str, [login, password]: [&str; 2]) -> String {
+    let edit = edit_in_place("s/newTag: 1.4.1/newTag: 1.5.0/", "apps/web/overlays/dev/kustomization.yaml");
+    format!(
+        "Open a pull request. In another terminal:
+  git clone --branch env/dev {push_url} && cd shop
+  {edit}
+  git commit -am \"Raise web to 1.5.0\" && git push origin HEAD:refs/for/env/dev -o topic=raise-web
+
+Read there what it would change, and merge it, signed in as {login} with the password {password}:
+  {page}
+"
+    )
+}
+
 /// BSD's sed wants a suffix for a backup, GNU's takes the next argument for a file.
 fn edit_in_place(script: &str, file: &str) -> String {
     let suffix = if cfg!(any(target_os = "linux", target_os = "android")) { "" } else { " ''" };

@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
@@ -17,6 +17,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::super::subject::random;
+use super::forge::Forge;
 use super::shop::{self, ENVIRONMENTS};
 use super::traffic::{Programs, Traffic};
 use crate::api;
@@ -49,6 +51,7 @@ pub(super) struct Stage {
     // In the order in which they are dropped: the daemon would complain of an API server that is gone.
     daemon: Option<Process>,
     traffic: Option<Traffic>,
+    forge: Option<Forge>,
     control_plane: ControlPlane,
     client: Client,
     /// Where the daemon listens.
@@ -70,7 +73,16 @@ impl Stage {
         };
         let control_plane = ControlPlane::start(binaries, options).await?;
         let client = client(&control_plane.admin_kubeconfig()).await?;
-        let stage = Stage { daemon: None, traffic: None, control_plane, client, address: None, born: 0, afterwards };
+        let stage = Stage {
+            daemon: None,
+            traffic: None,
+            forge: None,
+            control_plane,
+            client,
+            address: None,
+            born: 0,
+            afterwards,
+        };
         stage.write_kubectl()?;
         Ok(stage)
     }
@@ -90,6 +102,18 @@ impl Stage {
         self.traffic.as_ref().context("there are no customers")
     }
 
+    /// Starts the forge that has the shop's repository then.
+    pub(super) async fn start_forge(&mut self, program: &Path) -> anyhow::Result<()> {
+        let secret = random()?.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.forge = Some(Forge::start(program, secret).await?);
+        Ok(())
+    }
+
+    /// The forge of a demo that has one.
+    pub(super) fn forge(&self) -> anyhow::Result<&Forge> {
+        self.forge.as_ref().context("there is no forge")
+    }
+
     /// An administrator's, as a person with the kubeconfig has it.
     pub(super) fn client(&self) -> &Client {
         &self.client
@@ -102,11 +126,17 @@ impl Stage {
 
     /// The bare repository.
     pub(super) fn repository(&self) -> PathBuf {
-        self.directory().join("shop.git")
+        self.forge.as_ref().map_or_else(|| self.directory().join("shop.git"), Forge::repository)
     }
 
+    /// Where its directory is, for who watches it.
     pub(super) fn repository_url(&self) -> anyhow::Result<RepoUrl> {
         Ok(RepoUrl::parse(&shop::url_of(&self.repository()))?)
+    }
+
+    /// Where the daemon reads it.
+    fn source(&self) -> String {
+        self.forge.as_ref().map_or_else(|| shop::url_of(&self.repository()), Forge::clone_url)
     }
 
     /// Where the daemon listens, once it runs.
@@ -141,6 +171,18 @@ impl Stage {
         Ok(())
     }
 
+    /// Makes what the daemon has to know of the forge.
+    pub(super) async fn introduce_forge(&self) -> anyhow::Result<()> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
+        for secret in self.forge()?.secrets(NAMESPACE) {
+            let name = secret["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+            let apply = PatchParams::apply(MANAGER).force();
+            let made = secrets.patch(&name, &apply, &Patch::Apply(secret)).await;
+            made.with_context(|| format!("cannot make the Secret {name}"))?;
+        }
+        Ok(())
+    }
+
     /// Makes the three Environments: from here on the daemon has something to do.
     pub(super) async fn make_environments(&self) -> anyhow::Result<()> {
         let environments: Api<Environment> = Api::namespaced(self.client.clone(), NAMESPACE);
@@ -150,10 +192,11 @@ impl Stage {
                 "kind": "Environment",
                 "metadata": {"name": environment, "namespace": NAMESPACE},
                 "spec": {
-                    "repoURL": shop::url_of(&self.repository()),
+                    "repoURL": self.source(),
                     "branch": shop::branch(environment),
                     "path": format!("clusters/{environment}"),
                     "destination": {"name": "in-cluster"},
+                    "previews": {"interval": "10s"},
                 },
             });
             let apply = PatchParams::apply(MANAGER).force();
@@ -197,7 +240,12 @@ impl Stage {
             Ok(answer) => Err(answer),
             Err(error) => Err(error.to_string()),
         })
-        .await
+        .await?;
+        // It listens elsewhere in each of its lives.
+        match &self.forge {
+            Some(forge) => Ok(forge.call(address).await?),
+            None => Ok(()),
+        }
     }
 
     /// `kill -9`.
@@ -245,7 +293,7 @@ impl Stage {
             Some(mut daemon) => daemon.stop(ENDS_WITHIN)?,
             None => None,
         };
-        drop(self.traffic.take());
+        drop((self.traffic.take(), self.forge.take()));
         self.control_plane.stop()?;
         Ok(daemon)
     }
@@ -271,7 +319,10 @@ impl Stage {
         Ok(Traces {
             directory: self.directory().into(),
             programs: programs.iter().map(|program| program.display().to_string()).collect(),
-            addresses: self.address.into_iter().chain([control_plane]).collect(),
+            addresses: [self.address, self.forge.as_ref().and_then(Forge::address), Some(control_plane)]
+                .into_iter()
+                .flatten()
+                .collect(),
         })
     }
 

@@ -3,6 +3,7 @@
 //! Each step does one thing to git, to the cluster or to the daemon, and is over when the cluster is as it should be.
 
 mod canary;
+mod pull;
 
 use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
@@ -54,10 +55,14 @@ pub(super) async fn tour(
     stage: &mut Stage,
     world: watch::Receiver<World>,
 ) -> anyhow::Result<()> {
+    let has_forge = stage.forge().is_ok();
     let checkout = Checkout::clone_of(&stage.repository(), &stage.directory().join("clone.git"))?;
     let mut guide = Guide { stage, world: world.clone(), checkout };
     let mut play = Play { screen, world };
 
+    if has_forge {
+        return pull::play(&mut guide, &mut play).await;
+    }
     play.step("waves and hooks", guide.waves()).await?;
     let elsewhere = guide.operations(&ENVIRONMENTS[1..]);
     play.step("git push to dev", guide.raise_web()).await?;

@@ -16,7 +16,7 @@ use super::super::memory::{Memory, Trial};
 use super::super::reconcile::{automated_policy, idle_run};
 use super::affected::{Candidate, Merge, affected};
 use super::live;
-use crate::api::argo::Application;
+use crate::api::argo::{Application, Destination};
 use crate::error::Diagnostic;
 use crate::object::{Object, annotation};
 use crate::plan::Plan;
@@ -233,7 +233,10 @@ fn children(daemon: &Daemon, declared: &[Declared]) -> Vec<Child> {
 
 fn place(daemon: &Daemon, application: &Application) -> Place {
     let destination = &application.spec.destination;
-    let cluster = destination.name.clone().or_else(|| destination.server.clone()).unwrap_or_default();
+    let cluster = match destination.is_in_cluster() {
+        true => Destination::IN_CLUSTER_NAME.to_owned(),
+        false => destination.name.clone().or_else(|| destination.server.clone()).unwrap_or_default(),
+    };
     let environment = match daemon.environment_above(application) {
         Some(environment) => environment.name().into(),
         None => application.annotation(annotation::ENVIRONMENT).unwrap_or(application.spec.project()).into(),
