@@ -5,7 +5,7 @@
 //!
 //! Read [`followed`] (which pull requests are looked at, when), [`one`] (a look), [`affected`] and [`collect`] (what it
 //! compares), [`live`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it),
-//! and [`command`] (what people ask for).
+//! [`command`] (what people ask for) and [`heard`] (how that is found without webhooks).
 
 mod affected;
 mod closing;
@@ -13,6 +13,7 @@ mod collect;
 mod command;
 mod followed;
 mod forges;
+mod heard;
 mod kept;
 mod live;
 mod one;

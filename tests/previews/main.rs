@@ -57,6 +57,27 @@ async fn a_pull_request_is_told_what_it_would_change_and_how_it_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_people_say_is_heard_without_webhooks_and_answered_once() {
+    let mut stage = Stage::start("deaf").await;
+    stage.unhook().await;
+    let pull = stage.pull("update", "web.yaml", &web("web:2", 2)).await;
+    stage.comment(pull, |body| body.contains("web:2")).await;
+    stage.say(pull, Who::Stranger, "/leeboard help me").await;
+    stage.say(pull, Who::Writer, "/leeboard helm").await;
+    let answer = stage.comment(pull, |body| body.contains("`helm` is none of these")).await;
+    assert_eq!(stage.comments(pull).await.len(), 2);
+
+    // In another life all comments are read again; the next question shows that this is over.
+    stage.kill();
+    stage.say(pull, Who::Writer, "/leeboard helmet").await;
+    stage.revive_unhooked().await;
+    stage.comment(pull, |body| body.contains("`helmet` is none of these")).await;
+    let ours = stage.comments(pull).await;
+    assert_eq!(ours.len(), 3, "the preview and two answers: {}", json!(ours));
+    assert!(ours.iter().any(|comment| comment["id"] == answer["id"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_merged_while_nobody_looked_is_told_its_end_too() {
     let mut stage = Stage::start("absent").await;
     let pull = stage.pull("update", "web.yaml", &web("web:2", 2)).await;

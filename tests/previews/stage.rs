@@ -116,9 +116,14 @@ impl Stage {
 
     /// Starts the daemon again.
     pub async fn revive(&mut self) {
+        self.revive_unhooked().await;
+        self.hook().await;
+    }
+
+    /// The same, and the forge does not call it.
+    pub async fn revive_unhooked(&mut self) {
         self.daemon.restart().await;
         self.daemon.ready().await;
-        self.hook().await;
     }
 
     /// Has the forge call the daemon, which listens elsewhere in each of its lives.
@@ -129,6 +134,15 @@ impl Stage {
             "config": {"url": self.daemon.url("/api/webhook"), "content_type": "json", "secret": SECRET},
         });
         self.shop.ask(&self.shop.world.bot, Method::POST, "hooks", hook).await;
+    }
+
+    /// The forge calls nobody any more.
+    pub async fn unhook(&self) {
+        let bot = &self.shop.world.bot;
+        let hooks = self.shop.ask(bot, Method::GET, "hooks", Value::Null).await;
+        for hook in hooks.as_array().unwrap() {
+            self.shop.ask(bot, Method::DELETE, &format!("hooks/{}", hook["id"]), Value::Null).await;
+        }
     }
 
     /// Opens a pull request, on top of what was merged, that removes a file.

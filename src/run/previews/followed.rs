@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::super::Daemon;
 use super::super::queue::Priority;
+use super::heard::Heard;
 use super::kept::{Kept, Said};
 use super::told::Told;
 use super::{closing, command, one};
@@ -44,6 +45,7 @@ pub(super) struct Followed {
     slots: Semaphore,
     trouble: Mutex<Option<String>>,
     kept: Kept,
+    heard: Heard,
 }
 
 /// A pull request that is looked at.
@@ -82,6 +84,7 @@ impl Followed {
         let left = kept.told().into_iter().map(|(number, said)| (number, Attended::left(said))).collect();
         Followed {
             kept,
+            heard: Heard::default(),
             url,
             branch,
             policy,
@@ -193,10 +196,7 @@ impl Followed {
         number: u64,
         comments: &BTreeSet<u64>,
     ) -> Result<(), String> {
-        let mut again = false;
-        for comment in comments {
-            again |= command::heed(self, forge, number, *comment).await.map_err(|error| error.to_string())?;
-        }
+        let again = self.heed(forge, number, comments).await.map_err(|error| error.to_string())?;
         match forge.pull(number).await {
             Ok(pull) => self.consider(daemon, forge, pull, again).await,
             Err(forge::Error::NotFound { .. }) => Ok(()),
@@ -204,13 +204,31 @@ impl Followed {
         }
     }
 
+    /// Does what comments ask for; true when that is another look.
+    async fn heed(
+        &self,
+        forge: &forge::Repository,
+        number: u64,
+        comments: &BTreeSet<u64>,
+    ) -> Result<bool, forge::Error> {
+        let mut again = false;
+        for comment in comments {
+            again |= command::heed(self, forge, number, *comment).await?;
+            self.heard.note(number, *comment);
+        }
+        Ok(again)
+    }
+
     async fn look_at_all(self: &Arc<Self>, daemon: &Arc<Daemon>, forge: &forge::Repository) -> Result<(), String> {
         let open = forge.open_pulls(&self.branch).await.map_err(|error| error.to_string())?;
         // Those that could not be looked at when they were hinted at.
         self.look_at_hinted(daemon, forge).await?;
         let listed: BTreeSet<u64> = open.iter().map(|pull| pull.number).collect();
+        self.heard.keep(&listed);
         for pull in open {
-            self.consider(daemon, forge, pull, false).await?;
+            let comments = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
+            let again = self.heed(forge, pull.number, &comments).await.map_err(|error| error.to_string())?;
+            self.consider(daemon, forge, pull, again).await?;
         }
         let known: Vec<u64> = {
             let pulls = self.pulls.lock();
