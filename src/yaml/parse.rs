@@ -4,6 +4,7 @@
 //! others that of the parser. The tree is built with a stack of its own, so that no input can exhaust the thread's.
 
 mod merge;
+mod tabs;
 mod wording;
 
 use std::collections::HashMap;
@@ -22,9 +23,10 @@ use super::resolve::Resolve;
 use super::shifts::Shifts;
 use super::text::{Span, Text, to_u32};
 use crate::error::Origin;
+use tabs::{begins_with_tab, ends_before_tab, refused_tab};
 use wording::{
-    begins_with_tab, blanks_behind, byte_span, collection_style, ends_before_tab, is_block, is_cut_off, is_quoted,
-    refused_tab, scalar_style, short_tag, tab_in_indentation, without_blanks_around_separators,
+    blanks_behind, byte_span, collection_style, is_block, is_cut_off, is_quoted, scalar_style, short_tag,
+    without_blanks_around_separators,
 };
 
 /// How much a file may ask for. Files come from anybody who can open a pull request.
@@ -474,30 +476,6 @@ impl<'a> Builder<'a> {
             return Ok(());
         }
         Err(self.error(Problem::Syntax { reason: "there is no key in front of this `:`".into() }, span.start))
-    }
-
-    /// go-yaml takes the blanks behind plain text, of all lines up to the next one with something on it, for indentation of
-    /// more text, and refuses tabs that stand not further in than its key or dash.
-    fn refuse_tab_in_indentation(&self, part: &str, span: Span) -> Result<(), Error> {
-        let Some(around) = self.open.iter().rposition(|open| !open.node.is_in_braces()) else { return Ok(()) };
-        let below = self.open.get(around + 1).map_or_else(|| self.place(span.start), |below| below.node.span().start);
-        let indicator = match self.open.get(around).and_then(|open| open.key.as_ref()) {
-            Some(key) => key.span().start,
-            None => {
-                let before = self.text.slice(Span { start: 0, end: below }).trim_end();
-                to_u32(before.strip_suffix('-').map_or(before.len(), str::len))
-            }
-        };
-        let before = self.text.slice(Span { start: 0, end: indicator });
-        let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
-        match tab_in_indentation(part, span, column) {
-            Some(at) => Err(self.tab(self.place(at))),
-            None => Ok(()),
-        }
-    }
-
-    fn tab(&self, byte: u32) -> Error {
-        self.error(Problem::Syntax { reason: "a tab can't be part of the indentation".into() }, byte)
     }
 
     fn is_in_braces(&self) -> bool {

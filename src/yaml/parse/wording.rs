@@ -19,43 +19,6 @@ pub(super) fn is_block(style: ScalarStyle) -> bool {
     matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
 }
 
-/// True for a block scalar that has a tab in front of its first line of text, where go-yaml still looks how far it is
-/// indented; a digit behind its `|` says that. `before`: what stands in front of the text.
-pub(super) fn begins_with_tab(before: &str, block: &str) -> bool {
-    let mut has_tab = block.trim_start_matches([' ', '\n']).starts_with('\t');
-    for line in before.rsplit('\n') {
-        if !line.trim().is_empty() {
-            let header = line.rfind(['|', '>']).and_then(|at| line.get(at..)).unwrap_or_default();
-            let is_told =
-                header.trim_start_matches(['|', '>', '+', '-']).starts_with(|next: char| next.is_ascii_digit());
-            return has_tab && !is_told;
-        }
-        has_tab |= line.contains('\t');
-    }
-    has_tab
-}
-
-/// True for a block scalar that ends because the next line has a tab in its indentation: go-yaml takes that for a mistake,
-/// even where nothing else is on the line.
-pub(super) fn ends_before_tab(part: &str, span: Span) -> bool {
-    part.as_bytes().get(span.end as usize) == Some(&b'\t')
-}
-
-/// Where a tab stands in front of a line of plain text, or of what follows it, no further in than this column.
-pub(super) fn tab_in_indentation(part: &str, span: Span, column: usize) -> Option<u32> {
-    let mut in_front = None;
-    for (at, byte) in (span.start..).zip(part.bytes().skip(span.start as usize)) {
-        in_front = match (byte, in_front) {
-            (b'\n', _) => Some(0),
-            (b'\t', Some(blanks)) if blanks <= column => return Some(at),
-            (b' ' | b'\t', blanks) => blanks.map(|blanks| blanks + 1),
-            _ if at >= span.end => return None,
-            _ => None,
-        };
-    }
-    None
-}
-
 /// The separators of lines and paragraphs end a line in go-yaml's eyes: in quotes it drops the blanks around them.
 /// `written`: the text as its file has it.
 pub(super) fn without_blanks_around_separators<'a>(text: &'a str, style: ScalarStyle, written: &str) -> Cow<'a, str> {
@@ -82,25 +45,6 @@ pub(super) fn without_blanks_around_separators<'a>(text: &'a str, style: ScalarS
 pub(super) fn blanks_behind(text: &Text, span: Span) -> u32 {
     let rest = text.as_str().get(span.end as usize..).unwrap_or_default();
     to_u32(rest.len() - rest.trim_start_matches([' ', '\t', '\n']).len())
-}
-
-/// A tab where go-yaml waits for a key: in front of anything on its line, or behind the indicator of an item. `inside`: what
-/// tabs may be part of, in order.
-pub(super) fn refused_tab(text: &Text, part: Span, inside: &[Span]) -> Option<u32> {
-    let is_inside = |at: u32| {
-        let next = inside.partition_point(|span| span.start <= at);
-        next.checked_sub(1).and_then(|last| inside.get(last)).is_some_and(|span| at < span.end)
-    };
-    let tabs = (part.start..).zip(text.slice(part).bytes()).filter(|(_, byte)| *byte == b'\t').map(|(at, _)| at);
-    tabs.filter(|at| !is_inside(*at)).find(|at| {
-        let before = text.slice(Span { start: part.start, end: *at });
-        let line = before.rsplit('\n').next().unwrap_or_default().trim();
-        match line.rsplit([' ', '\t']).next() {
-            Some("-" | "?") => !is_inside(part.start + to_u32(before.trim_end().len()) - 1),
-            Some("") => true,
-            _ => line == ":",
-        }
-    })
 }
 
 /// True for a block scalar whose last line is the file's last and has no line break: go-yaml adds none, the parser does.
