@@ -6,6 +6,23 @@
 
 use super::folded::fits_a_block;
 use super::node::{CollectionStyle, Content, Node, Scalar, ScalarStyle};
+use super::text::{Span, Text};
+
+/// True for comments that an empty line keeps apart from the last node, to which they belong otherwise; so do those that are
+/// further in than one below them.
+pub(super) fn is_of_document(text: &Text, comments: Span) -> bool {
+    let before = text.slice(Span { start: 0, end: comments.start });
+    let lines = before.trim_end_matches([' ', '\t']);
+    let stands_apart =
+        lines.strip_suffix('\n').is_some_and(|lines| lines.trim_end_matches([' ', '\t']).ends_with('\n'));
+    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
+    let is_further_out = |line: &str| line.trim_start().starts_with('#') && indentation(line) < column;
+    stands_apart && !text.slice(comments).lines().skip(1).any(is_further_out)
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
 
 impl Node {
     /// The document with the line break that the comment below it may add; `None` when there is no such comment.
@@ -31,7 +48,8 @@ impl Node {
 
 fn keeps_breaks(scalar: &Scalar) -> bool {
     let text = scalar.text.as_str();
-    matches!(scalar.style, ScalarStyle::Literal | ScalarStyle::Folded)
+    // What a patch has set may have kept no style: text of several lines is then a literal.
+    matches!(scalar.style, ScalarStyle::Literal | ScalarStyle::Folded | ScalarStyle::Plain)
         && (text == "\n" || text.ends_with("\n\n"))
         && fits_a_block(text)
 }
@@ -62,6 +80,8 @@ mod tests {
             // document, value
             ("a: |+\n  x\n\n# foot\n", json!({"a": "x\n\n\n"})),
             ("a: |+\n  x\n\n", json!({"a": "x\n\n"})),
+            ("a: |+\n\n# foot", json!({"a": "\n\n"})),
+            ("a: |+\n  x\n\n # foot\n# below\n", json!({"a": "x\n\n"})),
             ("a:\n- b: |+\n    x\n\n# foot", json!({"a": [{"b": "x\n\n\n"}]})),
             ("a: >+\n  x\n\n# foot\n", json!({"a": "x\n\n\n\n"})),
             ("a: |+\n  x\n\nb: |\n  y\n\n# foot\n", json!({"a": "x\n\n", "b": "y\n"})),

@@ -262,7 +262,7 @@ impl Node {
         self.notes.as_ref()?.line.as_deref()
     }
 
-    /// The comment lines below it that nothing follows, `#` included.
+    /// Of a document: the comment lines below it, `#` included, when an empty line stands between them and its last node.
     pub fn foot_comment(&self) -> Option<&str> {
         self.notes.as_ref()?.foot.as_deref()
     }

@@ -14,6 +14,7 @@ use granit_parser::{Event, Placement};
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};
+use super::foot;
 use super::hanging;
 use super::names::{self, Names};
 use super::node::{CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence};
@@ -154,6 +155,8 @@ struct Builder<'a> {
     anchors: HashMap<usize, Anchored>,
     /// Comment lines that wait for the node below them; a file may hold hundreds of thousands.
     comments: String,
+    /// Where these stand, from the first to the last.
+    comments_at: Span,
     /// A comment behind an anchor, a type or a `|`: the next scalar's, however deep that is inside of what begins there.
     comment_of_next: Option<Span>,
     root: Option<Node>,
@@ -178,6 +181,7 @@ impl<'a> Builder<'a> {
             open: Vec::new(),
             anchors: HashMap::new(),
             comments: String::new(),
+            comments_at: Span { start: 0, end: 0 },
             comment_of_next: None,
             root: None,
             hangs: false,
@@ -193,11 +197,12 @@ impl<'a> Builder<'a> {
         self.finish()
     }
 
-    /// The tree, with the comments below it.
+    /// The tree, with the comments below it that are not those of its last node.
     fn finish(&mut self) -> Option<Node> {
         let comments = std::mem::take(&mut self.comments);
         let mut root = self.root.take();
-        if let Some(root) = root.as_mut().filter(|_| !comments.is_empty()) {
+        let is_of_document = !comments.is_empty() && foot::is_of_document(self.text, self.comments_at);
+        if let Some(root) = root.as_mut().filter(|_| is_of_document) {
             root.set_foot_comment(comments);
         }
         root
@@ -459,8 +464,11 @@ impl<'a> Builder<'a> {
                 return;
             }
         }
-        if !self.comments.is_empty() {
+        if self.comments.is_empty() {
+            self.comments_at = span;
+        } else {
             self.comments.push('\n');
+            self.comments_at.end = span.end;
         }
         self.comments.push_str(comment);
     }

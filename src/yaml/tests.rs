@@ -247,7 +247,7 @@ fn nodes_are_small() {
 
 #[test]
 fn nodes_know_their_place_and_style() {
-    let text = "# head\na: 'x' # right\nb:\n# of c\n- c: [1, \"é\"]\n  d: |\n    text\n# last\n";
+    let text = "# head\na: 'x' # right\nb:\n# of c\n- c: [1, \"é\"]\n  d: |\n    text\n\n# last\n";
     let root = root(text);
     let at = |path: &[Step<'_>]| root.origin_of(path).unwrap().to_string();
     assert_eq!(at(&["a".into()]), "a.yaml:2:1");

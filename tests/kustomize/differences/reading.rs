@@ -128,6 +128,33 @@ fn reading_once_differed() {
             "apiVersion: v1\ndata:\n  a: |+\n    x\n\n  b: |+\n    y\n\n\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
         (
+            "a comment below an empty line adds a line to what a patch sets",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: \"x\\n\\n\"}\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: x\n\n# foot\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: |+\n    x\n\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a comment directly below the last item is that item's, and adds none",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: \"x\\n\\n\"}\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: x\n# foot\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: |+\n    x\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "a comment that is further in than the one below it is that of the last item",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: \"x\\n\\n\"}\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  a: x\n\n  # of a\n# foot\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: |+\n    x\n\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
             "an entry with nothing in it is no path",
             &[
                 (
