@@ -31,6 +31,7 @@ mod text;
 mod value;
 
 pub use error::{Error, Problem};
+pub use folded::written_folded;
 pub use node::{
     CollectionStyle, Content, Document, Entry, Mapping, Node, Scalar, ScalarStyle, Sequence, Step, push_entry,
 };

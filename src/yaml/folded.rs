@@ -12,7 +12,7 @@ pub(super) fn written_and_read(text: &str) -> Cow<'_, str> {
     if has_one_line || !fits_a_block(text) {
         return text.into();
     }
-    read(&write(text), text).into()
+    read(&written_folded(text), text).into()
 }
 
 /// True for text that can be written as a block; other text is written in quotes.
@@ -25,7 +25,8 @@ fn starts_blank(line: &str) -> bool {
     line.starts_with([' ', '\t'])
 }
 
-fn write(text: &str) -> String {
+/// The lines of a folded block as go-yaml v3 writes them.
+pub fn written_folded(text: &str) -> String {
     let start = text.trim_start_matches('\n');
     let doubles = !start.is_empty() && !starts_blank(start);
     let mut written = String::with_capacity(text.len() * 2);

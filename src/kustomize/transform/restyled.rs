@@ -1,12 +1,12 @@
 //! YAML text of a tree that was read from YAML text: comments and quotes stay, indentation and blank lines become those
 //! of go-yaml v3.
 //!
-//! What go-yaml's ideas of comments, anchors and folding would have to be known for is not written at all.
+//! What go-yaml's ideas of comments and anchors would have to be known for is not written at all.
 
 use crate::kustomize::place::is_untyped;
 use crate::kustomize::resource::written_text;
 use crate::yaml::emit::{Traits, is_break, is_special, push_escape};
-use crate::yaml::{CollectionStyle, Content, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain};
+use crate::yaml::{CollectionStyle, Content, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain, written_folded};
 
 const INDENT: usize = 2;
 
@@ -69,7 +69,7 @@ fn header<'a>(masked: &str, original: &'a str) -> Option<Option<&'a str>> {
     let mut has_content = false;
     let mut start = 0;
     for (at, line) in lines.iter().enumerate() {
-        let odd = |word: &str| word.starts_with(['&', '*', '!', '?', '<', '>', '%']) || word == "---" || word == "...";
+        let odd = |word: &str| word.starts_with(['&', '*', '!', '?', '<', '%']) || word == "---" || word == "...";
         let mut words = line.split_whitespace();
         let is_bare_dash = words.next() == Some("-") && words.next().is_some_and(|next| next.starts_with('#'));
         if line.split([' ', '[', ',', '{']).any(odd) || is_bare_dash {
@@ -288,18 +288,32 @@ impl<'a> Writer<'a> {
             ScalarStyle::SingleQuoted => self.single_quoted(text, traits, around),
             ScalarStyle::DoubleQuoted => self.double_quoted(text),
             ScalarStyle::Literal => self.lines(text, traits, around),
-            ScalarStyle::Folded => return None,
+            ScalarStyle::Folded => self.folded(text, traits, around)?,
         }
         Some(())
     }
 
     /// Text on lines of its own; in quotes where these would lose some of it.
     fn lines(&mut self, text: &str, traits: Traits, around: Around) {
+        self.block('|', text, text, traits, around);
+    }
+
+    /// The same with lines that are joined when they are read; `None` for separators of lines, which are not.
+    fn folded(&mut self, text: &str, traits: Traits, around: Around) -> Option<()> {
+        if text.contains(|letter| letter != '\n' && is_break(letter)) {
+            return None;
+        }
+        self.block('>', text, &written_folded(text), traits, around);
+        Some(())
+    }
+
+    /// A text behind this indicator, and the lines that stand for it.
+    fn block(&mut self, indicator: char, text: &str, lines: &str, traits: Traits, around: Around) {
         let Around::Block(indent) = around else { return self.double_quoted(text) };
         if !traits.literal_with_tabs || text.is_empty() {
             return self.double_quoted(text);
         }
-        self.out.push('|');
+        self.out.push(indicator);
         if text.starts_with(|first| first == ' ' || is_break(first)) {
             self.out.push('2');
         }
@@ -313,7 +327,7 @@ impl<'a> Writer<'a> {
         self.comment(comment);
         self.out.push('\n');
         let mut after_break = true;
-        for line in text.split_inclusive(is_break) {
+        for line in lines.split_inclusive(is_break) {
             if after_break && !line.starts_with(is_break) {
                 self.out.push_str(&" ".repeat(indent + INDENT));
             }

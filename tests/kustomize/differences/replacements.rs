@@ -424,6 +424,20 @@ fn replacements_once_differed() {
             ],
             "apiVersion: v1\nkind: Service\nmetadata:\n  labels:\n    a: \"true\"\n    b: \"31\"\n    c: \"1.5\"\n    d: \"1234567890.5\"\n  name: c\n---\napiVersion: e/v1\nkind: A\nmetadata:\n  name: c\nspec:\n  a: true\n  b: 31\n  c: 1.5\n  d: 1.2345678905e+09\n---\napiVersion: e/v1\nkind: B\nmetadata:\n  name: c\n",
         ),
+        (
+            "folded text in a text into which a value is written",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: metadata.name}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.t.k]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  t: |\n    a: >\n      one\n      two\n        three\n      four\n    b: # why\n    - c: >- # it is short\n        one\n        two\n      d: >+\n        one\n\n    k: old # here\n    e: >\n      one\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  t: |-\n    a: >\n      one two\n\n        three\n      four\n\n    b: # why\n    - c: >- # it is short\n        one two\n      d: >+\n        one\n\n\n    k: c # here\n    e: >\n      one\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
     ];
     check(cases);
 }
