@@ -176,6 +176,9 @@ pub(super) fn is_untyped(node: &Node) -> bool {
 /// are what they were in the patch.
 const QUOTED: [(&str, &str); 3] = [("!int", "!!int"), ("!float", "!!float"), ("!bool", "!!bool")];
 
+/// The tag of text that no file has and that was put into quotes because it needed them; it may have changed since.
+const ONCE_QUOTED: &str = "!str";
+
 /// The text of a scalar in quotes, with the type that it has without them.
 ///
 /// # Errors
@@ -195,7 +198,8 @@ pub(super) fn quoted_as(node: &Node, style: ScalarStyle) -> Result<Node, Error> 
 
 /// True for what is no string in quotes only because its file or a transformer says so.
 pub(super) fn is_quoted_by_type(node: &Node) -> bool {
-    node.tag().is_some_and(|tag| tag != "!!str" && QUOTED.iter().all(|(quoted, _)| tag != *quoted))
+    let of_quotes = |tag: &str| tag == "!!str" || QUOTED.iter().any(|(quoted, _)| tag == *quoted);
+    node.tag().is_some_and(|tag| !of_quotes(tag)) && !was_quoted_once(node)
 }
 
 /// What kustomize takes a scalar for before it is printed.
@@ -225,6 +229,17 @@ pub(super) fn settle_quoted(node: &mut Node) {
     }
 }
 
+/// Makes what stands in quotes stay in them, whatever its text has become.
+pub(super) fn stay_quoted(node: &mut Node) {
+    if !is_quoted(node) && node.as_scalar().is_some_and(|scalar| scalar.style != ScalarStyle::Plain) {
+        node.set_tag(Some(SmolStr::new_static(ONCE_QUOTED)));
+    }
+}
+
+fn was_quoted_once(node: &Node) -> bool {
+    node.text().is_none() && node.tag() == Some(ONCE_QUOTED)
+}
+
 /// Puts text into quotes that nobody has given a type, or that is a string without them, and that YAML 1.1 would not take
 /// for one.
 pub(super) fn settle_untyped(node: &mut Node) {
@@ -242,7 +257,10 @@ pub(super) fn settle_untyped(node: &mut Node) {
 pub(super) fn is_quoted(node: &Node) -> bool {
     node.as_scalar().is_some_and(|scalar| {
         scalar.style != ScalarStyle::Plain
-            && (node.text().is_some() || scalar.text.contains('\n') || !is_string_unquoted(&scalar.text))
+            && (node.text().is_some()
+                || was_quoted_once(node)
+                || scalar.text.contains('\n')
+                || !is_string_unquoted(&scalar.text))
     })
 }
 
@@ -267,14 +285,20 @@ pub(super) fn write_text(node: &mut Node, text: impl Into<SmolStr>) {
     *node = Node::scalar(text, style).at_place_of(node);
     if style == ScalarStyle::Plain {
         node.set_tag(Some(SmolStr::new_static(UNTYPED)));
+    } else {
+        stay_quoted(node);
     }
 }
 
-/// Writes a string into a scalar, whatever was there.
+/// Writes a string into a scalar, whatever was there. What was made without quotes stays without them.
 pub(super) fn write_string(node: &mut Node, text: impl Into<SmolStr>) {
-    let style = node.as_scalar().map_or(ScalarStyle::Plain, |scalar| scalar.style);
+    let was_quoted = is_quoted(node);
+    let style = node.as_scalar().filter(|_| was_quoted).map_or(ScalarStyle::Plain, |scalar| scalar.style);
     *node = Node::scalar(text, style).at_place_of(node);
     node.set_tag(Some(SmolStr::new_static("!!str")));
+    if was_quoted {
+        stay_quoted(node);
+    }
 }
 
 /// Sets an entry of labels or annotations. A key that is not there yet is written without quotes: one that reads as

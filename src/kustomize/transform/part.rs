@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use crate::kustomize::entry::FieldOptions;
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::patch::json::MERGE;
-use crate::kustomize::place::{is_quoted, is_untyped, settle_quoted};
+use crate::kustomize::place::{is_quoted, is_untyped, settle_quoted, stay_quoted};
 use crate::yaml::{Content, Node, Plain, Resolve, Scalar, ScalarStyle};
 
 /// The value of a field, or the part of its text that the options ask for.
@@ -91,9 +91,11 @@ fn is_merge(scalar: &Scalar) -> bool {
     scalar.style == ScalarStyle::Plain && scalar.text == "<<"
 }
 
-/// Puts other text in place of a scalar's. What was made without quotes stays without them, whatever the text is.
+/// Puts other text in place of a scalar's. What was made in quotes stays in them, and what was made without stays without,
+/// whatever the text is.
 pub(super) fn set_text(node: &mut Node, text: SmolStr) {
-    let is_made_bare = node.text().is_none() && node.tag().is_none() && !is_quoted(node);
+    let was_quoted = is_quoted(node);
+    let is_made_bare = node.text().is_none() && node.tag().is_none() && !was_quoted;
     let Content::Scalar(scalar) = &mut node.content else { return };
     scalar.text = text;
     if is_made_bare && scalar.style != ScalarStyle::Plain {
@@ -101,4 +103,7 @@ pub(super) fn set_text(node: &mut Node, text: SmolStr) {
         node.set_tag(Some(SmolStr::new_static("!!str")));
     }
     settle_quoted(node);
+    if was_quoted {
+        stay_quoted(node);
+    }
 }

@@ -164,6 +164,37 @@ fn marks_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a label needs quotes or not where it is made, not where it is changed",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [upper]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: C\n    metadata: {name: c, labels: {a: 5, b: true}}\n",
+                ),
+                ("upper/kustomization.yaml", "resources: [../lower]\ncommonLabels: {a: \"true\", b: w}\n"),
+                ("lower/kustomization.yaml", "resources: [c.yaml]\ncommonLabels: {a: w, b: \"true\"}\n"),
+                ("lower/c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: e/v1\nkind: C\nmetadata:\n  labels:\n    a: 5\n    b: \"true\"\n  name: c\n",
+        ),
+        (
+            "the same in front of what a generated text gets for a prefix",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: 5, b: 5}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "namePrefix: p-\ngeneratorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: [a=true, b=x]}]\nconfigurations: [names.yaml]\n",
+                ),
+                (
+                    "base/names.yaml",
+                    "namePrefix:\n- {path: data/a, kind: ConfigMap}\n- {path: data/b, kind: ConfigMap}\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: \"5\"\n  b: 5\nkind: ConfigMap\nmetadata:\n  name: p-c\n",
+        ),
     ];
     check(cases);
 }

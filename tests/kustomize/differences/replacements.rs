@@ -438,6 +438,22 @@ fn replacements_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  t: |-\n    a: >\n      one two\n\n        three\n      four\n\n    b: # why\n    - c: >- # it is short\n        one two\n      d: >+\n        one\n\n\n    k: c # here\n    e: >\n      one\nkind: ConfigMap\nmetadata:\n  name: c\n",
         ),
+        (
+            "a generated text that needed quotes keeps them when it is replaced by one that needs none",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c}\n    data: {a: 310, b: true, c: 310}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [s.yaml]\ngeneratorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator: [{name: c, literals: ['a=# x', c=x], files: [b=lines]}]\nreplacements:\n- source: {kind: Service}\n  targets:\n  - select: {kind: ConfigMap}\n    fieldPaths: [data.a, data.b, data.c]\n",
+                ),
+                ("base/lines", "one\ntwo\n"),
+                ("base/s.yaml", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: \"310\"\n  b: \"true\"\n  c: 310\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: s\n",
+        ),
     ];
     check(cases);
 }
