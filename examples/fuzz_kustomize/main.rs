@@ -28,8 +28,8 @@
 //! - Operations that copy or move all annotations, and with them what kustomize notes there for itself.
 //! - Trees on which kustomize panics, or says something else now and then, are counted by themselves.
 //!
-//! New seeds still find about one difference in ten thousand trees, each for a cause of its own; what was found is mended
-//! and stands in `tests/kustomize/differences`.
+//! New seeds find a difference once in tens of thousands of trees, each for a cause of its own; what was found is mended and
+//! stands in `tests/kustomize/differences`.
 //!
 //! Read `layer` for what a tree is made of, then the files that it uses; `style` says how that is written down.
 
