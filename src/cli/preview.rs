@@ -6,20 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context as _, anyhow};
 use clap::{Args, ValueEnum};
 
 use self::draw::draw;
 use super::cluster_directories::cluster_directories;
 use super::diff::runtime;
-use super::remotes::newest;
+use super::remotes::{mirror_of, newest};
 use super::report::{Paths, Problems};
-use super::subject::state_directory;
 use super::terminal::Terminal;
 use super::walk::{Applications, Place, Rendered, walk};
 use super::{Exit, Failure};
 use crate::error::Diagnostic;
-use crate::git::{LocalRepositories, Merged, Mirrors, RepoUrl, Snapshot};
+use crate::git::{Merged, Snapshot};
 use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
 use crate::preview::full::full;
 use crate::preview::mask::Masks;
@@ -100,9 +98,7 @@ impl Preview {
 
     /// The files of the base, and those of the merge result.
     async fn merged(&self) -> anyhow::Result<(Snapshot, Merged)> {
-        let path = std::fs::canonicalize(&self.repo).with_context(|| format!("cannot read {}", self.repo.display()))?;
-        let url = RepoUrl::parse(&format!("file://{}", path.display())).map_err(|error| anyhow!(error))?;
-        let mirror = Mirrors::new(state_directory(), LocalRepositories::Allowed).mirror(&url);
+        let mirror = mirror_of(&self.repo)?;
         let base = newest(&mirror, &self.base).await?;
         let head = newest(&mirror, &self.head).await?;
         Ok((mirror.snapshot_at(base.id)?, mirror.merged(base.id, head.id).await?))

@@ -1,11 +1,14 @@
 //! Bases in other repositories, for commands that render a directory: fetched into the cache when a render asks for
 //! them.
 
-use anyhow::Context as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
 
 use super::subject::state_directory;
 use crate::error::Diagnostic;
-use crate::git::{self, Commit, LocalRepositories, Mirror, Mirrors, Snapshot};
+use crate::git::{self, Commit, LocalRepositories, Mirror, Mirrors, RepoUrl, Snapshot};
 use crate::source::snapshot::SnapshotFiles;
 use crate::source::{Identified, Mounted, Remote};
 
@@ -52,6 +55,16 @@ fn fetch_here(remote: &Remote) -> Result<Snapshot, Diagnostic> {
         let commit = newest(&mirror, &remote.revision).await.map_err(failed)?;
         mirror.snapshot(&commit).map_err(failed)
     })
+}
+
+/// What mirrors a repository of this machine.
+///
+/// # Errors
+/// When there is no such directory.
+pub(super) fn mirror_of(directory: &Path) -> anyhow::Result<Arc<Mirror>> {
+    let path = std::fs::canonicalize(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let url = RepoUrl::parse(&format!("file://{}", path.display())).map_err(|error| anyhow!(error))?;
+    Ok(Mirrors::new(state_directory(), LocalRepositories::Allowed).mirror(&url))
 }
 
 /// The commit that a revision means on the server now; it is in the mirror then.

@@ -4,11 +4,11 @@
 //! with itself: its cluster directory as its branch has it, and as the commit of the first environment has it, with the
 //! image tags that run there. That is what a promotion of all of it would change.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use clap::Args;
 use serde_json::Value;
 use smol_str::SmolStr;
@@ -16,15 +16,14 @@ use smol_str::SmolStr;
 use super::super::cluster_directories::cluster_directories;
 use super::super::nearest::nearest;
 use super::super::preview::{Written, differences, tell};
-use super::super::remotes::newest;
+use super::super::remotes::{mirror_of, newest};
 use super::super::report::{Paths, Problems};
-use super::super::subject::state_directory;
 use super::super::terminal::{Symbol, Terminal, counted};
 use super::super::walk::{Applications, Place, walk};
 use super::super::{Exit, Failure};
 use super::{Output, runtime};
 use crate::error::Diagnostic;
-use crate::git::{self, LocalRepositories, Mirror, Mirrors, RepoUrl, Snapshot};
+use crate::git::{self, Mirror, Snapshot};
 use crate::object::{Object, image};
 use crate::preview::{Outcome, Pull, risk};
 use crate::source::TreePath;
@@ -55,7 +54,7 @@ impl Environments {
             Output::Yaml => return Err(anyhow!("--env is written for a terminal, as Markdown or as JSON").into()),
         };
         let (from, to) = runtime()?.block_on(async {
-            let mirror = mirror(&self.repo)?;
+            let mirror = mirror_of(&self.repo)?;
             Ok::<_, anyhow::Error>((Side::of(&mirror, from).await?, Side::of(&mirror, to).await?))
         })?;
         let problem = |found| Failure::Problems(Problems { found: vec![found], paths: Paths::default() });
@@ -83,12 +82,6 @@ impl Environments {
             false => Exit::Found,
         }))
     }
-}
-
-fn mirror(repo: &Path) -> anyhow::Result<Arc<Mirror>> {
-    let path = std::fs::canonicalize(repo).with_context(|| format!("cannot read {}", repo.display()))?;
-    let url = RepoUrl::parse(&format!("file://{}", path.display())).map_err(|error| anyhow!(error))?;
-    Ok(Mirrors::new(state_directory(), LocalRepositories::Allowed).mirror(&url))
 }
 
 /// An environment, and where it stands.
