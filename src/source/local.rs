@@ -14,10 +14,11 @@ use super::{Entry, Error, Files, Identified, Located, TreePath};
 
 /// A directory on disk. Links are followed inside it only; `.git` is never read.
 ///
-/// It remembers what stands where, so that each path is looked up once: make a new one to see changes.
+/// It remembers directories, links, and where nothing is, so that these are looked up once: make a new one to see changes.
 #[derive(Debug)]
 pub struct LocalFiles {
     root: PathBuf,
+    /// What is known of paths; of files only those that are given.
     nodes: Mutex<HashMap<TreePath, Option<Node>>>,
     /// Directories to which no link leads.
     real_directories: Mutex<HashSet<TreePath>>,
@@ -129,7 +130,10 @@ impl Nodes for LocalFiles {
             Err(error) if is_absent(&error) => None,
             Err(error) => return Err(unreadable(path, &error)),
         };
-        self.nodes.lock().insert(path.clone(), node.clone());
+        // A file ends a path: most are asked for once, and there are many.
+        if node != Some(Node::File) {
+            self.nodes.lock().insert(path.clone(), node.clone());
+        }
         Ok(node)
     }
 }
