@@ -71,6 +71,7 @@ impl Gitea {
         let mut gitea = Gitea { process, _sweeper: sweeper, program, directory, ports, client, administrator: nobody };
         gitea.answers().await?;
         gitea.administrator.token = administrator(&gitea.program, &gitea.directory).await?;
+        gitea.knows_its_administrator().await?;
         Ok(gitea)
     }
 
@@ -89,6 +90,18 @@ impl Gitea {
     pub async fn start_again(&mut self) -> Result<(), Error> {
         self.process = serve(&self.program, &self.directory)?;
         self.answers().await
+    }
+
+    /// What another process has written into its database it may not have seen yet.
+    async fn knows_its_administrator(&mut self) -> Result<(), Error> {
+        let (client, url) = (self.client.clone(), format!("{}/api/v1/user", self.url()));
+        let token = format!("token {}", self.administrator.token);
+        let servers = &mut [&mut self.process];
+        let known = eventually("Gitea knows its administrator", servers, async || {
+            let asked = client.get(&url).header("authorization", &token).send().await;
+            asked.and_then(reqwest::Response::error_for_status).ok()
+        });
+        known.await.map(drop)
     }
 
     async fn answers(&mut self) -> Result<(), Error> {
@@ -215,8 +228,12 @@ async fn administrator(program: &Path, directory: &Path) -> Result<String, Error
             return Err(Error::Forge { action: format!("{} an administrator", arguments[0]), said });
         }
     }
-    // To root it prints a warning first.
-    Ok(said.lines().last().unwrap_or_default().trim().to_owned())
+    // It may print warnings around it.
+    let is_token = |line: &&str| line.len() == 40 && line.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match said.lines().map(str::trim).find(is_token) {
+        Some(token) => Ok(token.to_owned()),
+        None => Err(Error::Forge { action: "make a token of the administrator".into(), said }),
+    }
 }
 
 /// Neither files nor settings of the person's own are read.
