@@ -198,10 +198,12 @@ impl Followed {
     ) -> Result<(), String> {
         let again = self.heed(forge, number, comments).await.map_err(|error| error.to_string())?;
         match forge.pull(number).await {
-            Ok(pull) => self.consider(daemon, forge, pull, again).await,
-            Err(forge::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(error.to_string()),
+            Ok(pull) => self.consider(daemon, forge, pull, again).await?,
+            Err(forge::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.to_string()),
         }
+        comments.iter().for_each(|comment| self.heard.note(number, *comment));
+        Ok(())
     }
 
     /// Does what comments ask for; true when that is another look.
@@ -214,7 +216,6 @@ impl Followed {
         let mut again = false;
         for comment in comments {
             again |= command::heed(self, forge, number, *comment).await?;
-            self.heard.note(number, *comment);
         }
         Ok(again)
     }
@@ -226,9 +227,11 @@ impl Followed {
         let listed: BTreeSet<u64> = open.iter().map(|pull| pull.number).collect();
         self.heard.keep(&listed);
         for pull in open {
-            let comments = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
+            let (comments, read) = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
             let again = self.heed(forge, pull.number, &comments).await.map_err(|error| error.to_string())?;
+            let number = pull.number;
             self.consider(daemon, forge, pull, again).await?;
+            self.heard.done(number, read);
         }
         let known: Vec<u64> = {
             let pulls = self.pulls.lock();

@@ -17,7 +17,7 @@ pub(super) struct Heard(Mutex<BTreeMap<u64, Read>>);
 
 /// Of one pull request.
 #[derive(Clone, Copy, Default)]
-struct Read {
+pub(super) struct Read {
     /// When it had last changed when its comments were listed.
     updated: Option<Timestamp>,
     /// The newest comment.
@@ -37,20 +37,30 @@ impl Heard {
         self.0.lock().retain(|pull, _| pulls.contains(pull));
     }
 
-    /// The comments that ask for something since it was looked at last.
+    /// All that was unread has been heeded.
+    pub(super) fn done(&self, pull: u64, read: Read) {
+        self.0.lock().insert(pull, read);
+    }
+
+    /// The comments that ask for something since it was looked at last, and what to note once they are heeded: before that
+    /// the forge may fail, and then they must be found again.
     ///
     /// # Errors
     /// When the forge does not answer.
-    pub(super) async fn unread(&self, forge: &forge::Repository, pull: &Pull) -> Result<BTreeSet<u64>, forge::Error> {
+    pub(super) async fn unread(
+        &self,
+        forge: &forge::Repository,
+        pull: &Pull,
+    ) -> Result<(BTreeSet<u64>, Read), forge::Error> {
         let known = self.0.lock().get(&pull.number).copied().unwrap_or_default();
         if pull.updated.is_some() && known.updated == pull.updated {
-            return Ok(BTreeSet::new());
+            return Ok((BTreeSet::new(), known));
         }
         let me = forge.forge().myself().await?;
         let comments = forge.comments(pull.number).await?;
         let newest = comments.iter().map(|comment| comment.id).max().unwrap_or_default().max(known.newest);
-        self.0.lock().insert(pull.number, Read { updated: pull.updated, newest });
         let new = comments.into_iter().filter(|comment| comment.id > known.newest && comment.author.id != me.id);
-        Ok(new.filter(|one| Command::parse(&one.body, &me.login).is_some()).map(|comment| comment.id).collect())
+        let asking = new.filter(|one| Command::parse(&one.body, &me.login).is_some()).map(|comment| comment.id);
+        Ok((asking.collect(), Read { updated: pull.updated, newest }))
     }
 }
