@@ -57,6 +57,7 @@ impl Course<'_> {
             candidate.revision = target.revision.clone();
             self.record.state = State::Waiting(candidate.clone());
         }
+        self.replace_lost_primary(&candidate.versions.promoted);
         self.route_stands();
         let due = after(candidate.since, self.settings.interval);
         self.wake_at(due);
@@ -105,6 +106,13 @@ impl Course<'_> {
         self.wake_at(after(self.now, self.settings.interval));
     }
 
+    /// A primary that somebody deleted serves nobody: it is made again as it was, whatever is tried beside it.
+    fn replace_lost_primary(&mut self, promoted: &Revision) {
+        if self.world.primary.is_none() {
+            self.actions.push(Action::RestorePrimary(promoted.clone()));
+        }
+    }
+
     /// One look at a run.
     pub(super) fn analyse(&mut self, target: &Target, mut run: Run) -> Step {
         if self.went_back(target, &run.versions) {
@@ -120,9 +128,7 @@ impl Course<'_> {
             self.waits_for = Some("the canary to be scaled".into());
             return Ok(());
         }
-        if self.world.primary.is_none() {
-            self.actions.push(Action::RestorePrimary(run.versions.promoted.clone()));
-        }
+        self.replace_lost_primary(&run.versions.promoted);
         if self.measure_background(&run)? {
             return Ok(());
         }
@@ -181,6 +187,7 @@ impl Course<'_> {
 
     /// Another version amid a run: traffic goes back, as slowly as a promotion would, then it begins anew.
     fn restart(&mut self, target: &Target, mut run: Run) -> Step {
+        self.replace_lost_primary(&run.versions.promoted);
         let weight = self.record.route.split.canary;
         let by_weights = matches!(self.settings.strategy, Strategy::Weights(_) | Strategy::Steps(_));
         if let Some(step) = self.settings.promotion_step.filter(|_| by_weights && weight > Weight::NONE) {

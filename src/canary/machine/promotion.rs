@@ -108,7 +108,12 @@ impl Course<'_> {
             // Amid a run it had some not long ago.
             let has_pods = matches!(&self.world.target, Sighting::Seen(target) if target.workload.replicas > 0);
             let is_due = had_traffic || (promotion.returns && has_pods);
-            promotion.drain = if is_due { Drain::Due } else { Drain::Needless };
+            promotion.drain = match promotion.drain {
+                _ if is_due => Drain::Due,
+                // The primary was promoted anew while the target drained.
+                begun @ Drain::Since(_) => begun,
+                Drain::Due | Drain::Needless => Drain::Needless,
+            };
             self.record.state = State::Finalising(promotion);
         }
         self.route_stands();
@@ -116,6 +121,12 @@ impl Course<'_> {
 
     /// Traffic is on the primary alone: the target goes when everyone who routes has heard of it.
     pub(super) fn finalise(&mut self, target: &Target, mut promotion: Promotion) {
+        if self.world.primary.is_none() {
+            // Deleted, and what it had become went with it: it is promoted anew.
+            promotion.since = self.now;
+            self.record.state = State::Promoting(promotion.clone());
+            return self.promote(target, promotion);
+        }
         if !self.route_stands() {
             return;
         }

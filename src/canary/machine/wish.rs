@@ -51,7 +51,7 @@ impl Course<'_> {
                 self.tell(Event::Resumed);
                 // Whoever resumes it knows what was told, and wants to hear it anew when it is so again.
                 self.record.told.clear();
-                self.record.state = State::Analysing(Run { hold: Hold::Free, inconclusive: 0, ..run });
+                self.record.state = State::Analysing(Run { hold: Hold::Free, inconclusive: 0, silent: None, ..run });
             }
             (WishKind::Promote, State::Analysing(run)) => match run.hold {
                 Hold::Step(_) => {
