@@ -62,7 +62,7 @@ pub struct Options {
     pub reorder: Option<Reorder>,
     /// What an Application adds to the kustomization.
     pub overrides: Overrides,
-    /// How many threads may work on it; 0 and 1: the caller's alone.
+    /// Of more than one, all of this machine's threads may work on it; 0 and 1: the caller's alone.
     pub workers: usize,
 }
 
@@ -139,7 +139,7 @@ pub fn print(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Pr
 }
 
 /// How many objects one thread takes at a time when the work on each is small.
-const PIECE: usize = 64;
+const PIECE: usize = 32;
 
 /// The label that says which tool made an object, when `buildMetadata` asks for it.
 const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "kustomize-v5.8.2");
@@ -212,8 +212,8 @@ fn render<T, P: Send>(
     build: &mut Build<'_>,
     root: &TreePath,
     options: &Options,
-    each: impl Fn(Object) -> T + Sync,
-    all: impl Fn(Vec<T>) -> P + Sync,
+    each: impl Fn(Object) -> T + Send + Sync,
+    all: impl Fn(Vec<T>) -> P + Send + Sync,
 ) -> Result<Vec<P>, Vec<Error>> {
     let (resources, finish) = resources(build, root, options)?;
     // Each is given up as soon as it is finished: two forms of all objects would take twice the room.

@@ -204,7 +204,9 @@ impl Build {
                 let rendered = with_remotes(files, |tree| kustomize::build(tree, directory, &options))?;
                 return Ok((Built::Objects(rendered.objects), rendered.warnings));
             }
-            let printed = with_remotes(files, |tree| kustomize::print(tree, directory, &options))?;
+            let printed = with_remotes(files, |tree| {
+                in_order::enter(options.workers, || kustomize::print(tree, directory, &options))
+            })?;
             return Ok((Built::Text(printed.pieces), printed.warnings));
         }
         // As kustomize: a script that names a wrong directory must not go on with what happens to lie there.

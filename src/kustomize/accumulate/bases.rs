@@ -84,7 +84,7 @@ impl Build<'_> {
         Ok(base)
     }
 
-    /// `workers`: how many threads may work on what lies below.
+    /// `workers`: whether other threads may work on what lies below, as in [`in_order::map`].
     fn base_by_itself(&self, path: &TreePath, entry: &Text, workers: usize) -> Result<(Base, GivenSchema), Vec<Error>> {
         let recording = self.loader.tree().recording().map(Recording::part);
         let tree = recording.as_ref().map_or(self.loader.tree(), Tree::Recorded);
