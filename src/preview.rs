@@ -16,6 +16,7 @@ pub mod attribute;
 pub mod closing;
 pub mod command;
 pub mod comment;
+pub mod ephemeral;
 mod escape;
 pub mod full;
 mod generated;
@@ -47,6 +48,8 @@ pub struct Preview {
     pub pull: Pull,
     /// One for each environment and cluster, in the order in which changes are promoted.
     pub environments: Vec<EnvironmentPreview>,
+    /// Where it is deployed already, before it is merged.
+    pub deployed: Vec<ephemeral::Deployed>,
     /// Where commits of the target branch go next, when it is no environment's own: `dev`, `int`, `prod`.
     pub carried: Vec<SmolStr>,
 }

@@ -1,5 +1,6 @@
 //! Leeboard's own kind: `Environment`, the front door.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -130,6 +131,71 @@ pub struct PreviewPolicy {
     /// How often the forge is asked when no webhook tells; 5m when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interval: Option<String>,
+    /// Also deploy each pull request into a namespace of its own, until it ends. Never those from other repositories.
+    #[serde(skip_serializing_if = "is_false")]
+    pub deploy: bool,
+    /// What, where and for how long, with `deploy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<EphemeralPolicy>,
+}
+
+/// How pull requests are deployed before they are merged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EphemeralPolicy {
+    /// The directory that is deployed, relative to the repository's root; the environment's own when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Only pull requests with this label; all when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// How long after its last push one is taken away; 24h when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<String>,
+    /// How many there may be at once; 5 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<u32>,
+    /// What the namespace's name begins with; `pr-` when absent, as in `pr-7-dev`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[a-z0-9]([-a-z0-9]*)$"), length(max = 20))]
+    pub namespace_prefix: Option<String>,
+    /// `hard` of the namespace's ResourceQuota; when absent: 50 pods, 10 volume claims, no load balancer.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub quota: BTreeMap<String, String>,
+}
+
+impl EphemeralPolicy {
+    /// The default of [`EphemeralPolicy::ttl`].
+    pub const TTL: Duration = Duration::from_secs(24 * 3600);
+    /// What [`EphemeralPolicy::ttl`] may not go below.
+    pub const SHORTEST_TTL: Duration = Duration::from_secs(60);
+    /// The default of [`EphemeralPolicy::max`].
+    pub const MAX: u32 = 5;
+
+    /// How long after its last push one is taken away; never at once.
+    pub fn ttl(&self) -> Duration {
+        let asked = self.ttl.as_deref().and_then(duration::parse);
+        asked.map_or(Self::TTL, |ttl| ttl.max(Self::SHORTEST_TTL))
+    }
+
+    /// How many there may be at once.
+    pub fn max(&self) -> usize {
+        usize::try_from(self.max.unwrap_or(Self::MAX)).unwrap_or(usize::MAX)
+    }
+
+    /// What the namespace's name begins with.
+    pub fn namespace_prefix(&self) -> &str {
+        self.namespace_prefix.as_deref().unwrap_or("pr-")
+    }
+
+    /// `hard` of the namespace's ResourceQuota.
+    pub fn quota(&self) -> BTreeMap<String, String> {
+        if !self.quota.is_empty() {
+            return self.quota.clone();
+        }
+        let few = [("pods", "50"), ("persistentvolumeclaims", "10"), ("services.loadbalancers", "0")];
+        few.map(|(what, many)| (what.to_owned(), many.to_owned())).into()
+    }
 }
 
 impl PreviewPolicy {

@@ -175,7 +175,7 @@ pub(super) fn differences(mut before: Applications, mut after: Applications, abo
         attribute::transfer(&mut environment.applications);
     }
     let environments = environments.into_values().collect();
-    Found { instance: "cli".into(), pull: about, environments, carried: Vec::new() }
+    Found { instance: "cli".into(), pull: about, environments, deployed: Vec::new(), carried: Vec::new() }
 }
 
 /// What an application renders to; nothing where it is not.

@@ -46,6 +46,16 @@ pub const INVENTORY: &str = "leeboard.dev/inventory";
 pub const PLAN: &str = "leeboard.dev/plan";
 /// On a root Application: the environment whose cluster directory it is.
 pub const ENVIRONMENT: &str = "leeboard.dev/environment";
+/// On what a pull request is deployed with before it is merged: the environment that it is for.
+pub const EPHEMERAL: &str = "leeboard.dev/ephemeral";
+/// On the same: the pull request's number.
+pub const PULL: &str = "leeboard.dev/pull";
+/// On its AppProject: the commit that is deployed.
+pub const HEAD: &str = "leeboard.dev/head";
+/// On its AppProject: since when.
+pub const SINCE: &str = "leeboard.dev/since";
+/// On its AppProject: `true` when its time is over, and it was taken away.
+pub const OVER: &str = "leeboard.dev/over";
 /// On an Application: `<plan> <phase> <wave>`, where the sync under way stands.
 pub const PROGRESS: &str = "leeboard.dev/progress";
 /// On an Application: the hash of a plan whose prunes a person confirmed, beyond the shrink guard.

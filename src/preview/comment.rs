@@ -22,7 +22,7 @@ use smol_str::SmolStr;
 use super::mask::Masks;
 use super::phrase::{counted, grouped, short};
 use super::risk::Risk;
-use super::{Outcome, Preview, Pull, Reach, escape};
+use super::{Outcome, Preview, Pull, Reach, ephemeral, escape};
 
 pub use self::flavour::Flavour;
 pub use self::marker::{Data, Found, find, is_same};
@@ -199,6 +199,7 @@ fn notes(preview: &Preview) -> Vec<String> {
         let rest = notes.split_off(MOST).len();
         notes.push(format!("and {rest} more"));
     }
+    notes.extend(preview.deployed.iter().take(MOST).map(ephemeral::Deployed::told));
     if !preview.carried.is_empty() {
         let names: Vec<String> = preview.carried.iter().map(|name| word(name)).collect();
         notes.push(format!("Then carried to: {}", names.join(" → ")));

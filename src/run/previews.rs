@@ -1,16 +1,18 @@
 //! Previews: every pull request against an environment's branch is told what it would change in which cluster.
 //!
 //! **In:** Environments, the Secrets of forges, hints of webhooks. **Out:** one comment and one status for each pull
-//! request. **May not:** write anything to a cluster or a repository, or decide what is said: `preview` does.
+//! request, and with `previews.deploy` a namespace of its own. **May not:** write anything else to a cluster or a
+//! repository, or decide what is said: `preview` does.
 //!
 //! Read [`followed`] (which pull requests are looked at, when), [`one`] (a look), [`affected`] and [`collect`] (what it
-//! compares), [`live`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it),
+//! compares), [`live`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it), [`ephemeral`] (what is deployed beforehand),
 //! [`command`] (what people ask for) and [`heard`] (how that is found without webhooks).
 
 mod affected;
 mod closing;
 mod collect;
 mod command;
+mod ephemeral;
 mod followed;
 mod forges;
 mod heard;
@@ -21,12 +23,14 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::followed::Followed;
 pub use self::forges::{Forges, LABEL};
@@ -127,12 +131,21 @@ impl Branch {
     }
 }
 
+/// Before what could not be taken away is tried again.
+const SWEEP_AGAIN: Duration = Duration::from_secs(30);
+
 /// Follows the pull requests of all environments until it is dropped.
 pub(super) async fn work(daemon: Arc<Daemon>) {
     let instance = instance(&daemon).await;
     loop {
         follow(&daemon, &instance);
-        daemon.previews.changed.notified().await;
+        match ephemeral::sweep(&daemon).await {
+            Ok(()) => daemon.previews.changed.notified().await,
+            Err(why) => {
+                warn!(why, "What a pull request was deployed to is not taken away yet");
+                let _ = timeout(SWEEP_AGAIN, daemon.previews.changed.notified()).await;
+            }
+        }
     }
 }
 
@@ -144,7 +157,7 @@ fn follow(daemon: &Arc<Daemon>, instance: &SmolStr) {
         let stays = wanted.get(branch).is_some_and(|(_, policy)| *policy == running.followed.policy);
         if !stays {
             running.cancel.cancel();
-        } else if running.followed.trouble().is_some() {
+        } else if running.followed.is_lost() {
             running.followed.wake();
         }
         stays

@@ -109,6 +109,11 @@ impl Written {
         self.projects.read().get(name).cloned()
     }
 
+    /// All AppProjects that can be read.
+    pub fn projects(&self) -> Vec<Arc<AppProject>> {
+        self.projects.read().values().filter_map(|read| read.clone().ok()).collect()
+    }
+
     /// Takes in an Environment, readable or not.
     pub fn see_environment(&self, name: &str, environment: Read<Environment>) {
         self.environments.write().insert(name.into(), environment);
@@ -117,6 +122,11 @@ impl Written {
     /// An Environment is gone.
     pub fn forget_environment(&self, name: &str) {
         self.environments.write().remove(name);
+    }
+
+    /// True when there is an Environment of this name, also one that can't be read.
+    pub fn has_environment(&self, name: &str) -> bool {
+        self.environments.read().contains_key(name)
     }
 
     /// All Environments that can be read.

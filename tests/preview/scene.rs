@@ -189,6 +189,7 @@ pub(crate) fn preview(environments: Vec<EnvironmentPreview>) -> Preview {
             base: "77c0de1f00000000000000000000000000000000".into(),
         },
         environments,
+        deployed: vec![],
         carried: vec![],
     }
 }

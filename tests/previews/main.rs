@@ -11,9 +11,11 @@ mod stage;
 #[allow(dead_code, reason = "the forge's own tests ask it more")]
 mod world;
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use harness::screenshot;
+use harness::{eventually, screenshot};
 use stage::{Stage, Who, web};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +214,66 @@ async fn all_of_it_is_on_a_page_for_who_has_the_link() {
     )
     .unwrap();
     screenshot(&format!("file://{}", path.display()), "preview-comment", 900);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_request_is_deployed_into_a_namespace_of_its_own_until_it_ends() {
+    let kustomization = "resources: [web.yaml]\n";
+    let files =
+        [("clusters/dev/kustomization.yaml", kustomization.to_owned()), ("clusters/dev/web.yaml", web("web:1", 2))];
+    let mut stage =
+        Stage::start_with("tried", "clusters/dev", &files.map(|(path, text)| (path.to_owned(), text))).await;
+    let target = stage.target.name().to_owned();
+    stage.push("main", "clusters/dev/kustomization.yaml", &format!("{kustomization}namespace: {target}\n"));
+    let prefix = format!("{target}-");
+    let space = |pull: u64| format!("{prefix}{pull}-dev");
+    stage
+        .want(json!({"deploy": true, "ephemeral": {"max": 1, "namespacePrefix": &prefix, "quota": {"pods": "7"}}}))
+        .await;
+
+    let first = stage.pull("first", "clusters/dev/web.yaml", &web("web:2", 1)).await;
+    stage.runs(&space(first), "web:2").await;
+    let told =
+        stage.comment(first, |body| body.contains(&format!("Deployed to namespace `{}` until", space(first)))).await;
+    assert!(told["body"].as_str().unwrap().contains("web:2"), "{told}");
+    let own = stage.control().cluster().existing_namespace(&space(first));
+    assert_eq!(own.field("resourcequota/leeboard", "{.spec.hard.pods}").await.unwrap(), "7");
+    stage.runs(&target, "web:1").await;
+    stage.push("first", "clusters/dev/web.yaml", &web("web:3", 1));
+    stage.runs(&space(first), "web:3").await;
+
+    // There may be one. Another waits, and takes its place when it is closed, whether or not somebody was there to see it.
+    let second = stage.pull("second", "clusters/dev/web.yaml", &web("web:4", 1)).await;
+    stage.comment(second, |body| body.contains("as many are deployed as there may be at once (1)")).await;
+    stage.kill();
+    stage.close(first).await;
+    stage.revive().await;
+    stage.is_gone(&space(first)).await;
+    stage.runs(&space(second), "web:4").await;
+    stage.comment(second, |body| body.contains(&format!("Deployed to namespace `{}` until", space(second)))).await;
+
+    // Its day is over, then it is pushed to.
+    let yesterday = "leeboard.dev/since=2001-01-01T00:00:00Z";
+    let record = format!("appproject/{}", space(second));
+    stage.control().kubectl(["annotate", "--overwrite", &record, yesterday]).await.unwrap();
+    stage.comment(second, |body| body.contains("any more after 24 hours: a push deploys it again")).await;
+    stage.push("second", "clusters/dev/web.yaml", &web("web:5", 1));
+    stage.runs(&space(second), "web:5").await;
+
+    // What it may not have is not deployed, and neither its quota nor the cluster are its own.
+    let role = "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: mine}\nrules: []\n";
+    stage.push("second", "clusters/dev/web.yaml", &format!("{}{role}", web("web:6", 1)));
+    let application = format!("application/{}", space(second));
+    eventually("it is refused", Duration::from_secs(60), async || {
+        let found = stage.control().field(&application, "{.status.conditions}").await?;
+        if found.contains("ClusterRole") && found.contains("not permitted") { Ok(()) } else { Err(found) }
+    })
+    .await;
+
+    // Who wants nothing deployed any more has nothing deployed; what the environment deploys is not touched.
+    stage.want(json!({"deploy": false})).await;
+    stage.is_gone(&space(second)).await;
+    stage.runs(&target, "web:1").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

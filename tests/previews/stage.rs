@@ -145,6 +145,47 @@ impl Stage {
         }
     }
 
+    /// Changes what the environment wants of previews.
+    pub async fn want(&self, previews: Value) {
+        let patch = json!({"spec": {"previews": previews}}).to_string();
+        self.control
+            .kubectl(["patch", "environment.leeboard.dev/dev", "--type=merge", "--patch", &patch])
+            .await
+            .unwrap();
+    }
+
+    /// A Deployment's image in a namespace that the daemon has made.
+    pub async fn runs(&self, namespace: &str, image: &str) {
+        let namespace = self.control.cluster().existing_namespace(namespace);
+        eventually(&format!("{} runs {image}", namespace.name()), A_WHILE, async || {
+            let path = "{.spec.template.spec.containers[0].image}";
+            let found = namespace.field("deployment/web", path).await;
+            match found.as_deref() == Ok(image) {
+                true => Ok(()),
+                false => Err(format!("{found:?}\n{}", self.daemon.log())),
+            }
+        })
+        .await;
+    }
+
+    /// Nothing of that name is there any more.
+    pub async fn is_gone(&self, name: &str) {
+        eventually(&format!("{name} is gone"), A_WHILE, async || {
+            let namespace = self.control.cluster().kubectl(["get", "namespace", name, "--output", "name"]).await;
+            let ours = self.control.kubectl(["get", "applications,appprojects", "--output", "name"]).await?;
+            match namespace.is_err() && !ours.contains(name) {
+                true => Ok(()),
+                false => Err(format!("{namespace:?}\n{ours}\n{}", self.daemon.log())),
+            }
+        })
+        .await;
+    }
+
+    /// The namespace of the control plane.
+    pub fn control(&self) -> &Namespace<'static> {
+        &self.control
+    }
+
     /// Opens a pull request, on top of what was merged, that removes a file.
     pub async fn removal(&self, branch: &str, file: &str) -> u64 {
         let world = self.shop.world;

@@ -303,5 +303,11 @@ fn assembled(compared: impl IntoIterator<Item = Compared>, pull: Pull, instance:
         environment.applications.sort_by(|a, b| a.name.cmp(&b.name));
         attribute::transfer(&mut environment.applications);
     }
-    Preview { instance, pull, environments: environments.into_values().collect(), carried: Vec::new() }
+    Preview {
+        instance,
+        pull,
+        environments: environments.into_values().collect(),
+        deployed: Vec::new(),
+        carried: Vec::new(),
+    }
 }

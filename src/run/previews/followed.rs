@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use super::super::Daemon;
 use super::super::queue::Priority;
+use super::ephemeral::{self, Standings};
 use super::heard::Heard;
 use super::kept::{Kept, Said};
 use super::told::Told;
@@ -23,6 +24,7 @@ use super::{closing, command, one};
 use crate::api::leeboard::PreviewPolicy;
 use crate::forge::{self, Pull};
 use crate::git::{Oid, RepoUrl};
+use crate::preview::ephemeral::Deployed;
 
 /// Pull requests that are compared at once.
 const AT_ONCE: usize = 2;
@@ -42,8 +44,13 @@ pub(super) struct Followed {
     hints: Mutex<BTreeMap<u64, BTreeSet<u64>>>,
     bell: Notify,
     pulls: Mutex<BTreeMap<u64, Attended>>,
+    /// Those that are open, once all are known.
+    open: Mutex<Option<BTreeMap<u64, Pull>>>,
+    standings: Mutex<Standings>,
     slots: Semaphore,
     trouble: Mutex<Option<String>>,
+    /// What keeps pull requests from being deployed.
+    undeployed: Mutex<Option<String>>,
     kept: Kept,
     heard: Heard,
 }
@@ -65,6 +72,7 @@ struct Seen {
     labels: Option<Vec<String>>,
     is_draft: bool,
     is_open: bool,
+    deployed: Vec<Deployed>,
 }
 
 impl Attended {
@@ -92,8 +100,11 @@ impl Followed {
             hints: Mutex::default(),
             bell: Notify::new(),
             pulls: Mutex::new(left),
+            open: Mutex::default(),
+            standings: Mutex::default(),
             slots: Semaphore::new(AT_ONCE),
             trouble: Mutex::default(),
+            undeployed: Mutex::default(),
         }
     }
 
@@ -108,9 +119,14 @@ impl Followed {
         self.bell.notify_one();
     }
 
-    /// Why pull requests are not told what they should be.
+    /// Why pull requests are not told what they should be, or not deployed.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().clone()
+        self.trouble.lock().clone().or_else(|| self.undeployed.lock().clone())
+    }
+
+    /// Nothing is known of them.
+    pub(super) fn is_lost(&self) -> bool {
+        self.trouble.lock().is_some()
     }
 
     /// It is open, and still against this branch.
@@ -130,7 +146,7 @@ impl Followed {
                 sleep(DEBOUNCE).await;
             }
             // While nothing is known of them a hint is a reason to ask about all.
-            let are_all_due = !is_hinted || self.trouble().is_some();
+            let are_all_due = !is_hinted || self.is_lost();
             let looked = match daemon.previews.forges.repository(&self.url, self.policy.forge.as_ref()).await {
                 Ok(forge) if are_all_due => self.look_at_all(&daemon, &forge).await,
                 Ok(forge) => self.look_at_hinted(&daemon, &forge).await,
@@ -139,6 +155,11 @@ impl Followed {
             match looked {
                 Ok(()) => {
                     self.is_well(&daemon);
+                    if self.undeployed.lock().is_some() {
+                        next = Instant::now() + pause;
+                        pause = (pause * 2).min(LONGEST_PAUSE);
+                        continue;
+                    }
                     pause = FIRST_PAUSE;
                     if are_all_due {
                         next = Instant::now() + self.policy.interval();
@@ -198,7 +219,10 @@ impl Followed {
     ) -> Result<(), String> {
         let again = self.heed(forge, number, comments).await.map_err(|error| error.to_string())?;
         match forge.pull(number).await {
-            Ok(pull) => self.consider(daemon, forge, pull, again).await?,
+            Ok(pull) => {
+                self.settle_one(daemon, forge, &pull).await;
+                self.consider(daemon, forge, pull, again).await?;
+            }
             Err(forge::Error::NotFound { .. }) => {}
             Err(error) => return Err(error.to_string()),
         }
@@ -226,6 +250,8 @@ impl Followed {
         self.look_at_hinted(daemon, forge).await?;
         let listed: BTreeSet<u64> = open.iter().map(|pull| pull.number).collect();
         self.heard.keep(&listed);
+        *self.open.lock() = Some(open.iter().map(|pull| (pull.number, pull.clone())).collect());
+        self.settle(daemon, forge).await;
         for pull in open {
             let (comments, read) = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
             let again = self.heed(forge, pull.number, &comments).await.map_err(|error| error.to_string())?;
@@ -244,6 +270,39 @@ impl Followed {
         Ok(())
     }
 
+    /// What is deployed follows one pull request that may have changed.
+    async fn settle_one(&self, daemon: &Arc<Daemon>, forge: &forge::Repository, pull: &Pull) {
+        if let Some(open) = &mut *self.open.lock() {
+            match self.awaits(pull) {
+                true => drop(open.insert(pull.number, pull.clone())),
+                false => drop(open.remove(&pull.number)),
+            }
+        }
+        self.settle(daemon, forge).await;
+    }
+
+    /// What is deployed follows what is open, as soon as that is known.
+    async fn settle(&self, daemon: &Arc<Daemon>, forge: &forge::Repository) {
+        let Some(open) = self.open.lock().as_ref().map(|open| open.values().cloned().collect::<Vec<_>>()) else {
+            return;
+        };
+        let (standings, settled) = ephemeral::settle(daemon, self, forge, &open).await;
+        *self.standings.lock() = standings;
+        let why = settled.err().map(|why| format!("not deployed: {why}"));
+        let before = std::mem::replace(&mut *self.undeployed.lock(), why.clone());
+        if before != why {
+            if let Some(why) = why {
+                warn!(repository = %self.url, branch = self.branch, why, "Pull requests not deployed");
+            }
+            self.say(daemon);
+        }
+    }
+
+    /// What a pull request is deployed to.
+    pub(super) fn deployed(&self, number: u64) -> Vec<Deployed> {
+        self.standings.lock().get(&number).cloned().unwrap_or_default()
+    }
+
     /// Begins a look at a pull request that has changed, or that somebody wants to be compared `again`, in place of one that
     /// is under way.
     async fn consider(
@@ -258,8 +317,14 @@ impl Followed {
             return Ok(());
         }
         let base = daemon.repositories.commit(&self.url, &self.branch).await.map_err(|error| error.to_string())?;
-        let seen =
-            Seen { head: pull.head, base: base.id, labels: pull.labels.clone(), is_draft: pull.is_draft, is_open };
+        let seen = Seen {
+            head: pull.head,
+            base: base.id,
+            labels: pull.labels.clone(),
+            is_draft: pull.is_draft,
+            is_open,
+            deployed: self.deployed(pull.number),
+        };
         let (cancel, told) = {
             let mut pulls = self.pulls.lock();
             let known = pulls.get(&pull.number);

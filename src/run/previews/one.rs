@@ -123,7 +123,10 @@ async fn preview(
             let tree = merged.root();
             let merge = Merge { url: followed.url.clone(), branch: followed.branch.clone(), base, merged };
             Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), trial).await {
-                Ok(preview) => Found::Preview { preview: Box::new(preview), tree },
+                Ok(preview) => {
+                    let preview = Box::new(Preview { deployed: followed.deployed(pull.number), ..preview });
+                    Found::Preview { preview, tree }
+                }
                 Err(TooLarge { objects }) => Found::TooLarge { about, objects },
             })
         }
