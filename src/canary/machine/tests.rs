@@ -78,10 +78,11 @@ const EVENTS: [&str; 52] = [
     "router missing virtualservices",
 ];
 
-/// What ends every bad thing that can be: after it the machine must come to rest.
+/// What ends every bad thing that can be: after it the machine must come to rest. A person is asked up to three times: by what
+/// was undecided before all was well, by what was measured of that last, and by a step.
 const ALL_IS_WELL: &str = "canary ready\nprimary ready\nmetric request-success-rate 100\nmetric errors 1\nmetric slow 1\nhook confirm-rollout 200\n\
     hook confirm-promotion 200\nhook confirm-traffic-increase 200\nhook rollback 403\nhook smoke 200\nunsuspend\nrouter back\n\
-    target back\nclaim none\nannotate action=resume\nwait 10m\nannotate action=promote\nwait 10m\nstatus\n";
+    target back\nclaim none\nannotate action=resume\nwait 10m\nannotate action=promote\nwait 10m\nannotate action=promote\nwait 10m\nstatus\n";
 
 fn script(settings: &str, metric_policy: &str, events: &[&str]) -> String {
     format!(
