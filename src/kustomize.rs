@@ -11,6 +11,7 @@ mod base;
 mod configuration;
 mod entry;
 mod error;
+pub mod explained;
 mod field;
 mod file;
 mod generate;
@@ -31,6 +32,7 @@ mod validate;
 
 pub use base::Bases;
 pub use error::{Error, Problem};
+pub use explained::Explained;
 pub use load::LoadRestrictor;
 pub use order::Reorder;
 pub use overrides::{OverridePatch, OverrideTarget, Overrides};
@@ -46,7 +48,6 @@ use crate::error::Diagnostic;
 use crate::in_order;
 use crate::object::Object;
 use crate::source::{Files, Recording, TreePath};
-use crate::yaml::emit;
 use accumulate::Build;
 use field::Text;
 use load::{Loader, Tree};
@@ -104,7 +105,7 @@ pub fn build_recorded(
 fn build_tree(tree: Tree<'_>, root: &TreePath, options: &Options, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
     let mut build = Build::new(Loader::new(tree, options.load_restrictor), bases, options.workers);
     let objects =
-        render(&mut build, root, options, |object| object, |objects| objects).map_err(|errors| told(&errors))?;
+        render(&mut build, root, options, Resource::to_object, |objects| objects).map_err(|errors| told(&errors))?;
     Ok(Rendered { objects: objects.into_iter().flatten().collect(), warnings: build.into_warnings() })
 }
 
@@ -125,10 +126,10 @@ pub fn print(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Pr
     const SEPARATOR: &str = "---\n";
     let bases = Bases::of_one_build();
     let mut build = Build::new(Loader::new(Tree::Files(files), options.load_restrictor), &bases, options.workers);
-    let text = |object: Object| {
+    let text = |resource: &Resource| {
         let mut text = String::from(SEPARATOR);
-        emit::push(&mut text, &object.body);
-        text
+        resource.push_text(&mut text)?;
+        Ok(text)
     };
     let join = |texts: Vec<String>| texts.concat();
     let mut pieces = render(&mut build, root, options, text, join).map_err(|errors| told(&errors))?;
@@ -212,7 +213,7 @@ fn render<T, P: Send>(
     build: &mut Build<'_>,
     root: &TreePath,
     options: &Options,
-    each: impl Fn(Object) -> T + Send + Sync,
+    each: impl Fn(&Resource) -> Result<T, Error> + Send + Sync,
     all: impl Fn(Vec<T>) -> P + Send + Sync,
 ) -> Result<Vec<P>, Vec<Error>> {
     let (resources, finish) = resources(build, root, options)?;
@@ -230,7 +231,7 @@ fn render<T, P: Send>(
         let objects = std::mem::take(&mut *piece.lock()).into_iter().map(|mut resource| {
             let resource = Arc::make_mut(&mut resource);
             finish.apply(resource)?;
-            resource.to_object().map(&each)
+            each(resource)
         });
         all_or_errors(objects).map(&all)
     });
@@ -279,18 +280,6 @@ impl Finish {
         }
         Ok(())
     }
-}
-
-/// An object, and how each of its fields came to be what it is.
-#[derive(Clone, Debug)]
-pub struct Explained {
-    /// As it is printed.
-    pub object: Object,
-    /// What it was called in lower layers, first one first.
-    pub former_names: Vec<SmolStr>,
-    /// Each field with its steps, first one first; a field that a step took away is there, too. Fields are written as
-    /// in the `fieldPaths` of a replacement.
-    pub fields: Vec<(SmolStr, Vec<Step>)>,
 }
 
 /// Renders the kustomization in a directory, and tells for each field of each object which files and which transformers

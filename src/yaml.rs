@@ -10,6 +10,7 @@
 //! What go-yaml's scanner takes otherwise than the parser is found by a `rough` reading: `hanging` and `names` give the
 //! parser a copy with blanks added (`shifts`). `folded` and `foot` tell what a round through go-yaml's writer changes.
 
+mod borrowed;
 pub mod emit;
 mod error;
 mod folded;
@@ -30,6 +31,7 @@ mod shifts;
 mod text;
 mod value;
 
+pub use borrowed::Borrowed;
 pub use error::{Error, Problem};
 pub use folded::written_folded;
 pub use node::{

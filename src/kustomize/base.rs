@@ -4,9 +4,9 @@
 //! shown, and the directories that are being built: [`Build`](super::accumulate::Build) asks here only where these
 //! can make no difference.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 
 use super::accumulate::Layer;

@@ -14,7 +14,7 @@ use super::patch::strategic::wipes_above;
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
-use crate::yaml::{Entry, Node, Resolve, has_duplicate_keys};
+use crate::yaml::{Borrowed, Entry, Node, Resolve, emit, has_duplicate_keys};
 
 /// Group, version and kind. In a rule an empty part stands for any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -483,16 +483,32 @@ impl Resource {
         Ok(())
     }
 
-    /// The finished object.
+    /// Appends the finished object as it is printed.
     ///
     /// # Errors
     /// When a value has no form in JSON: an infinite number, a key that is no string, text in a number's place.
+    pub(super) fn push_text(&self, text: &mut String) -> Result<(), Error> {
+        let is_object = self.node.with_value(Resolve::V3, |value| {
+            emit::push(text, value);
+            matches!(value, Borrowed::Map(_))
+        })?;
+        if is_object { Ok(()) } else { Err(self.not_an_object()) }
+    }
+
+    fn not_an_object(&self) -> Error {
+        Error::at(&self.node, Problem::NotAnObject { found: self.node.describe() })
+    }
+
+    /// The finished object.
+    ///
+    /// # Errors
+    /// As [`Resource::push_text`].
     pub(super) fn to_object(&self) -> Result<Object, Error> {
         let body = self.node.to_value(Resolve::V3)?;
         let id = self.id();
         let namespace = Some(id.namespace.clone()).filter(|namespace| !namespace.is_empty());
         if !matches!(body, Value::Object(_)) {
-            return Err(Error::at(&self.node, Problem::NotAnObject { found: self.node.describe() }));
+            return Err(self.not_an_object());
         }
         let Gvk { group, version, kind } = id.gvk;
         Ok(Object {

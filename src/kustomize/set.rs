@@ -1,8 +1,8 @@
 //! The objects of one layer, in order, found by what they are or were called.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use super::error::{Error, Problem};

@@ -1,11 +1,11 @@
 //! A directory on disk as [`Files`]: what `build` and `check` read.
 
-use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 
 use super::files::MAX_FILE_BYTES;

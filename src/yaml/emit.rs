@@ -8,8 +8,9 @@ mod form;
 
 use std::borrow::Cow;
 
-use serde_json::{Map, Value};
+use serde_json::{Number, Value};
 
+use super::borrowed::Borrowed;
 use super::number::push_number;
 use super::order::in_natural_order;
 use form::is_misread;
@@ -22,6 +23,55 @@ const LONGEST_SIMPLE_KEY: usize = 128;
 /// Spaces a level.
 const INDENT: usize = 2;
 
+/// What can be written.
+pub trait Tree: Sized {
+    /// What it is.
+    fn view(&self) -> View<'_, Self>;
+}
+
+/// What a tree is, one level deep.
+#[derive(Debug)]
+pub enum View<'t, T> {
+    /// Nothing.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A number.
+    Number(&'t Number),
+    /// A text.
+    Text(&'t str),
+    /// Items.
+    List(&'t [T]),
+    /// Entries, in the order in which they are written.
+    Map(Vec<(&'t str, &'t T)>),
+}
+
+impl Tree for Value {
+    fn view(&self) -> View<'_, Self> {
+        match self {
+            Value::Null => View::Null,
+            Value::Bool(value) => View::Bool(*value),
+            Value::Number(number) => View::Number(number),
+            Value::String(text) => View::Text(text),
+            Value::Array(items) => View::List(items),
+            Value::Object(map) => View::Map(in_natural_order(map.iter().map(|(key, value)| (key.as_str(), value)))),
+        }
+    }
+}
+
+impl Tree for Borrowed<'_> {
+    fn view(&self) -> View<'_, Self> {
+        match self {
+            Borrowed::Null => View::Null,
+            Borrowed::Bool(value) => View::Bool(*value),
+            Borrowed::Number(number) => View::Number(number),
+            Borrowed::Text(text) => View::Text(text),
+            Borrowed::List(items) => View::List(items),
+            Borrowed::Map(entries) => View::Map(in_natural_order(entries.iter().map(|(key, value)| (&**key, value)))),
+        }
+    }
+}
+
 /// One document, with its final line break.
 pub fn to_string(value: &Value) -> String {
     let mut out = String::new();
@@ -30,12 +80,12 @@ pub fn to_string(value: &Value) -> String {
 }
 
 /// Appends one document, with its final line break: documents are joined by `---\n`.
-pub fn push(out: &mut String, value: &Value) {
+pub fn push<T: Tree>(out: &mut String, value: &T) {
     let mut emitter = Emitter { line_start: out.len(), out };
-    match value {
-        Value::Object(map) if !map.is_empty() => emitter.mapping(map, 0),
-        Value::Array(items) if !items.is_empty() => emitter.sequence(items, 0),
-        _ => emitter.inline(value, INDENT),
+    match value.view() {
+        View::Map(entries) if !entries.is_empty() => emitter.mapping(&entries, 0),
+        View::List(items) if !items.is_empty() => emitter.sequence(items, 0),
+        view => emitter.inline(&view, INDENT),
     }
 }
 
@@ -47,15 +97,15 @@ struct Emitter<'a> {
 
 impl Emitter<'_> {
     /// Entries, each on lines indented by `indent`; the first one's indentation is already there.
-    fn mapping(&mut self, map: &Map<String, Value>, indent: usize) {
-        for (at, (key, value)) in in_natural_order(map).into_iter().enumerate() {
+    fn mapping<T: Tree>(&mut self, entries: &[(&str, &T)], indent: usize) {
+        for (at, (key, value)) in entries.iter().enumerate() {
             if at > 0 {
                 self.indent(indent);
             }
             if self.key(key, indent) {
-                self.value_of_simple_key(value, indent);
+                self.value_of_simple_key(*value, indent);
             } else {
-                self.value(value, indent + INDENT);
+                self.value(*value, indent + INDENT);
             }
         }
     }
@@ -77,28 +127,28 @@ impl Emitter<'_> {
         false
     }
 
-    fn value_of_simple_key(&mut self, value: &Value, indent: usize) {
-        match value {
-            Value::Object(map) if !map.is_empty() => {
+    fn value_of_simple_key<T: Tree>(&mut self, value: &T, indent: usize) {
+        match value.view() {
+            View::Map(entries) if !entries.is_empty() => {
                 self.line_break();
                 self.indent(indent + INDENT);
-                self.mapping(map, indent + INDENT);
+                self.mapping(&entries, indent + INDENT);
             }
             // Not indented: kustomize's output is full of `key:` over `- item` in the same column.
-            Value::Array(items) if !items.is_empty() => {
+            View::List(items) if !items.is_empty() => {
                 self.line_break();
                 self.indent(indent);
                 self.sequence(items, indent);
             }
-            _ => {
+            view => {
                 self.out.push(' ');
-                self.inline(value, indent + INDENT);
+                self.inline(&view, indent + INDENT);
             }
         }
     }
 
     /// Items, each behind its dash; the first one's indentation is already there.
-    fn sequence(&mut self, items: &[Value], indent: usize) {
+    fn sequence<T: Tree>(&mut self, items: &[T], indent: usize) {
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
                 self.indent(indent);
@@ -109,26 +159,26 @@ impl Emitter<'_> {
     }
 
     /// A value that begins on the line of its dash or colon, in column `indent`.
-    fn value(&mut self, value: &Value, indent: usize) {
-        match value {
-            Value::Object(map) if !map.is_empty() => self.mapping(map, indent),
-            Value::Array(items) if !items.is_empty() => self.sequence(items, indent),
-            _ => self.inline(value, indent),
+    fn value<T: Tree>(&mut self, value: &T, indent: usize) {
+        match value.view() {
+            View::Map(entries) if !entries.is_empty() => self.mapping(&entries, indent),
+            View::List(items) if !items.is_empty() => self.sequence(items, indent),
+            view => self.inline(&view, indent),
         }
     }
 
     /// A scalar or an empty collection, to the end of its line; text that goes on below is indented by `indent`.
-    fn inline(&mut self, value: &Value, indent: usize) {
+    fn inline<T>(&mut self, value: &View<'_, T>, indent: usize) {
         match value {
-            Value::Null => self.out.push_str("null"),
-            Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
-            Value::Number(number) => push_number(self.out, number),
-            Value::String(text) => {
+            View::Null => self.out.push_str("null"),
+            View::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
+            View::Number(number) => push_number(self.out, number),
+            View::Text(text) => {
                 let text = without_next_line(text);
                 self.scalar(&text, Traits::of(&text), Some(indent));
             }
-            Value::Array(_) => self.out.push_str("[]"),
-            Value::Object(_) => self.out.push_str("{}"),
+            View::List(_) => self.out.push_str("[]"),
+            View::Map(_) => self.out.push_str("{}"),
         }
         self.end_line();
     }

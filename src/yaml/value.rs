@@ -1,10 +1,12 @@
 //! From trees to plain values and back.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 use smol_str::SmolStr;
 
+use super::borrowed::{Borrowed, Form};
 use super::error::{Error, Problem};
 use super::folded;
 use super::node::{CollectionStyle, Content, Entry, Mapping, Node, Scalar, ScalarStyle};
@@ -81,6 +83,19 @@ impl Node {
         }
     }
 
+    /// What `look` makes of the same, where nobody keeps it.
+    ///
+    /// # Errors
+    /// As [`Node::to_value`].
+    pub fn with_value<T>(&self, mode: Resolve, look: impl FnOnce(&Borrowed<'_>) -> T) -> Result<T, Error> {
+        match self.closed_to_comment() {
+            Some(written) if mode == Resolve::V3 => {
+                written.value(mode, false, &mut KeyComment::default()).map(|value| look(&value))
+            }
+            _ => self.value(mode, false, &mut KeyComment::default()).map(|value| look(&value)),
+        }
+    }
+
     /// The same for what stands inside of a collection of this style.
     ///
     /// # Errors
@@ -91,27 +106,28 @@ impl Node {
 
     /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces, and
     /// what holds nothing; a time in there is a string from then on, and so is nothing.
-    fn value(&self, mode: Resolve, in_flow: bool, comment: &mut KeyComment) -> Result<Value, Error> {
+    fn value<'n, F: Form<'n>>(&'n self, mode: Resolve, in_flow: bool, comment: &mut KeyComment) -> Result<F, Error> {
         match &self.content {
             Content::Scalar(scalar) => self.scalar_value(scalar, mode, in_flow),
             Content::Sequence(sequence) => {
                 let in_flow = in_flow || sequence.style == CollectionStyle::Flow;
-                sequence.items.iter().map(|item| item.value(mode, in_flow, comment)).collect()
+                let items = sequence.items.iter().map(|item| item.value(mode, in_flow, comment));
+                items.collect::<Result<_, Error>>().map(F::list)
             }
             Content::Mapping(mapping) => {
                 let in_flow = in_flow || mapping.style == CollectionStyle::Flow;
-                let mut map = Map::with_capacity(mapping.entries.len());
+                let mut map = F::map(mapping.entries.len());
                 for Entry { key, value } in &mapping.entries {
                     let name = key.key_name(mode, in_flow)?;
                     if mode == Resolve::V3 && comment.hides(key, value, in_flow) {
-                        return Err(key.error(Problem::Comment { key: name }));
+                        return Err(key.error(Problem::Comment { key: name.into_owned() }));
                     }
                     let value = value.value(mode, in_flow, comment)?;
-                    if map.insert(name, value).is_some() && mode == Resolve::V3 {
+                    if F::put(&mut map, name, value) && mode == Resolve::V3 {
                         return Err(duplicate_of(mapping, key));
                     }
                 }
-                Ok(Value::Object(map))
+                Ok(F::end(map))
             }
         }
     }
@@ -125,40 +141,42 @@ impl Node {
         self.is_unwritten() || (self.text().is_none() && scalar.text.is_empty())
     }
 
-    fn scalar_value(&self, scalar: &Scalar, mode: Resolve, in_flow: bool) -> Result<Value, Error> {
-        let text = |text: &str| {
+    fn scalar_value<'n, F: Form<'n>>(&'n self, scalar: &'n Scalar, mode: Resolve, in_flow: bool) -> Result<F, Error> {
+        let text = |text: Cow<'n, str>| {
             if mode == Resolve::V3 {
-                self.refuse_control_characters(text)?
+                self.refuse_control_characters(&text)?
             }
-            Ok(Value::String(text.to_owned()))
+            Ok(F::text(text))
         };
+        let own = || Cow::Borrowed(scalar.text.as_str());
         if mode == Resolve::V3 && !in_flow && scalar.text.starts_with('\t') && is_written_as_block(scalar) {
             return Err(self.error(Problem::LeadingTab));
         }
         if scalar.style == ScalarStyle::Folded && mode == Resolve::V3 && !in_flow && self.tag().is_none() {
-            return text(&folded::written_and_read(&scalar.text));
+            return text(folded::written_and_read(&scalar.text));
         }
         if scalar.style != ScalarStyle::Plain && self.tag().is_none() {
-            return text(&scalar.text);
+            return text(own());
         }
         match self.resolve(mode)? {
-            Some(Plain::Null) if in_flow && mode == Resolve::V3 && self.holds_nothing(scalar) => text(""),
-            None | Some(Plain::Null) => Ok(Value::Null),
-            Some(Plain::Bool(value)) => Ok(Value::Bool(value)),
-            Some(Plain::Int(number)) => Ok(number.into()),
-            Some(Plain::Uint(number)) => Ok(number.into()),
-            Some(Plain::Float(number)) => {
-                number_from_f64(number).ok_or_else(|| self.error(Problem::NotFinite { text: scalar.text.to_string() }))
-            }
-            Some(Plain::Time(_)) if in_flow && scalar.text.contains(':') => text(&scalar.text),
-            Some(Plain::Time(time)) => Ok(Value::String(time)),
-            Some(Plain::Text) => text(&scalar.text),
-            Some(Plain::Decoded(decoded)) => text(&decoded),
+            Some(Plain::Null) if in_flow && mode == Resolve::V3 && self.holds_nothing(scalar) => text("".into()),
+            None | Some(Plain::Null) => Ok(F::null()),
+            Some(Plain::Bool(value)) => Ok(F::bool(value)),
+            Some(Plain::Int(number)) => Ok(F::number(number.into())),
+            Some(Plain::Uint(number)) => Ok(F::number(number.into())),
+            Some(Plain::Float(number)) => match number_from_f64(number) {
+                Some(Value::Number(number)) => Ok(F::number(number)),
+                _ => Err(self.error(Problem::NotFinite { text: scalar.text.to_string() })),
+            },
+            Some(Plain::Time(_)) if in_flow && scalar.text.contains(':') => text(own()),
+            Some(Plain::Time(time)) => Ok(F::text(time.into())),
+            Some(Plain::Text) => text(own()),
+            Some(Plain::Decoded(decoded)) => text(decoded.into()),
         }
     }
 
     /// The name of a key. v3 has keys of other types, which JSON then refuses; v2 makes them strings.
-    fn key_name(&self, mode: Resolve, in_flow: bool) -> Result<String, Error> {
+    fn key_name(&self, mode: Resolve, in_flow: bool) -> Result<Cow<'_, str>, Error> {
         let refused = |found| {
             let key = self.as_str().unwrap_or("?").to_owned();
             Err(self.error(Problem::KeyNotString { key, found }))
@@ -174,18 +192,18 @@ impl Node {
                         return Err(self.error(Problem::ControlCharacter { character: 0x85 }));
                     }
                 }
-                Ok(text.to_owned())
+                Ok(text.into())
             }
-            (_, Plain::Decoded(decoded)) => Ok(decoded),
+            (_, Plain::Decoded(decoded)) => Ok(decoded.into()),
             // go-yaml writes a key that is nothing as an empty text.
-            (Resolve::V3, Plain::Null) if self.is_unwritten() => Ok(String::new()),
-            (Resolve::V3, Plain::Time(_)) if in_flow && text.contains(':') => Ok(text.to_owned()),
-            (Resolve::V2, Plain::Bool(value)) => Ok(value.to_string()),
-            (Resolve::V2, Plain::Int(number)) => Ok(number.to_string()),
+            (Resolve::V3, Plain::Null) if self.is_unwritten() => Ok("".into()),
+            (Resolve::V3, Plain::Time(_)) if in_flow && text.contains(':') => Ok(text.into()),
+            (Resolve::V2, Plain::Bool(value)) => Ok(value.to_string().into()),
+            (Resolve::V2, Plain::Int(number)) => Ok(number.to_string().into()),
             (Resolve::V2, Plain::Float(number)) if number.is_finite() => {
                 let mut name = String::new();
                 push_float(&mut name, number);
-                Ok(name)
+                Ok(name.into())
             }
             (_, meaning) => refused(meaning.describe()),
         }

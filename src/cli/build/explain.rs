@@ -1,12 +1,9 @@
 //! `build --explain`: for each field of an object, which file and which transformer gave it its value.
 
-use anyhow::anyhow;
-
-use crate::cli::nearest::nearest;
 use crate::cli::report::Paths;
 use crate::cli::terminal::{Terminal, bold, dim};
+use crate::kustomize::explained::{Meant, find};
 use crate::kustomize::{Explained, Step};
-use crate::object::Object;
 
 /// Shows the fields of the object that is meant by `wanted`, or one of them and those below it.
 ///
@@ -18,19 +15,13 @@ pub(super) fn show(
     paths: &Paths,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
-    let (found, field) = find(explained, wanted)?;
     let mut text = String::new();
-    for explained in found {
-        let shown: Vec<_> = explained.fields.iter().filter(|(path, _)| is_below(path, field)).collect();
-        if shown.is_empty() {
-            let known = explained.fields.iter().map(|(path, _)| path.as_str());
-            return Err(anyhow!("`{}` has no field `{field}`{}", explained.object.key, meant(field, known)));
-        }
+    for Meant { object, fields } in find(explained, wanted)? {
         if !text.is_empty() {
             text.push('\n');
         }
-        text.push_str(&format!("{}\n", bold(&explained.object.key)));
-        for (path, steps) in shown {
+        text.push_str(&format!("{}\n", bold(&object.key)));
+        for (path, steps) in fields {
             let value = steps.last().and_then(|last| last.value.as_deref());
             text.push_str(&format!("{}: {}\n", path, value.map_or_else(|| "taken away".to_owned(), one_line)));
             text.push_str(&table(steps, paths));
@@ -38,47 +29,6 @@ pub(super) fn show(
     }
     terminal.print(&text)?;
     Ok(())
-}
-
-/// The objects that are called so, and the field behind their name.
-fn find<'a>(explained: &'a [Explained], wanted: &'a str) -> anyhow::Result<(Vec<&'a Explained>, &'a str)> {
-    // Names may hold dots: the longest one that is an object's is meant.
-    let dots = wanted.char_indices().filter(|(_, letter)| *letter == '.').map(|(at, _)| at);
-    let mut ends: Vec<usize> = dots.chain([wanted.len()]).collect();
-    ends.reverse();
-    for end in ends {
-        let (name, field) = wanted.split_at(end);
-        let found: Vec<&Explained> = explained.iter().filter(|one| is_called(one, name)).collect();
-        if !found.is_empty() {
-            return Ok((found, field.trim_start_matches('.')));
-        }
-    }
-    let names = |one: &Explained| -> Vec<String> {
-        let all = one.former_names.iter().chain([&one.object.key.name]);
-        all.map(|name| format!("{}/{name}", one.object.key.kind)).collect()
-    };
-    let names: Vec<String> = explained.iter().flat_map(names).collect();
-    Err(anyhow!("no object is called `{wanted}`{}", meant(wanted, names.iter().map(String::as_str))))
-}
-
-fn meant<'a>(wanted: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(wanted, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
-}
-
-/// By `Kind/name` or `namespace/Kind/name`, the name being what it is or was in a lower layer.
-fn is_called(explained: &Explained, wanted: &str) -> bool {
-    let Object { key, .. } = &explained.object;
-    let names = explained.former_names.iter().chain([&key.name]);
-    names.into_iter().any(|name| {
-        let short = format!("{}/{name}", key.kind);
-        let is_in =
-            |namespace: &str| wanted.strip_prefix(namespace).and_then(|rest| rest.strip_prefix('/')) == Some(&short);
-        wanted == short || key.namespace.as_deref().is_some_and(is_in)
-    })
-}
-
-fn is_below(path: &str, field: &str) -> bool {
-    path.strip_prefix(field).is_some_and(|rest| field.is_empty() || rest.is_empty() || rest.starts_with('.'))
 }
 
 /// One line for each step: where, who, and what came of it.

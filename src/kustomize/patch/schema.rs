@@ -1,8 +1,8 @@
 //! Which lists are merged by key, and by which: what a strategic merge patch has to know about a kind.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use crate::kustomize::resource::Gvk;
@@ -116,7 +116,7 @@ impl Schemas {
             }));
             known.retain(|name: &&str, _| !definitions.iter().any(|definition| definition.name() == Some(name)));
         }
-        let mut reader = OpenApi { document, schemas: &mut schemas, known };
+        let mut reader = OpenApi { document, schemas, known };
         let mut kinds = Vec::new();
         for definition in definitions {
             let Some(name) = definition.name() else { continue };
@@ -131,7 +131,7 @@ impl Schemas {
                 reader.schemas.kinds.insert(gvk, holds);
             }
         }
-        Some(schemas)
+        Some(reader.schemas)
     }
 }
 
@@ -177,7 +177,7 @@ fn field(text: &str) -> (SmolStr, Field) {
 /// Turns the definitions of an OpenAPI document into types. A definition that holds itself becomes a type that does.
 struct OpenApi<'a> {
     document: &'a Node,
-    schemas: &'a mut Schemas,
+    schemas: Schemas,
     known: HashMap<&'a str, usize>,
 }
 

@@ -1,7 +1,6 @@
 //! `namespace`: puts all objects of a layer into one.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use crate::error::Origin;

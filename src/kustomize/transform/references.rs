@@ -3,9 +3,9 @@
 //! Runs once, over everything, after the hashes. A field's text is looked up among all names that objects had; what
 //! is found is narrowed down by kind, namespace, and the prefixes and suffixes that tell one overlay from another.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use hashbrown::{HashMap, HashSet};
 use smol_str::SmolStr;
 
 use super::shape;

@@ -1,8 +1,7 @@
 //! What stands where references may be, in a build in which no name has changed: nothing is to be rewritten there, but
 //! an object through which the paths don't lead is refused all the same.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use smol_str::SmolStr;
 
 use super::specs::Specs;
