@@ -18,6 +18,7 @@ pub mod command;
 pub mod comment;
 pub mod ephemeral;
 mod escape;
+pub mod explain;
 pub mod full;
 mod generated;
 pub mod mask;

@@ -15,7 +15,7 @@ mod overrides;
 
 use crate::api::argo::Source;
 use crate::error::{Diagnostic, Origin};
-use crate::kustomize::{self, Bases};
+use crate::kustomize::{self, Bases, Explained};
 use crate::object::Object;
 use crate::source::detect::{CHART_FILE, Detected, detect};
 use crate::source::{Error as ReadError, Identified, ReadSet, Recording, TreePath};
@@ -140,6 +140,24 @@ fn rendered(files: &Recording<'_>, request: &Request<'_>, bases: &Bases) -> Resu
     }
     duplicate::refuse(&objects, request.namespace)?;
     Ok((objects, warnings, kind))
+}
+
+/// Tells of each object of a kustomization how its fields came to be what they are; `None` for other sources, whose objects
+/// are as they are written.
+///
+/// # Errors
+/// As [`manifest`].
+pub fn explained(tree: &dyn Identified, request: &Request<'_>) -> Result<Option<Vec<Explained>>, Vec<Diagnostic>> {
+    let files = Recording::new(tree);
+    let one = |problem| vec![problem];
+    let path = TreePath::new(request.source.path().unwrap_or(".")).map_err(|error| one(unreadable(&error)))?;
+    let source = overrides::apply(&files, &path, request.application, request.source).map_err(one)?;
+    if kind(&files, &path, &source).map_err(one)? != SourceType::Kustomize {
+        return Ok(None);
+    }
+    let options =
+        kustomization::options(&source.kustomize.clone().unwrap_or_default(), &build_environment::variables(request));
+    kustomize::explain(&files, &path, &options).map(Some)
 }
 
 /// What the source says it is, else what its files tell.

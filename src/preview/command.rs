@@ -6,12 +6,14 @@
 use super::escape;
 
 /// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// What can be asked for.
     Help,
     /// Another look, also when nothing has changed.
     Preview,
+    /// How an object, or a field of it, came to be what it is: `Kind/name`, `namespace/Kind/name`, each with `.field`.
+    Explain(String),
 }
 
 /// A word that asks for nothing that there is.
@@ -30,6 +32,7 @@ impl Command {
         Some(match (words.next(), words.next()) {
             (None | Some("help"), None) => Ok(Command::Help),
             (Some("preview" | "rerun"), None) => Ok(Command::Preview),
+            (Some("explain"), Some(object)) if words.next().is_none() => Ok(Command::Explain(object.to_owned())),
             _ => Err(Unknown(rest.trim().to_owned())),
         })
     }
@@ -44,6 +47,7 @@ pub fn help(unknown: Option<&Unknown>) -> String {
     text.push_str("| command | who | does |\n| --- | --- | --- |\n");
     text.push_str("| `/leeboard help` | who may read | shows this |\n");
     text.push_str("| `/leeboard preview` | who may write | compares again, also when nothing has changed |\n");
+    text.push_str("| `/leeboard explain Kind/name.field` | who may write | says which file and which transformer it comes from |\n");
     text
 }
 
@@ -61,6 +65,9 @@ mod tests {
             ("@bot preview", Some(Ok(Command::Preview))),
             ("/leeboard", Some(Ok(Command::Help))),
             ("/leeboard help", Some(Ok(Command::Help))),
+            ("/leeboard explain Deployment/web", Some(Ok(Command::Explain("Deployment/web".into())))),
+            ("/leeboard explain", unknown("explain")),
+            ("/leeboard explain this please", unknown("explain this please")),
             ("/leeboard merge", unknown("merge")),
             ("/leeboard preview now", unknown("preview now")),
             ("/leeboards preview", None),

@@ -6,13 +6,14 @@
 //!
 //! Read [`followed`] (which pull requests are looked at, when), [`one`] (a look), [`affected`] and [`collect`] (what it
 //! compares), [`live`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it), [`ephemeral`] (what is deployed beforehand),
-//! [`command`] (what people ask for) and [`heard`] (how that is found without webhooks).
+//! [`command`] and [`explain`] (what people ask for) and [`heard`] (how that is found without webhooks).
 
 mod affected;
 mod closing;
 mod collect;
 mod command;
 mod ephemeral;
+mod explain;
 mod followed;
 mod forges;
 mod heard;

@@ -60,7 +60,9 @@ async fn a_pull_request_is_told_what_it_would_change_and_how_it_ended() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_say_is_heard_without_webhooks_and_answered_once() {
-    let mut stage = Stage::start("deaf").await;
+    let files =
+        [("kustomization.yaml", "resources: [web.yaml]\nnamePrefix: my-\n".to_owned()), ("web.yaml", web("web:1", 2))];
+    let mut stage = Stage::start_with("deaf", ".", &files.map(|(path, text)| (path.to_owned(), text))).await;
     stage.unhook().await;
     let pull = stage.pull("update", "web.yaml", &web("web:2", 2)).await;
     stage.comment(pull, |body| body.contains("web:2")).await;
@@ -69,13 +71,18 @@ async fn what_people_say_is_heard_without_webhooks_and_answered_once() {
     let answer = stage.comment(pull, |body| body.contains("`helm` is none of these")).await;
     assert_eq!(stage.comments(pull).await.len(), 2);
 
+    stage.say(pull, Who::Writer, "/leeboard explain Deployment/web.metadata.name").await;
+    let explained = "metadata.name\n  web.yaml:4:9  written\n  kustomization.yaml:2:13  namePrefix\n";
+    let comment = stage.comment(pull, |body| body.contains("`Deployment/my-web` in application `dev`:")).await;
+    assert!(comment["body"].as_str().unwrap().contains(explained), "{comment}");
+
     // In another life all comments are read again; the next question shows that this is over.
     stage.kill();
     stage.say(pull, Who::Writer, "/leeboard helmet").await;
     stage.revive_unhooked().await;
     stage.comment(pull, |body| body.contains("`helmet` is none of these")).await;
     let ours = stage.comments(pull).await;
-    assert_eq!(ours.len(), 3, "the preview and two answers: {}", json!(ours));
+    assert_eq!(ours.len(), 4, "the preview and three answers: {}", json!(ours));
     assert!(ours.iter().any(|comment| comment["id"] == answer["id"]));
 }
 

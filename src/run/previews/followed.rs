@@ -217,7 +217,7 @@ impl Followed {
         number: u64,
         comments: &BTreeSet<u64>,
     ) -> Result<(), String> {
-        let again = self.heed(forge, number, comments).await.map_err(|error| error.to_string())?;
+        let again = self.heed(daemon, forge, number, comments).await?;
         match forge.pull(number).await {
             Ok(pull) => {
                 self.settle_one(daemon, forge, &pull).await;
@@ -233,13 +233,14 @@ impl Followed {
     /// Does what comments ask for; true when that is another look.
     async fn heed(
         &self,
+        daemon: &Arc<Daemon>,
         forge: &forge::Repository,
         number: u64,
         comments: &BTreeSet<u64>,
-    ) -> Result<bool, forge::Error> {
+    ) -> Result<bool, String> {
         let mut again = false;
         for comment in comments {
-            again |= command::heed(self, forge, number, *comment).await?;
+            again |= command::heed(daemon, self, forge, number, *comment).await?;
         }
         Ok(again)
     }
@@ -254,7 +255,7 @@ impl Followed {
         self.settle(daemon, forge).await;
         for pull in open {
             let (comments, read) = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
-            let again = self.heed(forge, pull.number, &comments).await.map_err(|error| error.to_string())?;
+            let again = self.heed(daemon, forge, pull.number, &comments).await?;
             let number = pull.number;
             self.consider(daemon, forge, pull, again).await?;
             self.heard.done(number, read);
@@ -296,6 +297,15 @@ impl Followed {
             }
             self.say(daemon);
         }
+    }
+
+    /// The applications that a pull request reaches, as the last preview found them; waits for one that is under way.
+    pub(super) async fn reached(&self, number: u64) -> Vec<SmolStr> {
+        let told = self.pulls.lock().get(&number).map(|attended| attended.told.clone());
+        let Some(told) = told else { return Vec::new() };
+        let told = told.lock().await;
+        let reaches = told.previewed.iter().flat_map(|previewed| &previewed.reaches);
+        reaches.filter(|reached| !reached.goes).map(|reached| reached.application.clone()).collect()
     }
 
     /// What a pull request is deployed to.

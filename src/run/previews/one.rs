@@ -45,13 +45,11 @@ pub(super) async fn look(
     }
     let begun = Instant::now();
     let mut link = pull.page.clone();
-    let Some(trial) = allowed(followed, forge, pull).await? else {
-        return told.judge(forge, pull.head, CONTEXT, Status::fork(), link).await.map_err(|error| error.to_string());
-    };
-    // What is in the repository that we follow, and no other, is fetched at the word of who opens a pull request.
-    let Some(Source { repository: None, reference: head }) = forge.source(pull) else {
-        let status = Status::elsewhere();
-        return told.judge(forge, pull.head, CONTEXT, status, link).await.map_err(|error| error.to_string());
+    let (trial, head) = match admitted(followed, forge, pull).await? {
+        Ok(admitted) => admitted,
+        Err(status) => {
+            return told.judge(forge, pull.head, CONTEXT, status, link).await.map_err(|error| error.to_string());
+        }
     };
     // A head that was judged stays so until there is another word.
     let is_known = told.previewed.as_ref().is_some_and(|previewed| *previewed.pull.head == pull.head.to_string());
@@ -103,6 +101,31 @@ async fn preview(
     head: String,
     trial: Trial,
 ) -> Result<Found, String> {
+    let (about, merged) = merged(daemon, followed, pull, head).await?;
+    let merge = match merged {
+        Ok(merge) => merge,
+        Err(paths) => return Ok(Found::Conflict { about, paths }),
+    };
+    let tree = merge.merged.root();
+    Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), trial).await {
+        Ok(preview) => {
+            let preview = Box::new(Preview { deployed: followed.deployed(pull.number), ..preview });
+            Found::Preview { preview, tree }
+        }
+        Err(TooLarge { objects }) => Found::TooLarge { about, objects },
+    })
+}
+
+/// What the target branch would be with the pull request, whose head git can have as `head`; or the paths that conflict.
+///
+/// # Errors
+/// When the repository does not have what the forge says it has.
+pub(super) async fn merged(
+    daemon: &Daemon,
+    followed: &Followed,
+    pull: &Pull,
+    head: String,
+) -> Result<(preview::Pull, Result<Merge, Vec<String>>), String> {
     let mirror = daemon.repositories.mirrors().mirror(&followed.url);
     let asked = [format!("refs/heads/{}", followed.branch), head];
     let refreshed = mirror.refresh(&asked).await.map_err(|error| error.to_string())?;
@@ -116,21 +139,28 @@ async fn preview(
     }
     let about =
         preview::Pull { number: pull.number, head: pull.head.to_string().into(), base: base.id.to_string().into() };
-    match mirror.merged(base.id, pull.head).await.map_err(|error| error.to_string())? {
-        Merged::Conflict { paths } => Ok(Found::Conflict { about, paths }),
+    let merge = match mirror.merged(base.id, pull.head).await.map_err(|error| error.to_string())? {
+        Merged::Conflict { paths } => Err(paths),
         Merged::Clean(merged) => {
             let base = mirror.snapshot_at(base.id).map_err(|error| error.to_string())?;
-            let tree = merged.root();
-            let merge = Merge { url: followed.url.clone(), branch: followed.branch.clone(), base, merged };
-            Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), trial).await {
-                Ok(preview) => {
-                    let preview = Box::new(Preview { deployed: followed.deployed(pull.number), ..preview });
-                    Found::Preview { preview, tree }
-                }
-                Err(TooLarge { objects }) => Found::TooLarge { about, objects },
-            })
+            Ok(Merge { url: followed.url.clone(), branch: followed.branch.clone(), base, merged })
         }
-    }
+    };
+    Ok((about, merge))
+}
+
+/// How closely it is looked at, and as what git can have its head; or the status that says why it is not looked at.
+pub(super) async fn admitted(
+    followed: &Followed,
+    forge: &forge::Repository,
+    pull: &Pull,
+) -> Result<Result<(Trial, String), Status>, String> {
+    let Some(trial) = allowed(followed, forge, pull).await? else { return Ok(Err(Status::fork())) };
+    // What is in the repository that we follow, and no other, is fetched at the word of who opens a pull request.
+    Ok(match forge.source(pull) {
+        Some(Source { repository: None, reference }) => Ok((trial, reference)),
+        _ => Err(Status::elsewhere()),
+    })
 }
 
 /// Whether it is looked at, and how closely; `None`: not at all.
