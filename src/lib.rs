@@ -20,6 +20,9 @@ pub mod object;
 /// YAML as the ecosystem reads and writes it, with spans, comments and styles kept.
 pub mod yaml;
 
+/// Go's text/template with sprig's functions: what texts for people are made of.
+pub mod template;
+
 /// The objects that users write: Argo CD's, and Leeboard's own.
 pub mod api;
 
