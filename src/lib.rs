@@ -47,6 +47,9 @@ pub mod health;
 /// New versions tried on part of the traffic first, then promoted or rolled back.
 pub mod canary;
 
+/// Notifications: who is told what of an application, and when.
+pub mod alert;
+
 /// What the cluster holds of what we manage, from watches; and how requests reach it.
 pub mod live;
 
