@@ -10,9 +10,10 @@ use serde_json::Number;
 use super::moment::{self, Duration};
 
 /// A value, cheap to clone.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
     /// Nothing: a null, or a key that is not there.
+    #[default]
     Nil,
     /// True or false.
     Bool(bool),
