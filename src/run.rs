@@ -6,6 +6,8 @@
 //! Read [`queue`] (what is looked at next), [`reconcile`] (one application), [`look`] and [`operate`] (its two
 //! halves), then [`watching`] and [`repositories`], which fill the queue.
 
+pub mod alerts;
+mod aws;
 pub mod canaries;
 pub mod claims;
 pub mod data;
@@ -14,6 +16,7 @@ pub mod destinations;
 pub mod environment;
 pub mod lease;
 pub mod look;
+mod mail;
 pub mod memory;
 pub mod operate;
 pub mod previews;
@@ -43,6 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use self::alerts::Alerts;
 use self::canaries::Canaries;
 use self::claims::Claims;
 use self::data::DataDir;
@@ -156,6 +160,8 @@ pub struct Daemon {
     pub data_dir: DataDir,
     /// What is known of canaries.
     pub canaries: Canaries,
+    /// Who is told of applications, and what they were told.
+    pub alerts: Alerts,
     /// The pull requests that are looked at.
     pub previews: Previews,
     /// What people can read of them.
@@ -252,6 +258,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         bases: Arc::default(),
         data_dir,
         canaries: Canaries::default(),
+        alerts: Alerts::default(),
         previews: Previews::default(),
         pages,
         web: Web::default(),
@@ -457,6 +464,7 @@ impl Daemon {
         self.repositories.forget(name);
         self.claims.forget(name);
         self.previews.forget(name);
+        self.alerts.forget(name);
         self.parts.write().retain(|_, application| application != name);
     }
 
@@ -476,6 +484,7 @@ impl Daemon {
                     // They are most of an Application, and nobody reads them.
                     newest.metadata.managed_fields = None;
                     self.written.wrote_application(newest);
+                    self.alerts.see(&self.written, application.name());
                 }
                 true
             }

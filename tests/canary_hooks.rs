@@ -10,9 +10,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::response::IntoResponse as _;
 use base64::Engine as _;
-use harness::{DaemonOptions, SOON, World, eventually};
+use harness::{DaemonOptions, SOON, World, eventually, mailbox};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _};
 
 /// A Deployment and its Canary, which is checked a few times; one failed check ends a run.
 async fn canary(world: &World, name: &str, annotations: &Value, analysis: &Value) {
@@ -171,33 +170,6 @@ fn is_signed(assertion: &str) -> bool {
     algorithms[0].verify_signature(&public, said.as_bytes(), &signature).is_ok()
 }
 
-/// A mail server that takes everything, as text; gives its address.
-async fn mailbox(taken: Arc<Mutex<String>>) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (lines, mut answers) = tokio::io::split(stream);
-            let mut lines = tokio::io::BufReader::new(lines).lines();
-            answers.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
-            let mut is_content = false;
-            while let Ok(Some(line)) = lines.next_line().await {
-                taken.lock().unwrap().push_str(&format!("{line}\n"));
-                let answer = match line.as_str() {
-                    "." => "250 taken",
-                    _ if is_content => continue,
-                    "DATA" => "354 go on",
-                    _ => "250 ok",
-                };
-                is_content = answer.starts_with("354");
-                answers.write_all(format!("{answer}\r\n").as_bytes()).await.unwrap();
-            }
-        }
-    });
-    address
-}
-
 #[tokio::test]
 async fn jobs_alarms_and_clouds_are_asked() {
     let outside = Outside::default();
@@ -236,7 +208,7 @@ async fn alarms_and_clouds(world: &World, outside: &Outside, address: &str) {
     let elsewhere = template("elsewhere", elsewhere, "fetch k8s_container");
     let mails = Arc::new(Mutex::new(String::new()));
     let mail = json!({"apiVersion": "flagger.app/v1beta1", "kind": "AlertProvider", "metadata": {"name": "mail"}, "spec": {
-        "type": "email", "address": mailbox(mails.clone()).await,
+        "type": "email", "address": format!("smtp://{}?tls=none", mailbox(mails.clone()).await),
         "username": "Leeboard <leeboard@example.com>", "channel": "ada@example.com, on-call@example.com",
     }});
     for object in [provider, mail, cloud, external, account, google, nobody, elsewhere] {

@@ -21,7 +21,7 @@ use super::destinations::secret::ClusterSecret;
 use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
-use super::{Daemon, canaries, environment, previews};
+use super::{Daemon, alerts, canaries, environment, previews};
 use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
@@ -143,6 +143,7 @@ pub(super) async fn start(
     spawn(daemon, environment::work(daemon.clone()));
     spawn(daemon, canaries::work(daemon.clone(), lost));
     spawn(daemon, previews::work(daemon.clone()));
+    spawn(daemon, alerts::work(daemon.clone()));
 }
 
 /// Owns a loop until shutdown.
@@ -156,11 +157,11 @@ fn spawn(daemon: &Daemon, work: impl Future<Output = ()> + Send + 'static) {
     });
 }
 
-fn secret() -> GroupKind {
+pub(super) fn secret() -> GroupKind {
     GroupKind::new("", "Secret")
 }
 
-fn watch<T: DeserializeOwned + Send + Sync + 'static>(
+pub(super) fn watch<T: DeserializeOwned + Send + Sync + 'static>(
     daemon: &Daemon,
     kind: GroupKind,
     version: &str,
@@ -238,6 +239,7 @@ fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: 
                         if daemon.written.see_application(application) == Change::Asked {
                             daemon.queue.push(&key.name, Priority::Person);
                         }
+                        daemon.alerts.see(&daemon.written, &key.name);
                     }
                     Err(error) => malformed(daemon, &key, Some(&body), &sentence(&error)),
                 }
@@ -300,6 +302,7 @@ fn see_projects(daemon: &Daemon, projects: &Collection<Value>, changed: BTreeSet
         for application in daemon.written.applications() {
             if application.spec.project() == key.name {
                 daemon.queue.push(application.name(), Priority::Person);
+                daemon.alerts.look_again(&daemon.written, application.name());
             }
         }
     }
@@ -414,7 +417,7 @@ async fn heed_pulls(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PullHint>) {
 
 /// The `data` of a Secret. Its values have no way into a log: `Debug` is not derived.
 #[derive(Deserialize)]
-struct SecretData {
+pub(super) struct SecretData {
     #[serde(default)]
     metadata: Metadata,
     #[serde(default)]
@@ -436,7 +439,7 @@ struct ConfigData {
 }
 
 impl SecretData {
-    fn decoded(&self) -> BTreeMap<String, Vec<u8>> {
+    pub(super) fn decoded(&self) -> BTreeMap<String, Vec<u8>> {
         let decode = |text: &String| base64::engine::general_purpose::STANDARD.decode(text).ok();
         self.data.iter().filter_map(|(key, text)| Some((key.clone(), decode(text)?))).collect()
     }

@@ -11,9 +11,10 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tracing::debug;
 
+use super::super::aws;
 use super::super::look::now;
 use super::super::{Daemon, web};
-use super::{aws, google};
+use super::google;
 use crate::api::flagger::{Canary, HookType, Metric, MetricTemplate, Phase, VERSION, Webhook};
 use crate::api::{FLAGGER_GROUP, duration};
 use crate::canary::alarm::Alarms;

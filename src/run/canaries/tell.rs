@@ -10,10 +10,11 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use super::super::Daemon;
+use super::super::aws;
 use super::super::look::now;
+use super::super::mail::{self, Mail};
 use super::super::web::{self, Web};
-use super::mail::{self, Mail};
-use super::{ask, aws};
+use super::ask;
 use crate::api::FLAGGER_GROUP;
 use crate::api::flagger::{self, AlertProvider, AlertProviderType, Canary, HookType, Phase, VERSION, Webhook};
 use crate::canary::event::{Alert, Event};
@@ -172,6 +173,7 @@ async fn send(
             to: provider.spec.channel(),
             subject: alert::subject(alert, settings),
             text: alert::text(alert, &details),
+            is_html: false,
         };
         return mail::Server::parse(address)?.send(login, mail).await;
     };

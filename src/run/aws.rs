@@ -1,4 +1,4 @@
-//! Who the daemon is to AWS: the keys with which requests to CloudWatch and SNS are signed.
+//! Who the daemon is to AWS: the keys with which requests to CloudWatch, SNS and SQS are signed.
 //!
 //! In the order in which AWS's own clients look: what the user names, the environment, and what EKS or ECS gives to a
 //! pod over HTTP. Documentation: <https://docs.aws.amazon.com/sdkref/latest/guide/standardized-credentials.html>.
@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::Method;
 use serde::Deserialize;
 
-use super::super::{Daemon, web};
+use super::{Daemon, web};
 use crate::canary::metric::aws::AccessKey;
 use crate::object::secret::Masked;
 

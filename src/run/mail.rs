@@ -1,7 +1,7 @@
-//! Alerts by e-mail: one message over SMTP.
+//! Alerts and notifications by e-mail: one message over SMTP.
 //!
 //! **In:** a server's address, a login, the message. **Out:** nothing, or why it was not taken. **May not:** send a password
-//! or a message in the clear unless the address says so; connect to a link-local address.
+//! or a message in the clear unless the configuration says so; connect to a link-local address.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
 
+use crate::alert::service as alert;
 use crate::git::egress;
 
 /// How long a server may think about each step.
@@ -21,6 +22,8 @@ pub(super) struct Server {
     host: String,
     port: u16,
     security: Security,
+    /// Whether any certificate will do.
+    trusts_all: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ enum Security {
     Tls,
     /// After a greeting in the clear.
     StartTls,
+    /// The same, where the server offers it.
+    Offered,
     /// None: for a server on the same machine or in the same pod.
     Clear,
 }
@@ -40,6 +45,7 @@ pub(super) struct Mail<'a> {
     pub(super) to: &'a str,
     pub(super) subject: String,
     pub(super) text: String,
+    pub(super) is_html: bool,
 }
 
 impl Server {
@@ -61,7 +67,17 @@ impl Server {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(wrong().to_owned());
         }
-        Ok(Server { host: host.to_owned(), port: url.port().unwrap_or(port), security })
+        Ok(Server { host: host.to_owned(), port: url.port().unwrap_or(port), security, trusts_all: false })
+    }
+
+    /// The server of a notification: by its port, and whether it wants a password.
+    pub(super) fn of(server: &alert::Server) -> Self {
+        let security = match (server.port, server.login()) {
+            (465, _) => Security::Tls,
+            (_, Some(_)) => Security::StartTls,
+            (_, None) => Security::Offered,
+        };
+        Server { host: server.host.clone(), port: server.port, security, trusts_all: server.insecure_skip_verify }
     }
 
     /// Sends one message; `login` is name and password.
@@ -76,10 +92,14 @@ impl Server {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         let addresses = egress::lookup(bare, self.port).await.map_err(|error| error.to_string())?;
         let address = addresses.first().ok_or("its server has no address")?;
-        let trust = || TlsParameters::new(bare.to_owned()).map_err(|error| error.to_string());
+        let trust = || {
+            let parameters = TlsParameters::builder(bare.to_owned()).dangerous_accept_invalid_certs(self.trusts_all);
+            parameters.build().map_err(|error| error.to_string())
+        };
         let tls = match self.security {
             Security::Tls => Tls::Wrapper(trust()?),
             Security::StartTls => Tls::Required(trust()?),
+            Security::Offered => Tls::Opportunistic(trust()?),
             Security::Clear => Tls::None,
         };
         let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string());
@@ -93,10 +113,11 @@ impl Server {
 }
 
 fn message(mail: Mail<'_>) -> Result<Message, String> {
-    let from = mail.from.parse().map_err(|_| format!("`{}` is no mail address: set `username`", mail.from))?;
-    let to: Mailboxes = mail.to.parse().map_err(|_| format!("`{}` is no mail address: set `channel`", mail.to))?;
+    let from = mail.from.parse().map_err(|_| format!("`{}` is no mail address", mail.from))?;
+    let to: Mailboxes = mail.to.parse().map_err(|_| format!("`{}` is no mail address", mail.to))?;
     let message = Message::builder().from(from).mailbox(lettre::message::header::To::from(to)).subject(mail.subject);
-    message.header(ContentType::TEXT_PLAIN).body(mail.text).map_err(|error| error.to_string())
+    let kind = if mail.is_html { ContentType::TEXT_HTML } else { ContentType::TEXT_PLAIN };
+    message.header(kind).body(mail.text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -105,7 +126,7 @@ mod tests {
 
     #[test]
     fn an_address_says_host_port_and_how_safe() {
-        let server = |port, security| Server { host: "mail.example.com".into(), port, security };
+        let server = |port, security| Server { host: "mail.example.com".into(), port, security, trusts_all: false };
         let cases = [
             ("smtps://mail.example.com", Some(server(465, Security::Tls))),
             ("smtps://mail.example.com:4650", Some(server(4650, Security::Tls))),
@@ -126,11 +147,17 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_sent_says_why() {
         let server = Server::parse("smtp://127.0.0.1:9?tls=none").unwrap();
-        let mail = |from, to| Mail { from, to, subject: "web.shop: error".into(), text: "Rolling back".into() };
+        let mail = |from, to| Mail {
+            from,
+            to,
+            subject: "web.shop: error".into(),
+            text: "Rolling back".into(),
+            is_html: false,
+        };
         let cases = [
             (Some(("me", "secret")), "a@example.com", "b@example.com", "a password is not sent in the clear"),
-            (None, "leeboard", "b@example.com", "`leeboard` is no mail address: set `username`"),
-            (None, "a@example.com", "general", "`general` is no mail address: set `channel`"),
+            (None, "leeboard", "b@example.com", "`leeboard` is no mail address"),
+            (None, "a@example.com", "general", "`general` is no mail address"),
             (None, "Leeboard <a@example.com>", "b@example.com, c@example.com", "Connection"),
         ];
         for (login, from, to, expected) in cases {

@@ -1,0 +1,253 @@
+//! Notifications through the real binary and a real API server, to a mail server and to one that records what it is asked.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
+
+mod harness;
+
+use std::future::IntoFuture as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::http::StatusCode;
+use harness::manifests::SETTINGS;
+use harness::{A_WHILE, SOON, World, eventually, mailbox};
+use serde_json::{Value, json};
+
+/// A server that notes what it is told: the header `X-Token` and the body, and whether it took it.
+#[derive(Clone, Default)]
+struct Recorder {
+    told: Arc<Mutex<Vec<(String, String, bool)>>>,
+    is_out_of_order: Arc<AtomicBool>,
+}
+
+impl Recorder {
+    async fn start(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let this = self.clone();
+        let answer = async move |request: axum::extract::Request| this.answer(request).await;
+        tokio::spawn(axum::serve(listener, axum::Router::new().fallback(answer)).into_future());
+        address
+    }
+
+    async fn answer(&self, request: axum::extract::Request) -> StatusCode {
+        let (parts, body) = request.into_parts();
+        assert_eq!((parts.method.as_str(), parts.uri.path()), ("POST", "/told"));
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let is_taken = !self.is_out_of_order.load(Ordering::Relaxed);
+        let token = parts.headers["x-token"].to_str().unwrap().to_owned();
+        self.told.lock().unwrap().push((token, String::from_utf8_lossy(&body).into_owned(), is_taken));
+        if is_taken { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
+    }
+
+    /// The bodies that it took.
+    fn taken(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.iter().filter(|(_, _, is_taken)| *is_taken).map(|(_, body, _)| body.clone()).collect()
+    }
+
+    /// How often it refused a body.
+    fn refused(&self, body: &str) -> usize {
+        self.told.lock().unwrap().iter().filter(|(_, told, is_taken)| !is_taken && told == body).count()
+    }
+}
+
+struct Stage {
+    world: World,
+    recorder: Recorder,
+    mails: Arc<Mutex<String>>,
+}
+
+impl Stage {
+    /// A world with services, a trigger and a template; mails are told by what there is without configuration.
+    async fn new() -> Stage {
+        let (recorder, mails) = (Recorder::default(), Arc::default());
+        let (address, mail) = (recorder.start().await, mailbox(Arc::clone(&mails)).await);
+        let world = World::new().await;
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "argocd-notifications-secret"},
+            "stringData": {"hook-token": "s3cret"},
+        });
+        let config = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-notifications-cm"},
+            "data": {
+                "service.email": format!("{{host: {}, port: {}, from: leeboard@example.com}}", mail.ip(), mail.port()),
+                "service.webhook.recorder": format!("url: {address}\nheaders:\n- name: X-Token\n  value: $hook-token\n"),
+                "template.told": "webhook:\n  recorder:\n    method: POST\n    path: /told\n    body: \
+                    '{{.app.metadata.name}} {{.app.status.operationState.syncResult.revision}} \
+                    {{(call .repo.GetCommitMetadata .app.status.sync.revision).Author}}'\n",
+                "trigger.on-told": "- when: app.status.operationState.phase in ['Succeeded']\n  \
+                    oncePer: app.status.operationState?.syncResult?.revision\n  send: [told]\n",
+            },
+        });
+        world.control.apply(&secret.to_string()).await;
+        world.control.apply(&config.to_string()).await;
+        Stage { world, recorder, mails }
+    }
+
+    async fn configure(&self, data: &Value) {
+        let patch = json!({"data": data}).to_string();
+        let patch = ["patch", "configmap", "argocd-notifications-cm", "--type=merge", "-p", &patch];
+        self.world.control.kubectl(patch).await.unwrap();
+    }
+
+    async fn subscribed(&self, name: &str, annotations: &Value) {
+        let mut application = self.world.manifest(name, "app", &json!({}));
+        application["metadata"]["annotations"] = annotations.clone();
+        self.world.cluster.apply(&application.to_string(), [""; 0]).await;
+    }
+
+    fn commit(&self, greeting: &str) -> String {
+        self.world.repo.commit("main", &[("app/config.yaml", &SETTINGS.replace("hello", greeting))])
+    }
+
+    /// What the recorder is told of a commit.
+    fn word(&self, name: &str, commit: &str) -> String {
+        let author = self.world.repo.git(&["log", "-1", "--format=%an <%ae>", commit]);
+        format!("{name} {commit} {}", author.trim())
+    }
+
+    async fn taken(&self, expected: &[String]) {
+        eventually(&format!("{expected:?} is taken"), SOON, async || {
+            let taken = self.recorder.taken();
+            if taken == expected { Ok(()) } else { Err(format!("{taken:?}\n{}", self.world.tail())) }
+        })
+        .await;
+    }
+
+    async fn mailed(&self, times: usize) {
+        eventually(&format!("{times} mails are taken"), SOON, async || {
+            let mails = self.mails();
+            if mails == times { Ok(()) } else { Err(format!("{mails}\n{}", self.world.tail())) }
+        })
+        .await;
+    }
+
+    fn mails(&self) -> usize {
+        self.mails.lock().unwrap().matches("Subject: Application web is deployed").count()
+    }
+
+    /// Waits until it is noted on the Application that something was told about a commit.
+    async fn noted(&self, name: &str, key: &str) {
+        eventually(&format!("{key} is noted"), SOON, async || {
+            let application = self.world.control.object(&format!("application.argoproj.io/{name}")).await?;
+            let text = application["metadata"]["annotations"]["notified.notifications.argoproj.io"].as_str();
+            let noted: Value = serde_json::from_str(text.ok_or("nothing is noted")?).unwrap();
+            let is_noted = noted.as_object().unwrap().iter().any(|(known, at)| known.contains(key) && at.is_i64());
+            if is_noted { Ok(()) } else { Err(noted.to_string()) }
+        })
+        .await;
+    }
+
+    async fn killed_and_started_again(&mut self) {
+        self.world.daemon.kill();
+        self.world.daemon.restart().await;
+        self.world.daemon.ready().await;
+        eventually("the configuration is read", SOON, async || {
+            let log = self.world.daemon.log();
+            if log.contains("Notifications configured") { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn what_happens_is_told_once_also_after_a_restart() {
+    let mut stage = Stage::new().await;
+    let first = stage.commit("hello");
+    let annotations = json!({
+        "notifications.argoproj.io/subscribe.on-deployed.email": "dev@example.com",
+        "notifications.argoproj.io/subscribe.on-told.recorder": "",
+    });
+    stage.subscribed("web", &annotations).await;
+    stage.world.synced("web", &first).await;
+    let mut expected = vec![stage.word("web", &first)];
+    stage.taken(&expected).await;
+    stage.mailed(1).await;
+    assert_eq!(stage.recorder.told.lock().unwrap()[0].0, "s3cret");
+    let mail = stage.mails.lock().unwrap().clone();
+    for words in ["RCPT TO:<dev@example.com>", "MAIL FROM:<leeboard@example.com>", &first[..7]] {
+        assert!(mail.contains(words), "{words}: {mail}");
+    }
+    stage.noted("web", &format!("{first}:on-deployed:[0].")).await;
+    stage.noted("web", &format!("{first}:on-told:[0].")).await;
+
+    stage.killed_and_started_again().await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!((stage.recorder.taken(), stage.mails()), (expected.clone(), 1), "{}", stage.world.tail());
+
+    // A newer commit is another reason; and the daemon that was started again tells it.
+    let second = stage.commit("good day");
+    stage.world.synced("web", &second).await;
+    expected.push(stage.word("web", &second));
+    stage.taken(&expected).await;
+    stage.mailed(2).await;
+    stage.noted("web", &format!("{second}:on-deployed:[0].")).await;
+
+    // Who wants to hear it again takes the note away.
+    let removal = "notified.notifications.argoproj.io-";
+    stage.world.control.kubectl(["annotate", "application.argoproj.io", "web", removal]).await.unwrap();
+    stage.mailed(3).await;
+}
+
+#[tokio::test]
+async fn what_is_not_taken_is_tried_again_also_after_a_restart() {
+    let mut stage = Stage::new().await;
+    stage.recorder.is_out_of_order.store(true, Ordering::Relaxed);
+    let first = stage.commit("hello");
+    stage.subscribed("web", &json!({"notifications.argoproj.io/subscribe.on-told.recorder": ""})).await;
+    stage.world.synced("web", &first).await;
+    let word = stage.word("web", &first);
+    let tries = async |stage: &Stage, times: usize| {
+        eventually("it is tried", SOON, async || {
+            let refused = stage.recorder.refused(&word);
+            if refused >= times { Ok(()) } else { Err(format!("{refused}\n{}", stage.world.tail())) }
+        })
+        .await;
+    };
+    tries(&stage, 2).await;
+    stage.killed_and_started_again().await;
+    tries(&stage, 3).await;
+    stage.recorder.is_out_of_order.store(false, Ordering::Relaxed);
+    stage.taken(std::slice::from_ref(&word)).await;
+    stage.noted("web", &format!("{first}:on-told:[0].")).await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(stage.recorder.taken(), [word]);
+}
+
+#[tokio::test]
+async fn the_configuration_is_followed_and_its_mistakes_are_told() {
+    let stage = Stage::new().await;
+    let head = stage.commit("hello");
+    stage.subscribed("web", &json!({})).await;
+    stage.world.synced("web", &head).await;
+    // Subscribed by the configuration, by a trigger that was not there when the daemon began.
+    let body = "webhook: {recorder: {method: POST, path: /told, body: 'late {{.context.region}}'}}";
+    stage
+        .configure(&json!({
+            "context": "region: east",
+            "template.late": body,
+            "trigger.late": "- {when: app.status.sync.status == 'Synced', send: [late]}",
+            "subscriptions": "- {recipients: [recorder], triggers: [late], selector: '!quiet'}",
+            "trigger.bad": "- when: app.status ==\n  send: [late]",
+        }))
+        .await;
+    stage.taken(&["late east".to_owned()]).await;
+    eventually("an Event says what is wrong", SOON, async || {
+        let selector = "involvedObject.name=argocd-notifications-cm";
+        let events = stage.world.control.kubectl(["get", "events", "--field-selector", selector, "-o", "json"]).await?;
+        let place = "trigger.bad: line 1, column 22: when: the expression ends too early";
+        if events.matches(place).count() == 1 { Ok(()) } else { Err(events) }
+    })
+    .await;
+
+    // What has ended and begins again is told again.
+    stage.configure(&json!({"trigger.late": "- {when: app.metadata.labels.loud == 'yes', send: [late]}"})).await;
+    for (label, times) in [("loud=yes", 2), ("loud=no", 2), ("loud=yes", 3)] {
+        let label = ["label", "--overwrite", "application.argoproj.io", "web", label];
+        stage.world.control.kubectl(label).await.unwrap();
+        stage.taken(&vec!["late east".to_owned(); times]).await;
+        stage.world.daemon.ready().await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+}
