@@ -8,16 +8,28 @@ use std::future::IntoFuture as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use axum::Json;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use harness::manifests::SETTINGS;
 use harness::{A_WHILE, SOON, World, eventually, mailbox};
 use serde_json::{Value, json};
 
-/// A server that notes what it is told: the header `X-Token` and the body, and whether it took it.
+/// A server that notes what it is told, and answers as the service whose path it is.
 #[derive(Clone, Default)]
 struct Recorder {
-    told: Arc<Mutex<Vec<(String, String, bool)>>>,
+    told: Arc<Mutex<Vec<Told>>>,
     is_out_of_order: Arc<AtomicBool>,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    /// Method and path.
+    what: String,
+    /// Headers that say who tells it.
+    by: String,
+    body: String,
+    is_taken: bool,
 }
 
 impl Recorder {
@@ -30,31 +42,48 @@ impl Recorder {
         address
     }
 
-    async fn answer(&self, request: axum::extract::Request) -> StatusCode {
+    async fn answer(&self, request: axum::extract::Request) -> Response {
         let (parts, body) = request.into_parts();
-        assert_eq!((parts.method.as_str(), parts.uri.path()), ("POST", "/told"));
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
         let is_taken = !self.is_out_of_order.load(Ordering::Relaxed);
-        let token = parts.headers["x-token"].to_str().unwrap().to_owned();
-        self.told.lock().unwrap().push((token, String::from_utf8_lossy(&body).into_owned(), is_taken));
-        if is_taken { StatusCode::OK } else { StatusCode::INTERNAL_SERVER_ERROR }
+        let by = ["x-token", "authorization"].map(|name| parts.headers.get(name).map(|value| value.to_str().unwrap()));
+        self.told.lock().unwrap().push(Told {
+            what: format!("{} {}", parts.method, parts.uri.path()),
+            by: by.into_iter().flatten().collect(),
+            body: String::from_utf8_lossy(&body).into_owned(),
+            is_taken,
+        });
+        match parts.uri.path() {
+            _ if !is_taken => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            "/slack/chat.postMessage" => r#"{"ok": true}"#.into_response(),
+            "/teams" => "1".into_response(),
+            path if path.starts_with("/api/v1/repos/") => (StatusCode::CREATED, Json(json!({"id": 1}))).into_response(),
+            _ => StatusCode::OK.into_response(),
+        }
     }
 
     /// The bodies that it took.
     fn taken(&self) -> Vec<String> {
         let told = self.told.lock().unwrap();
-        told.iter().filter(|(_, _, is_taken)| *is_taken).map(|(_, body, _)| body.clone()).collect()
+        told.iter().filter(|told| told.is_taken).map(|told| told.body.clone()).collect()
     }
 
     /// How often it refused a body.
     fn refused(&self, body: &str) -> usize {
-        self.told.lock().unwrap().iter().filter(|(_, told, is_taken)| !is_taken && told == body).count()
+        self.told.lock().unwrap().iter().filter(|told| !told.is_taken && told.body == body).count()
+    }
+
+    /// What it was told under this method and path.
+    fn told(&self, what: &str) -> Vec<Told> {
+        self.told.lock().unwrap().iter().filter(|told| told.what == what).cloned().collect()
     }
 }
 
 struct Stage {
     world: World,
     recorder: Recorder,
+    /// The recorder's.
+    address: String,
     mails: Arc<Mutex<String>>,
 }
 
@@ -82,7 +111,7 @@ impl Stage {
         });
         world.control.apply(&secret.to_string()).await;
         world.control.apply(&config.to_string()).await;
-        Stage { world, recorder, mails }
+        Stage { world, recorder, address, mails }
     }
 
     async fn configure(&self, data: &Value) {
@@ -164,7 +193,7 @@ async fn what_happens_is_told_once_also_after_a_restart() {
     let mut expected = vec![stage.word("web", &first)];
     stage.taken(&expected).await;
     stage.mailed(1).await;
-    assert_eq!(stage.recorder.told.lock().unwrap()[0].0, "s3cret");
+    assert_eq!(stage.recorder.told("POST /told")[0].by, "s3cret");
     let mail = stage.mails.lock().unwrap().clone();
     for words in ["RCPT TO:<dev@example.com>", "MAIL FROM:<leeboard@example.com>", &first[..7]] {
         assert!(mail.contains(words), "{words}: {mail}");
@@ -198,21 +227,34 @@ async fn what_is_not_taken_is_tried_again_also_after_a_restart() {
     stage.subscribed("web", &json!({"notifications.argoproj.io/subscribe.on-told.recorder": ""})).await;
     stage.world.synced("web", &first).await;
     let word = stage.word("web", &first);
-    let tries = async |stage: &Stage, times: usize| {
+    let tries = async |stage: &Stage, word: &str, times: usize| {
         eventually("it is tried", SOON, async || {
-            let refused = stage.recorder.refused(&word);
+            let refused = stage.recorder.refused(word);
             if refused >= times { Ok(()) } else { Err(format!("{refused}\n{}", stage.world.tail())) }
         })
         .await;
     };
-    tries(&stage, 2).await;
+    tries(&stage, &word, 2).await;
     stage.killed_and_started_again().await;
-    tries(&stage, 3).await;
+    tries(&stage, &word, 3).await;
     stage.recorder.is_out_of_order.store(false, Ordering::Relaxed);
     stage.taken(std::slice::from_ref(&word)).await;
     stage.noted("web", &format!("{first}:on-told:[0].")).await;
     tokio::time::sleep(A_WHILE).await;
     assert_eq!(stage.recorder.taken(), [word]);
+
+    // What was wrong may be the address: a message that waits goes where the configuration says now.
+    stage.recorder.is_out_of_order.store(true, Ordering::Relaxed);
+    let second = stage.commit("good day");
+    let word = stage.word("web", &second);
+    tries(&stage, &word, 1).await;
+    let other = Recorder::default();
+    stage.configure(&json!({"service.webhook.recorder": format!("url: {}", other.start().await)})).await;
+    eventually("it is taken elsewhere", SOON, async || {
+        let taken = other.taken();
+        if taken == [word.as_str()] { Ok(()) } else { Err(format!("{taken:?}\n{}", stage.world.tail())) }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -250,4 +292,86 @@ async fn the_configuration_is_followed_and_its_mistakes_are_told() {
         stage.world.daemon.ready().await;
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
+}
+
+#[tokio::test]
+async fn each_service_is_told_by_a_project_and_the_end_of_an_application_too() {
+    let stage = Stage::new().await;
+    let (address, namespace) = (&stage.address, stage.world.control.name());
+    let host = address.trim_start_matches("http://");
+    let forge = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "forge", "labels": {"leeboard.dev/secret-type": "forge"}},
+        "stringData": {"url": address, "type": "gitea", "token": "t0ken"},
+    });
+    stage.world.control.apply(&forge.to_string()).await;
+    let template = format!(
+        "message: '{{{{.app.metadata.name}}}} is done'\n\
+        gitea: {{repoURLPath: '{address}/shop/web.git', status: {{state: success, label: deploy}}}}\n\
+        pagerdutyv2: {{summary: done, severity: info, source: web}}\n\
+        alertmanager: {{labels: {{alertname: Done}}}}\n"
+    );
+    stage
+        .configure(&json!({
+            "service.slack": format!("{{token: $hook-token, apiURL: {address}/slack}}"),
+            "service.teams": format!("recipientUrls: {{ops: {address}/teams}}"),
+            "service.teams-workflows": format!("recipientUrls: {{ops: {address}/workflows}}"),
+            "service.alertmanager": format!("targets: [{host}, '127.0.0.1:1']"),
+            "service.pagerdutyv2": format!("{{apiURL: {address}/pager, serviceKeys: {{ops: $hook-token}}}}"),
+            "service.awssqs": format!("{{endpointUrl: {address}, region: eu-west-1, account: '123', key: AKID, secret: $hook-token}}"),
+            "service.gitea": "{}",
+            "template.done": template,
+            "trigger.done": "- {when: app.status.sync.status == 'Synced', send: [done]}",
+        }))
+        .await;
+    let project = json!({
+        "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+        "metadata": {"name": "shop", "namespace": namespace, "annotations": {
+            "notifications.argoproj.io/subscribe.done.slack": "general",
+            "notifications.argoproj.io/subscribe.done.teams": "ops",
+            "notifications.argoproj.io/subscribe.done.teams-workflows": "ops",
+            "notifications.argoproj.io/subscribe.done.alertmanager": "",
+            "notifications.argoproj.io/subscribe.done.pagerdutyv2": "ops",
+            "notifications.argoproj.io/subscribe.done.awssqs": "queue",
+            "notifications.argoproj.io/subscribe.done.gitea": "",
+        }},
+        "spec": {"sourceRepos": ["*"], "destinations": [{"server": "*", "name": "*", "namespace": "*"}]},
+    });
+    stage.world.cluster.apply(&project.to_string(), [""; 0]).await;
+    let head = stage.commit("hello");
+    let mut application = stage.world.manifest("web", "app", &json!({"project": "shop"}));
+    application["metadata"]["annotations"] = json!({"notifications.argoproj.io/subscribe.on-deleted.slack": "general"});
+    application["metadata"]["finalizers"] = json!(["resources-finalizer.argocd.argoproj.io"]);
+    stage.world.cluster.apply(&application.to_string(), [""; 0]).await;
+    stage.world.synced("web", &head).await;
+    let status = format!("POST /api/v1/repos/shop/web/statuses/{head}");
+    let expected = [
+        // method and path, by whom, in its body
+        ("POST /slack/chat.postMessage", "Bearer s3cret", r#""channel":"general""#),
+        ("POST /teams", "", "MessageCard"),
+        ("POST /workflows", "", "AdaptiveCard"),
+        ("POST /api/v2/alerts", "", r#""alertname":"Done""#),
+        ("POST /pager/v2/enqueue", "", r#""routing_key":"s3cret""#),
+        ("POST /123/queue", "AWS4-HMAC-SHA256 Credential=AKID/", "MessageBody=web%20is%20done"),
+        (&status, "token t0ken", r#""context":"deploy""#),
+    ];
+    for (what, by, body) in expected {
+        eventually(&format!("{what} is asked once"), SOON, async || match stage.recorder.told(what).as_slice() {
+            [told] if told.by.contains(by) && told.body.contains(body) => Ok(()),
+            told => Err(format!("{told:?}\n{}", stage.world.tail())),
+        })
+        .await;
+    }
+    stage.world.control.kubectl(["delete", "application.argoproj.io", "web", "--wait=false"]).await.unwrap();
+    eventually("the end is told", SOON, async || {
+        let told = stage.recorder.told("POST /slack/chat.postMessage");
+        if told.iter().any(|told| told.body.contains("web is being deleted")) {
+            Ok(())
+        } else {
+            Err(stage.world.tail())
+        }
+    })
+    .await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(stage.recorder.told("POST /slack/chat.postMessage").len(), 2, "{}", stage.world.tail());
 }

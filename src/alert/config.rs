@@ -131,6 +131,11 @@ impl Configuration {
         !self.services.is_empty()
     }
 
+    /// Whether there is a service of this name.
+    pub fn has_service(&self, name: &str) -> bool {
+        self.services.contains_key(name)
+    }
+
     /// Whether a condition asks what time it is: it may become true without anything happening.
     pub fn asks_for_time(&self) -> bool {
         let mut conditions = self.triggers.values().flatten();
@@ -199,6 +204,7 @@ fn condition(node: &Node) -> Result<Condition, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{Strategy, prop, proptest};
 
     #[test]
     fn a_key_that_makes_no_sense_disturbs_no_other() {
@@ -232,5 +238,56 @@ mod tests {
         assert!(config.triggers.contains_key("good") && config.triggers.contains_key("on-deployed"));
         assert_eq!(config.context, Value::map([("region", "east".into()), ("replicas", "3".into())]));
         assert_eq!(config.redact("it is s3cret"), "it is •••••");
+    }
+
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "- ",
+            "when: ",
+            "send: ",
+            "oncePer: ",
+            "[a]",
+            "{",
+            "}",
+            "'",
+            "\"",
+            "|\n  ",
+            "\n",
+            "  ",
+            "app.x",
+            "{{",
+            "}}",
+            "message: ",
+            "slack: ",
+            "&a ",
+            "*a",
+            "recipients: ",
+            "selector: ",
+            "a in (b,",
+            "!=",
+            "é",
+            "token: ",
+            "$key",
+            "url: ",
+            ": ",
+            "#",
+            "1e9",
+            "~",
+        ]);
+        prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_it(text in pieces(), any in ".*") {
+            let secrets = BTreeMap::from([("key".to_owned(), Masked::new("value"))]);
+            let keys = ["service.slack", "service.webhook.a.b", "template.a", "trigger.a", "subscriptions", "context", "defaultTriggers.a"];
+            for text in [&text, &any] {
+                let data = keys.iter().map(|key| ((*key).to_owned(), text.clone())).collect();
+                let (config, _) = Configuration::read(&data, &secrets);
+                let annotations = [("notifications.argoproj.io/subscriptions", text.as_str())];
+                let _ = crate::alert::subscription::destinations(&config, annotations.into_iter(), &BTreeMap::new());
+            }
+        }
     }
 }

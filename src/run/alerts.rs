@@ -101,7 +101,8 @@ impl Alerts {
     fn take_in(&self, written: &Written, name: &str, again: Again) {
         let mut state = self.state.lock();
         // Without a service nobody is told anything; what is true then is found when there is one.
-        if !state.config.as_ref().is_some_and(|config| config.has_services()) {
+        let has_services = state.config.as_ref().is_some_and(|config| config.has_services());
+        if !has_services && !state.applications.contains_key(name) {
             return;
         }
         let Some(application) = written.application(name) else { return };
@@ -203,8 +204,8 @@ async fn configure(daemon: &Arc<Daemon>, configs: &Collection<ConfigMap>, secret
     }
     if has_services {
         info!("Notifications configured");
-        look_at_all(daemon);
     }
+    look_at_all(daemon);
 }
 
 fn look_at_all(daemon: &Daemon) {

@@ -44,6 +44,8 @@ pub(super) struct Attending {
 struct Pending {
     due: Due,
     delivery: Delivery,
+    /// What it was made by.
+    config: Arc<Configuration>,
     since: Instant,
     next: Instant,
     pause: Duration,
@@ -100,7 +102,7 @@ async fn attend(daemon: Arc<Daemon>, name: SmolStr, mut attending: Attending) {
 }
 
 /// Finds what is to be told of an application as it stood.
-async fn look(daemon: &Daemon, config: &Configuration, application: &Application, attending: &mut Attending) {
+async fn look(daemon: &Daemon, config: &Arc<Configuration>, application: &Application, attending: &mut Attending) {
     attending.heed(application);
     let project = match daemon.written.project(application.spec.project()) {
         Some(Ok(project)) => serde_json::to_value(&*project).unwrap_or_default(),
@@ -112,6 +114,11 @@ async fn look(daemon: &Daemon, config: &Configuration, application: &Application
     let none = BTreeMap::new();
     let labels = application.metadata.labels.as_ref().unwrap_or(&none);
     let destinations = subscription::destinations(config, own.chain(of_project), labels);
+    // Who no longer wants to hear it, or cannot be reached that way any more, is not told.
+    attending.pending.retain(|Pending { due, .. }| {
+        let is_wanted = destinations.get(&due.trigger).is_some_and(|all| all.contains(&due.destination));
+        is_wanted && config.has_service(&due.destination.service)
+    });
     if destinations.is_empty() {
         return;
     }
@@ -125,13 +132,19 @@ async fn look(daemon: &Daemon, config: &Configuration, application: &Application
         tell(daemon, mistake).await;
     }
     for due in looked.due {
-        if attending.pending.iter().any(|pending| pending.due.key == due.key) {
+        let pending = attending.pending.iter().position(|pending| pending.due.key == due.key);
+        if pending.is_some_and(|index| Arc::ptr_eq(&attending.pending[index].config, config)) {
             continue;
         }
         match due::delivery(config, &due, &names, now) {
             Ok(delivery) => {
-                let now = Instant::now();
-                attending.pending.push(Pending { due, delivery, since: now, next: now, pause: PAUSE });
+                let (now, config) = (Instant::now(), config.clone());
+                let made = Pending { due, delivery, config, since: now, next: now, pause: PAUSE };
+                match pending {
+                    // What kept it from being taken may be what was changed.
+                    Some(index) => attending.pending[index] = made,
+                    None => attending.pending.push(made),
+                }
             }
             Err(mistake) => tell(daemon, mistake).await,
         }
