@@ -1,4 +1,5 @@
-//! The template engine against Go's text/template with sprig: what `tests/template-reference` has made of each case.
+//! Templates against Go's text/template with sprig, conditions against expr-lang: what `tests/template-reference` has made of
+//! each case.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -6,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use jiff::Timestamp;
+use leeboard::alert::when::Expression;
 use leeboard::template::{Duration, Native, Template, Value, parse_rfc3339};
 use serde_json::Value as Json;
 
@@ -21,9 +23,11 @@ fn data(cases: &Json) -> Value {
         let text = arguments.first().and_then(Value::as_text).ok_or("a text is needed")?;
         parse_rfc3339(text).map(Value::from).ok_or_else(|| format!("{text:?} is no time"))
     });
-    let minute = Value::Duration(Duration(60 * Duration::SECOND.0));
+    let (second, minute) = (Duration::SECOND, Duration(60 * Duration::SECOND.0));
+    let time =
+        [("Parse", Value::Function(parse)), ("Minute", Value::Duration(minute)), ("Second", Value::Duration(second))];
     let mut map = (*map).clone();
-    map.insert("time".into(), Value::map([("Parse", Value::Function(parse)), ("Minute", minute)]));
+    map.insert("time".into(), Value::map(time));
     map.into()
 }
 
@@ -43,6 +47,27 @@ fn what_go_makes_of_a_template_is_made_here() {
             // Go's two kinds of whole numbers are one here.
             (Ok(output), None) if *output == case["output"].as_str().unwrap_or_default().replace("int64", "int") => {}
             _ => wrong.push(format!("{text:?}\n  Go:   {}{}\n  here: {made:?}", case["output"], case["error"])),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), expected.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_expr_makes_of_a_condition_is_made_here() {
+    let cases = fixture("conditions.json");
+    let data = data(&cases);
+    let expected = fixture("conditions-expected.json");
+    let expected = expected.as_array().unwrap();
+    assert_eq!(expected.len(), cases["conditions"].as_array().unwrap().len(), "run tests/template-reference again");
+    let mut wrong = Vec::new();
+    for case in expected {
+        let text = case["condition"].as_str().unwrap();
+        let made = Expression::parse(text).and_then(|condition| condition.evaluate(&data, Timestamp::UNIX_EPOCH));
+        let made = made.map(|value| value.to_string());
+        match (&made, case["error"].as_str()) {
+            (Err(_), Some(_)) => {}
+            (Ok(value), None) if value == case["value"].as_str().unwrap_or_default() => {}
+            _ => wrong.push(format!("{text}\n  expr: {}{}\n  here: {made:?}", case["value"], case["error"])),
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), expected.len(), wrong.join("\n"));

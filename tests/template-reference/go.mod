@@ -1,9 +1,13 @@
-// What the template engine is compared with: Go's own text/template and the sprig that Argo CD's notifications use.
+// What the templates and conditions of notifications are compared with: Go's own text/template with sprig, and expr-lang, in the
+// versions that Argo CD's notifications use.
 module leeboard.dev/tests/template-reference
 
 go 1.26.0
 
-require github.com/Masterminds/sprig/v3 v3.3.0
+require (
+	github.com/Masterminds/sprig/v3 v3.3.0
+	github.com/expr-lang/expr v1.16.9
+)
 
 require (
 	dario.cat/mergo v1.0.1 // indirect

@@ -137,7 +137,8 @@ impl Plain {
         let other = || Err(format!("not for {}", first.kind()));
         Ok(match self {
             Plain::Len => match first {
-                Value::Text(text) => Value::Int(text.chars().count() as i64),
+                // In bytes, as the version that Argo CD has.
+                Value::Text(text) => Value::Int(text.len() as i64),
                 Value::List(list) => Value::Int(list.len() as i64),
                 Value::Map(map) => Value::Int(map.len() as i64),
                 _ => return other(),
@@ -219,7 +220,7 @@ impl Plain {
                 let json: serde_json::Value = serde_json::from_str(text(0)?).map_err(|error| error.to_string())?;
                 Value::from(&json)
             }
-            Plain::ToJson => first.to_json().to_string().into(),
+            Plain::ToJson => serde_json::to_string_pretty(&first.to_json()).map_err(|error| error.to_string())?.into(),
         })
     }
 }

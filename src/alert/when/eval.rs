@@ -178,8 +178,7 @@ impl Eval<'_> {
             Each::One => Value::Bool(found.len() == 1),
             Each::Count => Value::Int(found.len() as i64),
             Each::Filter | Each::Map => found.into(),
-            Each::Find => Value::Nil,
-            Each::FindIndex => Value::Int(-1),
+            Each::Find | Each::FindIndex => Value::Nil,
         })
     }
 }

@@ -209,6 +209,7 @@ impl Parser {
                 "true" => What::Literal(Value::Bool(true)),
                 "false" => What::Literal(Value::Bool(false)),
                 "nil" => What::Literal(Value::Nil),
+                word if operator::binary(word).is_some() => return Err(self.unexpected()),
                 _ => {
                     self.next += 1;
                     return if self.is("(") { self.call(at, &name) } else { Ok(Node { at, what: What::Name(name) }) };
