@@ -56,6 +56,9 @@ pub mod live;
 /// The pure function from manifest and live view to a plan.
 pub mod plan;
 
+/// What admission policies would say to an object.
+pub mod policy;
+
 /// What a pull request would change, as its readers see it.
 pub mod preview;
 
