@@ -23,6 +23,7 @@ pub mod full;
 mod generated;
 pub mod mask;
 pub mod phrase;
+pub mod policies;
 pub mod risk;
 pub mod shape;
 pub mod status;
@@ -39,6 +40,7 @@ use crate::error::{Diagnostic, Origin};
 use crate::object::{GroupKind, Object, ObjectKey};
 use crate::plan::prune::Stays;
 use crate::plan::{Phase, PlanHash, Refusal, Wave};
+use crate::policy::Verdict;
 
 /// What one pull request would change, everywhere.
 #[derive(Clone, Debug)]
@@ -194,6 +196,8 @@ pub struct Change {
     pub live: Live,
     /// What the API server said to a dry run of it: why it would be refused.
     pub refused: Option<String>,
+    /// What admission policies say to it, the worst first.
+    pub verdicts: Vec<Verdict>,
 }
 
 /// What is done to an object.
@@ -271,6 +275,8 @@ pub struct Facts {
     pub managed: BTreeMap<SmolStr, BTreeMap<SmolStr, u64>>,
     /// How many nodes there are.
     pub nodes: Option<u64>,
+    /// Why the admission policies of the cluster are not known, when they should be.
+    pub unread_policies: Option<String>,
 }
 
 /// What an API server serves.

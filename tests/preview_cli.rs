@@ -135,6 +135,61 @@ fn the_exit_code_tells_what_was_found() {
     assert!(exit == 1 && errors.contains("has no branch or tag `nothing`"), "{errors}");
 }
 
+/// A policy that wants images of a version, and what puts it in force.
+fn policy(version: &str) -> String {
+    format!(
+        "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: versions}}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}}
+  variables:
+  - {{name: images, expression: 'object.spec.template.spec.containers.map(c, c.image)'}}
+  validations:
+  - expression: variables.images.all(i, i.contains('{version}'))
+    messageExpression: \"'not {version}: ' + variables.images.join(', ')\"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: versions}}
+spec: {{policyName: versions, validationActions: [Deny]}}
+"
+    )
+}
+
+#[test]
+fn policies_of_the_repository_are_evaluated_as_they_will_be() {
+    let repo = repository();
+    let change = ("base/web.yaml", WEB.replace("1.4.1", "2.0.0"));
+    let (rules, file) = (policy(":1."), "clusters/prod/policy.yaml");
+    let with_rules = "namespace: shop-prod\nresources: [../../base, policy.yaml]\n";
+    let without_rules = "namespace: shop-prod\nresources: [../../base]\n";
+    let kustomization = "clusters/prod/kustomization.yaml";
+    let refused = "prod/prod Deployment `shop-prod/web` would be refused by policy `versions` (binding `versions`)";
+
+    // It comes with the change.
+    repo.commit("feature", &[(file, &rules), (kustomization, with_rules), (change.0, &change.1)]);
+    let (output, errors, exit) = preview(&repo, &["--fail", "R33"]);
+    let said = " of this pull request: `not :1.: registry.example/web:2.0.0` (`base/web.yaml:1";
+    assert!(exit == 3 && output.contains(&format!("- 🔴 {refused}{said}")), "{output}{errors}");
+    assert!(!output.contains("shop-dev/web` would be refused"), "it is in force in one environment only: {output}");
+
+    // It is there already, in an application that does not change otherwise.
+    repo.commit("main", &[(file, &rules), (kustomization, with_rules)]);
+    let (output, errors, _) = preview(&repo, &[]);
+    assert!(output.contains(&format!("- 🔴 {refused}: `not :1.: ")), "{output}{errors}");
+
+    // It goes with the change.
+    let repo = repository();
+    repo.commit("main", &[(file, &rules), (kustomization, with_rules)]);
+    repo.git(&["branch", "--force", "feature", "main"]);
+    repo.commit("feature", &[(kustomization, without_rules), (change.0, &change.1)]);
+    let (output, errors, exit) = preview(&repo, &["--fail", "R33"]);
+    assert!(exit == 2 && !output.contains("would be refused"), "{output}{errors}");
+}
+
 #[test]
 fn a_conflict_names_the_files_and_a_base_that_went_on_is_not_taken_back() {
     let repo = repository();

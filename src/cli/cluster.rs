@@ -24,6 +24,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// True when a person has said which cluster.
+    pub(super) fn is_named(&self) -> bool {
+        self.kubeconfig.is_some() || self.context.is_some()
+    }
+
     /// Makes ready to ask the cluster; no request is made yet.
     pub(super) async fn connect(&self) -> anyhow::Result<Cluster> {
         let options = Options { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };

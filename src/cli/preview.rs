@@ -4,11 +4,13 @@ mod draw;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
 use self::draw::draw;
+use super::cluster::Connection;
 use super::cluster_directories::cluster_directories;
 use super::diff::runtime;
 use super::remotes::{mirror_of, newest};
@@ -18,13 +20,16 @@ use super::walk::{Applications, Place, Rendered, walk};
 use super::{Exit, Failure};
 use crate::error::Diagnostic;
 use crate::git::{Merged, Snapshot};
+use crate::object::Object;
 use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
 use crate::preview::full::full;
 use crate::preview::mask::Masks;
+use crate::preview::policies::Renders;
 use crate::preview::risk::{self, Failing, Risk, Standards};
 use crate::preview::{
     ApplicationPreview, EnvironmentPreview, Facts, Outcome, Preview as Found, Pull, Reach, attribute,
 };
+use crate::run::previews::policies::{Asked, judge_with};
 use crate::source::TreePath;
 use crate::source::snapshot::SnapshotFiles;
 
@@ -35,7 +40,8 @@ const MOST: usize = 16 << 20;
 ///
 /// Merges the two branches in memory, renders every directory below `clusters` and all Applications that these lead to, as
 /// far as their files are in this repository, and prints what differs: the text that the daemon comments, as far as no
-/// cluster is needed for it. Exits with 0 when nothing changes, with 2 when something does, with 3 when a risk is found
+/// cluster is needed for it. Admission policies of the repository are evaluated on what changes; with `--kubeconfig` or
+/// `--context` also those of that cluster, which is asked for nothing else. Exits with 0 when nothing changes, with 2 when something does, with 3 when a risk is found
 /// that `--fail` names
 #[derive(Debug, Args)]
 pub(super) struct Preview {
@@ -54,6 +60,8 @@ pub(super) struct Preview {
     /// How the result is written
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Written::Markdown)]
     output: Written,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// How a preview is written.
@@ -80,8 +88,9 @@ impl Preview {
                 return Ok(Exit::Trouble);
             }
         };
-        let preview = compared(&base, &merged)
+        let (mut preview, renders) = compared(&base, &merged)
             .map_err(|problem| Failure::Problems(Problems { found: vec![problem], paths: Paths::default() }))?;
+        runtime.block_on(self.judge(&mut preview, &renders))?;
         let risks = risk::assess(&preview, &Standards::default());
         tell(&preview, &risks, self.output, begun, terminal)?;
         let fails = risks.iter().any(|risk| self.fail.iter().any(|failing| failing.includes(risk)));
@@ -94,6 +103,18 @@ impl Preview {
             false if fails => Exit::Told(3),
             false => Exit::Told(2),
         })
+    }
+
+    /// Notes what admission policies say to each change.
+    async fn judge(&self, preview: &mut Found, renders: &AllRenders) -> anyhow::Result<()> {
+        let cluster = if self.connection.is_named() { Some(self.connection.connect().await?) } else { None };
+        let none = <(Vec<Arc<Object>>, Vec<Arc<Object>>)>::default();
+        for environment in &mut preview.environments {
+            let (base, merged) = renders.get(environment.name.as_str()).unwrap_or(&none);
+            let asked = Asked { cluster: cluster.clone(), ..Asked::default() };
+            judge_with(environment, &Renders { base, merged }, asked).await;
+        }
+        Ok(())
     }
 
     /// The files of the base, and those of the merge result.
@@ -126,8 +147,11 @@ pub(super) fn tell(
     Ok(())
 }
 
+/// All that is rendered at the base and at the merge result, by environment: policies may be where nothing changes.
+type AllRenders = BTreeMap<String, (Vec<Arc<Object>>, Vec<Arc<Object>>)>;
+
 /// Renders both trees, and says what differs.
-fn compared(base: &Snapshot, merged: &Snapshot) -> Result<Found, Diagnostic> {
+fn compared(base: &Snapshot, merged: &Snapshot) -> Result<(Found, AllRenders), Diagnostic> {
     let (was, is) = (SnapshotFiles::new(base.clone()), SnapshotFiles::new(merged.clone()));
     let root = TreePath::new(".").map_err(|error| Diagnostic::new(error.to_string()))?;
     let mut directories = cluster_directories(&was, &root)?;
@@ -140,7 +164,15 @@ fn compared(base: &Snapshot, merged: &Snapshot) -> Result<Found, Diagnostic> {
     }
     let commit = |snapshot: &Snapshot| snapshot.commit().id.to_string().into();
     let about = Pull { number: 0, head: commit(merged), base: commit(base) };
-    Ok(differences(walk(&was, &directories)?, walk(&is, &directories)?, about))
+    let (was, is) = (walk(&was, &directories)?, walk(&is, &directories)?);
+    let mut renders = AllRenders::new();
+    for (place, objects) in &was {
+        renders.entry(place.environment.clone()).or_default().0.extend(objects.iter().flatten().cloned());
+    }
+    for (place, objects) in &is {
+        renders.entry(place.environment.clone()).or_default().1.extend(objects.iter().flatten().cloned());
+    }
+    Ok((differences(was, is, about), renders))
 }
 
 /// What differs between two renders of the same cluster directories.

@@ -20,6 +20,7 @@ mod removal;
 mod schema;
 mod security;
 mod storage;
+mod verdict;
 mod workload;
 
 use std::collections::BTreeMap;
@@ -188,7 +189,11 @@ pub fn assess(preview: &Preview, standards: &Standards) -> Vec<Risk> {
                 let case = Case::of(change, &scene);
                 let found = RULES.iter().flat_map(|rule| rule(&case)).collect();
                 add(&application.name, Some(&change.key), found);
+                add(&application.name, None, verdict::untold(&case));
             }
+        }
+        if let (Some(first), Some(finding)) = (environment.applications.first(), verdict::unread(environment)) {
+            add(&first.name, None, vec![finding]);
         }
         for (key, finding) in links::broken(&scene).into_iter().chain(quota::exceeded(&scene)) {
             if let Some(application) = scene.cause(&key) {
@@ -264,6 +269,7 @@ const RULES: &[fn(&Case<'_>) -> Vec<Finding>] = &[
     policy::marks,
     workload::nodes,
     policy::plain_secret,
+    verdict::verdicts,
 ];
 
 /// One change, as rules look at it.

@@ -115,8 +115,13 @@ impl Status {
             |outcome: &Outcome| matches!(outcome, Outcome::Planned(planned) if !planned.refusals.is_empty());
         let refused = applications().find(|application| is_refused(&application.outcome));
         let is_accepted = judgement.accepted.is_some() && judgement.accepted == Data::of(preview).plan;
-        // What the schema forbids is refused, whoever accepts it.
-        let invalid = risks.iter().find(|risk| risk.rule == Rule::R(25));
+        // What the schema or a policy forbids is refused, whoever accepts it.
+        let is_invalid = |risk: &&Risk| match risk.rule {
+            Rule::R(25) => true,
+            Rule::R(33) => risk.severity == Severity::Red,
+            _ => false,
+        };
+        let invalid = risks.iter().find(is_invalid);
         let failing = risks.iter().find(|risk| judgement.fail.iter().any(|failing| failing.includes(risk)));
         let failing = invalid.or(failing.filter(|_| !is_accepted));
         let summary = summary(preview, risks, masks);

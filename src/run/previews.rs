@@ -20,6 +20,7 @@ mod heard;
 mod kept;
 mod live;
 mod one;
+pub(crate) mod policies;
 mod told;
 
 use std::collections::BTreeMap;

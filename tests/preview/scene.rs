@@ -10,6 +10,7 @@ use leeboard::object::{GroupKind, Object, ObjectKey};
 use leeboard::plan::project::Denial;
 use leeboard::plan::{PlanHash, Refusal};
 use leeboard::preview::attribute::{declared, planned, transfer};
+use leeboard::preview::policies::{Known, Renders, in_force, judge};
 use leeboard::preview::risk::{Digests, Standards};
 use leeboard::preview::{
     ApplicationPreview, Change, ChangeKind, EnvironmentPreview, Facts, Held, HeldBecause, Leftovers, Live, Manager,
@@ -176,7 +177,15 @@ pub(crate) fn environment(value: &Value) -> EnvironmentPreview {
         Some("notAsked") => Reach::NotAsked,
         _ => Reach::Compared,
     };
-    EnvironmentPreview { name: name.into(), cluster: cluster.into(), reach, applications: previews, facts }
+    facts.unread_policies = value["unread"].as_str().map(str::to_owned);
+    let (base, merged) = (facts.base.clone(), facts.merged.clone());
+    let mut environment =
+        EnvironmentPreview { name: name.into(), cluster: cluster.into(), reach, applications: previews, facts };
+    let known = Known { policies: value["policies"].as_array().cloned().unwrap_or_default(), ..Known::default() };
+    let renders = Renders { base: &base, merged: &merged };
+    let policies = in_force(&environment, &renders, &known.policies);
+    judge(&mut environment, &policies, &renders, known);
+    environment
 }
 
 /// A pull request with these environments.

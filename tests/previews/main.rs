@@ -146,6 +146,87 @@ async fn what_cannot_be_merged_or_rendered_says_where() {
     stage.status(conflict, "error").await;
 }
 
+/// A policy about Deployments, and what puts it in force.
+fn policy(name: &str, validation: &str, matches: &str) -> String {
+    format!(
+        "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: {name}}}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}}
+  validations:
+  - {validation}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {name}}}
+spec: {{policyName: {name}, validationActions: [Deny]{matches}}}
+"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_of_the_cluster_would_refuse_is_seen_before_the_merge() {
+    let stage = Stage::start("policy").await;
+    let namespace = stage.target.name();
+    let name = format!("replicas-{namespace}");
+    let only_here = format!(
+        ", matchResources: {{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}}}"
+    );
+    let limit = "{expression: 'object.spec.replicas <= 3', messageExpression: \"'%d are too many'.format([int(object.spec.replicas)])\"}";
+    stage.target.cluster().apply(&policy(&name, limit, &only_here), [""; 0]).await;
+
+    let many = stage.pull("many", "web.yaml", &web("web:1", 5)).await;
+    let comment = stage.comment(many, |body| body.contains("would be refused by policy")).await;
+    let body = comment["body"].as_str().unwrap();
+    let refused = format!(
+        "- 🔴 dev/dev Deployment `{namespace}/web` would be refused by policy `{name}` (binding `{name}`): `5 are too many` (`web.yaml:1:1`)"
+    );
+    assert!(body.contains(&refused), "{body}");
+    assert_eq!(body.matches("🔴").count(), 1, "what the API server says itself is not told twice: {body}");
+    let status = stage.status(many, "failure").await;
+    assert!(status["description"].as_str().unwrap().contains("R33"), "{status}");
+
+    // What it minds no more is told no more.
+    stage.push("many", "web.yaml", &web("web:1", 3));
+    stage.comment(many, |body| !body.contains("would be refused") && body.contains("replicas: 3")).await;
+    stage.status(many, "success").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_that_comes_with_the_pull_request_is_evaluated_and_cannot_spend_without_end() {
+    let stage = Stage::start("own-policy").await;
+    let images =
+        "{expression: \"object.spec.template.spec.containers.all(c, c.image.endsWith(':1'))\", message: 'only ones'}";
+    let rules = policy("own-ones", images, "");
+    let own = stage.pull("own", "web.yaml", &format!("{}---\n{rules}", web("web:2", 2))).await;
+    let comment = stage.comment(own, |body| body.contains("would be refused by policy")).await;
+    let body = comment["body"].as_str().unwrap();
+    let said = "would be refused by policy `own-ones` (binding `own-ones`) of this pull request: `only ones`";
+    assert!(body.contains(said), "{body}");
+    stage.status(own, "failure").await;
+    stage.close(own).await;
+
+    let ten = "[1,2,3,4,5,6,7,8,9,0]";
+    let bomb = (0..8).fold("object != null".to_owned(), |inner, at| format!("{ten}.all(x{at}, {inner})"));
+    let bomb = policy("own-bomb", &format!("{{expression: '{bomb}'}}"), "");
+    // What is live is nothing that a stranger's policy may ask about.
+    let curious = policy("own-curious", "{expression: \"has(oldObject.status)\", message: 'it has none'}", "");
+    let text = format!("{}---\n{bomb}---\n{curious}", web("web:2", 2));
+    let pull = stage.pull("bomb", "web.yaml", &text).await;
+    let comment = stage.comment(pull, |body| body.contains("own-bomb")).await;
+    let body = comment["body"].as_str().unwrap();
+    let said = "- 🟡 dev/dev policy `own-bomb` (binding `own-bomb`) of this pull request cannot be evaluated before the merge: \
+                `it takes more steps than a preview may spend on it`";
+    assert!(body.contains(said), "{body}");
+    assert!(
+        body.contains("by policy `own-curious` (binding `own-curious`) of this pull request: `it has none`"),
+        "{body}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_empty_an_environment_or_is_too_much_says_so() {
     let stage = Stage::start_in("gone", "clusters/dev").await;

@@ -3,6 +3,7 @@
 use crate::object::GroupKind;
 
 use super::super::phrase::say;
+use super::super::policies::refusal;
 use super::body::{items, text};
 use super::{Case, Finding};
 
@@ -68,6 +69,10 @@ fn is_defined(case: &Case<'_>, kind: &GroupKind) -> bool {
 /// R25: what a dry run was told.
 pub(super) fn refused(case: &Case<'_>) -> Vec<Finding> {
     let Some(answer) = &case.change.refused else { return vec![] };
+    // R33 says it.
+    if refusal(answer).is_some_and(|refusal| case.change.verdicts.iter().any(|one| one.policy == refusal.policy)) {
+        return vec![];
+    }
     let template = format!("{} {{}} would be refused by the API server: {{}}", case.kind());
     let says = say(&template, &[&case.place(), &Answer(case, answer)]);
     let says = match case.change.source() {

@@ -1,7 +1,7 @@
 //! From a merge result to a [`Preview`]: each application that it reaches, rendered before and after, and planned.
 //!
 //! **In:** a [`Merge`]. **Out:** the values of [`crate::preview`]. **May not:** write anything anywhere; ask a cluster for
-//! what the pull request does not change; or look at rules that the pull request itself brings.
+//! what the pull request does not change; or follow rules that the pull request itself brings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,8 @@ use super::super::look::{self, Look, Trouble};
 use super::super::memory::{Memory, Trial};
 use super::super::reconcile::{automated_policy, idle_run};
 use super::affected::{Candidate, Merge, affected};
-use super::live;
+use super::policies::Asked;
+use super::{live, policies};
 use crate::api::argo::{Application, Destination};
 use crate::error::Diagnostic;
 use crate::object::{Object, annotation};
@@ -47,6 +48,7 @@ struct Compared {
     base: Vec<Arc<Object>>,
     merged: Vec<Arc<Object>>,
     facts: Facts,
+    asked: Asked,
 }
 
 /// The row of the table that an application is in.
@@ -102,7 +104,7 @@ pub(super) async fn preview(
             break;
         }
     }
-    Ok(assembled(compared.into_values(), pull, instance))
+    Ok(judged(assembled(compared.into_values()), pull, instance).await)
 }
 
 /// An Application that is an object of another, and changes.
@@ -139,10 +141,11 @@ async fn removed(daemon: &Daemon, merge: &Merge, gone: Option<Arc<Application>>,
         Trial::Own => (live::bodies(&look, &declared).await, Reach::Compared),
         Trial::Strangers => (BTreeMap::new(), Reach::NotAsked),
     };
+    let asked = Asked { cluster: (trial == Trial::Own).then(|| look.cluster.clone()), ..Asked::default() };
     let planned = attribute::planned(declared, None, bodies);
     let objects = if known.cascade().is_some() { Leftovers::Go } else { Leftovers::Stay };
     let outcome = Outcome::Removed(Removal { changes: planned.changes, objects, moves_to: None, hash: None });
-    Some(Compared { outcome, reach, base, ..blank(daemon, &known) })
+    Some(Compared { outcome, reach, base, asked, ..blank(daemon, &known) })
 }
 
 async fn compare(
@@ -181,9 +184,10 @@ async fn compare(
     }
     let declared = attribute::declared(&base, &merged);
     let children = children(daemon, &declared);
-    let (outcome, reach, facts) = match trial {
+    let (outcome, reach, facts, asked) = match trial {
         Trial::Strangers => {
-            (Outcome::Planned(attribute::planned(declared, None, BTreeMap::new())), Reach::NotAsked, Facts::default())
+            let outcome = Outcome::Planned(attribute::planned(declared, None, BTreeMap::new()));
+            (outcome, Reach::NotAsked, Facts::default(), Asked::default())
         }
         Trial::Own => {
             let plan = plan(daemon, &look, &mut memory).await;
@@ -192,11 +196,11 @@ async fn compare(
             let reach = reach(&look);
             let plan = (reach == Reach::Compared).then_some(&plan);
             let mut planned = attribute::planned(declared, plan, bodies);
-            live::foretell(&look, &mut planned.changes).await;
-            (Outcome::Planned(planned), reach, facts)
+            let foreseen = live::foretell(&look, &mut planned.changes).await;
+            (Outcome::Planned(planned), reach, facts, Asked { cluster: Some(look.cluster.clone()), foreseen })
         }
     };
-    (Compared { outcome, reach, base, merged, facts, ..blank(daemon, &application) }, children)
+    (Compared { outcome, reach, base, merged, facts, asked, ..blank(daemon, &application) }, children)
 }
 
 /// The plan of a sync that begins now.
@@ -267,6 +271,7 @@ fn blank(daemon: &Daemon, application: &Application) -> Compared {
         base: Vec::new(),
         merged: Vec::new(),
         facts: Facts::default(),
+        asked: Asked::default(),
     }
 }
 
@@ -275,20 +280,25 @@ fn nothing() -> Outcome {
 }
 
 /// What was compared, by environment; applications of which nothing changes are left out.
-fn assembled(compared: impl IntoIterator<Item = Compared>, pull: Pull, instance: SmolStr) -> Preview {
-    let mut environments: BTreeMap<Place, EnvironmentPreview> = BTreeMap::new();
+fn assembled(compared: impl IntoIterator<Item = Compared>) -> Vec<(EnvironmentPreview, Asked)> {
+    let mut environments: BTreeMap<Place, (EnvironmentPreview, Asked)> = BTreeMap::new();
     for one in compared {
         if one.outcome.is_quiet() && one.reach == Reach::Compared {
             continue;
         }
         let place = one.place.clone();
-        let environment = environments.entry(one.place).or_insert_with(|| EnvironmentPreview {
-            name: place.environment,
-            cluster: place.cluster,
-            reach: Reach::Compared,
-            applications: Vec::new(),
-            facts: Facts::default(),
+        let (environment, asked) = environments.entry(one.place).or_insert_with(|| {
+            let environment = EnvironmentPreview {
+                name: place.environment,
+                cluster: place.cluster,
+                reach: Reach::Compared,
+                applications: Vec::new(),
+                facts: Facts::default(),
+            };
+            (environment, Asked::default())
         });
+        asked.cluster = asked.cluster.take().or(one.asked.cluster);
+        asked.foreseen.extend(one.asked.foreseen);
         if environment.reach == Reach::Compared {
             environment.reach = one.reach;
         }
@@ -299,15 +309,19 @@ fn assembled(compared: impl IntoIterator<Item = Compared>, pull: Pull, instance:
         environment.facts.merged.extend(one.merged);
         environment.applications.push(ApplicationPreview { name: one.name, outcome: one.outcome });
     }
-    for environment in environments.values_mut() {
+    for (environment, _) in environments.values_mut() {
         environment.applications.sort_by(|a, b| a.name.cmp(&b.name));
         attribute::transfer(&mut environment.applications);
     }
-    Preview {
-        instance,
-        pull,
-        environments: environments.into_values().collect(),
-        deployed: Vec::new(),
-        carried: Vec::new(),
+    environments.into_values().collect()
+}
+
+/// The whole, with what policies say to it.
+async fn judged(environments: Vec<(EnvironmentPreview, Asked)>, pull: Pull, instance: SmolStr) -> Preview {
+    let mut judged = Vec::with_capacity(environments.len());
+    for (mut environment, asked) in environments {
+        policies::judge(&mut environment, asked).await;
+        judged.push(environment);
     }
+    Preview { instance, pull, environments: judged, deployed: Vec::new(), carried: Vec::new() }
 }

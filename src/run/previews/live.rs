@@ -52,8 +52,9 @@ pub(super) async fn bodies(look: &Look, declared: &[Declared]) -> BTreeMap<Objec
         .await
 }
 
-/// Notes what the API server says to a dry run of each change: what it would refuse is seen before the merge.
-pub(super) async fn foretell(look: &Look, changes: &mut [Change]) {
+/// Notes what the API server says to a dry run of each change: what it would refuse is seen before the merge. What it would
+/// take is handed back as it would make it.
+pub(super) async fn foretell(look: &Look, changes: &mut [Change]) -> BTreeMap<ObjectKey, Value> {
     let is_asked = |change: &Change| {
         // What is put in its place has not to fit what is there; what is not ours is not looked at so closely.
         let is_applied = matches!(change.kind, ChangeKind::Create | ChangeKind::Change);
@@ -65,20 +66,28 @@ pub(super) async fn foretell(look: &Look, changes: &mut [Change]) {
         .filter(|(_, change)| is_asked(change))
         .filter_map(|(at, change)| Some((at, change.after.clone()?)))
         .collect();
-    let options = ApplyOptions { dry_run: true, force: true, ..ApplyOptions::default() };
+    let options = ApplyOptions { dry_run: true, force: true, want_body: true, ..ApplyOptions::default() };
     let options = &options;
-    let answers: Vec<(usize, Option<String>)> = futures::stream::iter(asked)
+    let answers: Vec<(usize, Foretold)> = futures::stream::iter(asked)
         .map(|(at, object)| async move {
             let answer = apply::apply(&look.cluster, &object, options).await;
-            (at, answer.err().and_then(|error| refusal(&error)))
+            (at, answer.map(|done| done.applied.body).map_err(|error| refusal(&error)))
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    for (at, refused) in answers {
-        changes[at].refused = refused;
+    let mut foreseen = BTreeMap::new();
+    for (at, answer) in answers {
+        match answer {
+            Ok(body) => foreseen.extend(body.map(|body| (changes[at].key.clone(), body))),
+            Err(refused) => changes[at].refused = refused,
+        }
     }
+    foreseen
 }
+
+/// What it would be, or what speaks against it.
+type Foretold = Result<Option<Value>, Option<String>>;
 
 /// What of an answer speaks against the object: neither an outage, nor what comes with the same sync, nor a webhook that no
 /// dry run may ask.

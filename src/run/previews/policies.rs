@@ -1,0 +1,115 @@
+//! What has to be read of a cluster to say what its admission policies will say.
+//!
+//! **In:** an environment, compared; its cluster, if it may be asked. **Out:** verdicts at the changes. **May not:** read
+//! for a policy that comes with the pull request: it could ask for anything.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::live::client::{Cluster, Error, ListOptions};
+use crate::object::{GroupKind, ObjectKey};
+use crate::policy::admission::{BINDING, GROUP, POLICY};
+use crate::policy::{Policies, Wanted};
+use crate::preview::policies::{Known, Renders, in_force, judge as judge_all};
+use crate::preview::{Change, EnvironmentPreview};
+
+/// The versions in which policies are served, the newest first.
+const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
+
+/// What a comparison has asked a cluster already.
+#[derive(Default)]
+pub(crate) struct Asked {
+    /// The cluster; nothing where it may not be asked.
+    pub(crate) cluster: Option<Cluster>,
+    /// What dry runs made of the changed objects.
+    pub(crate) foreseen: BTreeMap<ObjectKey, Value>,
+}
+
+/// Notes at each change what the policies of the environment say to it.
+pub(crate) async fn judge(environment: &mut EnvironmentPreview, asked: Asked) {
+    let (base, merged) = (environment.facts.base.clone(), environment.facts.merged.clone());
+    judge_with(environment, &Renders { base: &base, merged: &merged }, asked).await;
+}
+
+/// The same, where more is rendered than what changes.
+pub(crate) async fn judge_with(environment: &mut EnvironmentPreview, renders: &Renders<'_>, asked: Asked) {
+    let mut known = Known { foreseen: asked.foreseen, ..Known::default() };
+    if let Some(cluster) = &asked.cluster {
+        match policies(cluster).await {
+            Ok(policies) => known.policies = policies,
+            Err(error) => environment.facts.unread_policies = Some(error.to_string()),
+        }
+    }
+    let policies = in_force(environment, renders, &known.policies);
+    if policies.is_empty() {
+        return;
+    }
+    if let Some(cluster) = &asked.cluster {
+        surroundings(cluster, environment, &policies, &mut known).await;
+    }
+    tokio::task::block_in_place(|| judge_all(environment, &policies, renders, known));
+}
+
+/// The policies and bindings of a cluster; none where it is too old to have any.
+async fn policies(cluster: &Cluster) -> Result<Vec<Value>, Error> {
+    let mut all = Vec::new();
+    for kind in [POLICY, BINDING] {
+        for version in VERSIONS {
+            match cluster.list(&GroupKind::new(GROUP, kind), version, &ListOptions::default()).await {
+                Ok(found) => {
+                    all.extend(found);
+                    break;
+                }
+                Err(Error::NoKind { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Reads namespaces, parameters, and the names of kinds. What cannot be read is not known.
+async fn surroundings(cluster: &Cluster, environment: &EnvironmentPreview, policies: &Policies, known: &mut Known) {
+    let changes = environment.applications.iter().flat_map(|application| application.outcome.changes());
+    let changes: Vec<&Change> = changes.filter(|change| change.is_step()).collect();
+    let namespaces: BTreeSet<SmolStr> = changes.iter().filter_map(|change| change.key.namespace.clone()).collect();
+    for name in &namespaces {
+        let key = ObjectKey { group: "".into(), kind: "Namespace".into(), namespace: None, name: name.clone() };
+        if let Ok(Some(body)) = cluster.find(&key, "v1").await {
+            known.around.namespaces.insert(name.clone(), body);
+        }
+    }
+    let Ok(discovery) = cluster.discovery().await else { return };
+    for (kind, _) in policies.kinds_wanted() {
+        if discovery.is_namespaced(&kind) == Some(false) {
+            known.around.unspaced.insert(kind);
+        }
+    }
+    for change in changes {
+        if let Ok(resource) = cluster.resource(&change.key.group_kind(), &change.version).await {
+            known.plurals.insert(change.key.group_kind(), resource.plural);
+        }
+    }
+    for wanted in policies.wanted(&namespaces, &known.around.unspaced) {
+        if let Ok(found) = parameters(cluster, &wanted).await {
+            known.around.found.insert(wanted, found);
+        }
+    }
+}
+
+async fn parameters(cluster: &Cluster, wanted: &Wanted) -> Result<Vec<Value>, Error> {
+    let Wanted { kind, version, namespace, name } = wanted;
+    match name {
+        Some(name) => {
+            let GroupKind { group, kind } = kind.clone();
+            let key = ObjectKey { group, kind, namespace: namespace.clone(), name: name.clone() };
+            Ok(cluster.find(&key, version).await?.into_iter().collect())
+        }
+        None => {
+            let options = ListOptions { namespace: namespace.clone(), ..ListOptions::default() };
+            cluster.list(kind, version, &options).await
+        }
+    }
+}
