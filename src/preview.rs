@@ -25,6 +25,7 @@ pub mod mask;
 pub mod phrase;
 pub mod policies;
 pub mod risk;
+pub mod rules;
 pub mod shape;
 pub mod status;
 
@@ -198,6 +199,8 @@ pub struct Change {
     pub refused: Option<String>,
     /// What admission policies say to it, the worst first.
     pub verdicts: Vec<Verdict>,
+    /// What rules of the application's project find.
+    pub remarks: Vec<rules::Remark>,
 }
 
 /// What is done to an object.

@@ -191,6 +191,29 @@ fn policies_of_the_repository_are_evaluated_as_they_will_be() {
 }
 
 #[test]
+fn rules_of_a_project_are_those_of_the_base() {
+    let repo = repository();
+    let project = |rules: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {{name: default, namespace: leeboard}}\n\
+             spec: {{previews: {{rules: [{rules}]}}}}\n"
+        )
+    };
+    let rule =
+        "{name: images, severity: red, expression: \"plan.kind == 'Deployment' && new != old\", message: tell jane}";
+    let project_at = "clusters/prod/project.yaml";
+    let with_project = "namespace: shop-prod\nresources: [../../base, project.yaml]\n";
+    repo.commit("main", &[(project_at, &project(rule)), ("clusters/prod/kustomization.yaml", with_project)]);
+    repo.git(&["branch", "--force", "feature", "main"]);
+    repo.commit("feature", &[(project_at, &project("")), ("base/web.yaml", &WEB.replace("1.4.1", "1.5.0"))]);
+    let (output, errors, exit) = preview(&repo, &["--fail", "R34"]);
+    assert!(
+        exit == 3 && output.contains("Deployment `shop-prod/web`: `tell jane` (rule `images`)"),
+        "{output}{errors}"
+    );
+}
+
+#[test]
 fn a_conflict_names_the_files_and_a_base_that_went_on_is_not_taken_back() {
     let repo = repository();
     repo.commit("feature", &[("base/web.yaml", &WEB.replace("1.4.1", "1.5.0"))]);

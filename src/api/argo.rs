@@ -22,7 +22,7 @@ pub use options::{Consent, Propagation, SyncOptions};
 pub use policy::{Automated, Backoff, ManagedNamespaceMetadata, Retry, SyncPolicy};
 pub use project::{
     AppProject, AppProjectSpec, AppProjectStatus, ClusterResource, DestinationServiceAccount, NamespacedResource,
-    OrphanedResources, ProjectDestination, ProjectRole, SyncWindow,
+    OrphanedResources, PreviewRule, ProjectDestination, ProjectPreviews, ProjectRole, SyncWindow,
 };
 pub use source::{Directory, Helm, Kustomize, KustomizePatch, KustomizeSelector, Plugin, Source, SourceHydrator};
 pub use status::{

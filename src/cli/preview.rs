@@ -18,6 +18,7 @@ use super::report::{Paths, Problems};
 use super::terminal::Terminal;
 use super::walk::{Applications, Place, Rendered, walk};
 use super::{Exit, Failure};
+use crate::api::argo::{AppProject, Application, PreviewRule};
 use crate::error::Diagnostic;
 use crate::git::{Merged, Snapshot};
 use crate::object::Object;
@@ -26,6 +27,7 @@ use crate::preview::full::full;
 use crate::preview::mask::Masks;
 use crate::preview::policies::Renders;
 use crate::preview::risk::{self, Failing, Risk, Standards};
+use crate::preview::rules;
 use crate::preview::{
     ApplicationPreview, EnvironmentPreview, Facts, Outcome, Preview as Found, Pull, Reach, attribute,
 };
@@ -109,8 +111,10 @@ impl Preview {
     async fn judge(&self, preview: &mut Found, renders: &AllRenders) -> anyhow::Result<()> {
         let cluster = if self.connection.is_named() { Some(self.connection.connect().await?) } else { None };
         let none = <(Vec<Arc<Object>>, Vec<Arc<Object>>)>::default();
+        let projects = projects(renders);
         for environment in &mut preview.environments {
             let (base, merged) = renders.get(environment.name.as_str()).unwrap_or(&none);
+            rules::remark_all(environment, |name| Some(projects.get(&project_of(name, base, merged))?.as_slice()));
             let asked = Asked { cluster: cluster.clone(), ..Asked::default() };
             judge_with(environment, &Renders { base, merged }, asked).await;
         }
@@ -124,6 +128,21 @@ impl Preview {
         let head = newest(&mirror, &self.head).await?;
         Ok((mirror.snapshot_at(base.id)?, mirror.merged(base.id, head.id).await?))
     }
+}
+
+/// The rules of all projects that stand at the base: a branch may not change what it is judged by.
+fn projects(renders: &AllRenders) -> BTreeMap<String, Vec<PreviewRule>> {
+    let objects = renders.values().flat_map(|(base, _)| base).filter(|object| object.key.kind == "AppProject");
+    let projects = objects.filter_map(|object| crate::api::decode::<AppProject>(&object.body).ok());
+    projects.map(|project| (project.name().to_owned(), project.spec.previews.unwrap_or_default().rules)).collect()
+}
+
+/// The project of an application, as the base says it; as the branch says it where it is new.
+fn project_of(name: &str, base: &[Arc<Object>], merged: &[Arc<Object>]) -> String {
+    let mut objects = base.iter().chain(merged).filter(|object| object.key.kind == "Application");
+    let found = objects.find(|object| object.key.name == name);
+    let application = found.and_then(|object| crate::api::decode::<Application>(&object.body).ok());
+    application.map_or_else(|| "default".to_owned(), |application| application.spec.project().to_owned())
 }
 
 /// Prints what was found.

@@ -79,6 +79,7 @@ pub fn planned(declared: Vec<Declared>, plan: Option<&Plan>, mut live: BTreeMap<
             after: one.after,
             refused: None,
             verdicts: Vec::new(),
+            remarks: Vec::new(),
         };
         // Those without a step come last, in the order of their keys.
         found.push((place.map_or(steps.count() + at, |place| place.at), change));

@@ -16,6 +16,7 @@ mod network;
 mod policy;
 mod quota;
 mod references;
+mod remark;
 mod removal;
 mod schema;
 mod security;
@@ -190,6 +191,7 @@ pub fn assess(preview: &Preview, standards: &Standards) -> Vec<Risk> {
                 let found = RULES.iter().flat_map(|rule| rule(&case)).collect();
                 add(&application.name, Some(&change.key), found);
                 add(&application.name, None, verdict::untold(&case));
+                add(&application.name, None, remark::untold(&case));
             }
         }
         if let (Some(first), Some(finding)) = (environment.applications.first(), verdict::unread(environment)) {
@@ -270,6 +272,7 @@ const RULES: &[fn(&Case<'_>) -> Vec<Finding>] = &[
     workload::nodes,
     policy::plain_secret,
     verdict::verdicts,
+    remark::remarks,
 ];
 
 /// One change, as rules look at it.

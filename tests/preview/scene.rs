@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use leeboard::api::argo::PreviewRule;
 use leeboard::error::{Diagnostic, Origin};
 use leeboard::object::{GroupKind, Object, ObjectKey};
 use leeboard::plan::project::Denial;
@@ -12,6 +13,7 @@ use leeboard::plan::{PlanHash, Refusal};
 use leeboard::preview::attribute::{declared, planned, transfer};
 use leeboard::preview::policies::{Known, Renders, in_force, judge};
 use leeboard::preview::risk::{Digests, Standards};
+use leeboard::preview::rules::remark_all;
 use leeboard::preview::{
     ApplicationPreview, Change, ChangeKind, EnvironmentPreview, Facts, Held, HeldBecause, Leftovers, Live, Manager,
     Outcome, Pending, Preview, Pull, Reach, Removal, Served,
@@ -183,6 +185,8 @@ pub(crate) fn environment(value: &Value) -> EnvironmentPreview {
         EnvironmentPreview { name: name.into(), cluster: cluster.into(), reach, applications: previews, facts };
     let known = Known { policies: value["policies"].as_array().cloned().unwrap_or_default(), ..Known::default() };
     let renders = Renders { base: &base, merged: &merged };
+    let rules: Vec<PreviewRule> = serde_json::from_value(value["rules"].clone()).unwrap_or_default();
+    remark_all(&mut environment, |_| Some(rules.as_slice()));
     let policies = in_force(&environment, &renders, &known.policies);
     judge(&mut environment, &policies, &renders, known);
     environment

@@ -228,6 +228,36 @@ async fn a_policy_that_comes_with_the_pull_request_is_evaluated_and_cannot_spend
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rules_of_the_project_are_those_of_the_cluster() {
+    let stage = Stage::start("rules").await;
+    let rule = json!({
+        "name": "fewer", "severity": "red",
+        "expression": "live != null && plan.action == 'change' && new.spec.replicas < live.spec.replicas ?
+            {'message': plan.application + ' had ' + string(live.spec.replicas)} : null",
+    });
+    let any = json!([{"server": "*", "namespace": "*"}]);
+    let project = |rules: serde_json::Value| {
+        json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+            "metadata": {"name": "default", "namespace": stage.control.name()},
+            "spec": {
+                "sourceRepos": ["*"], "destinations": any, "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+                "previews": {"rules": rules},
+            },
+        })
+    };
+    stage.control.apply(&project(json!([rule])).to_string()).await;
+
+    // The pull request would have no rules.
+    let text = format!("{}---\n{}\n", web("web:1", 1), project(json!([])));
+    let pull = stage.pull("fewer", "web.yaml", &text).await;
+    let comment = stage.comment(pull, |body| body.contains("(rule `fewer`)")).await;
+    let body = comment["body"].as_str().unwrap();
+    let said = format!("- 🔴 dev/dev Deployment `{}/web`: `dev had 2` (rule `fewer`)", stage.target.name());
+    assert!(body.contains(&said), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_would_empty_an_environment_or_is_too_much_says_so() {
     let stage = Stage::start_in("gone", "clusters/dev").await;
     let gone = stage.removal("gone", "clusters/dev/web.yaml").await;

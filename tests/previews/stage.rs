@@ -50,7 +50,8 @@ pub struct Stage {
     shop: Shop<'static>,
     /// Where the environment's objects go.
     pub target: Namespace<'static>,
-    control: Namespace<'static>,
+    /// Where the daemon looks for Applications and projects.
+    pub control: Namespace<'static>,
     daemon: Daemon,
 }
 

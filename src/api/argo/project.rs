@@ -110,6 +110,34 @@ pub struct AppProjectSpec {
     /// How commits are verified, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_integrity: Option<Map<String, Value>>,
+    /// What pull requests are told; of no meaning to Argo CD.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub previews: Option<ProjectPreviews>,
+}
+
+/// What pull requests are told about applications of a project.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectPreviews {
+    /// Risks that only people of this place know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<PreviewRule>,
+}
+
+/// A risk that somebody of this place knows, found by an expression.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PreviewRule {
+    /// For people.
+    pub name: String,
+    /// CEL over `old`, `new`, `live` and `plan`: true where there is a risk, or `{"severity": …, "message": …}`, or null.
+    pub expression: String,
+    /// `red`, `yellow` or `info`; `yellow` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// What goes on, when the expression does not say it; its name when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// Clusters, by URL or by name, and namespaces in them. Globs; `!` denies.

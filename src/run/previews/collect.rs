@@ -17,11 +17,12 @@ use super::super::reconcile::{automated_policy, idle_run};
 use super::affected::{Candidate, Merge, affected};
 use super::policies::Asked;
 use super::{live, policies};
-use crate::api::argo::{Application, Destination};
+use crate::api::argo::{Application, Destination, PreviewRule};
 use crate::error::Diagnostic;
 use crate::object::{Object, annotation};
 use crate::plan::Plan;
 use crate::preview::attribute::{self, Declared};
+use crate::preview::rules;
 use crate::preview::{
     ApplicationPreview, EnvironmentPreview, Facts, Held, HeldBecause, Leftovers, Outcome, Preview, Pull, Reach, Removal,
 };
@@ -49,6 +50,7 @@ struct Compared {
     merged: Vec<Arc<Object>>,
     facts: Facts,
     asked: Asked,
+    rules: Vec<PreviewRule>,
 }
 
 /// The row of the table that an application is in.
@@ -156,6 +158,10 @@ async fn compare(
     rendered: &AtomicUsize,
 ) -> (Compared, Vec<Child>) {
     let Candidate { application, was, commits, mut memory } = candidate;
+    // One that goes to another project takes the rules of its old one along.
+    let mut rules = rules(daemon, &application);
+    let old = was.as_ref().filter(|was| was.spec.project() != application.spec.project());
+    rules.extend(old.into_iter().flat_map(|was| self::rules(daemon, was)));
     let base = match &was {
         None => Vec::new(),
         Some(was) => {
@@ -197,10 +203,15 @@ async fn compare(
             let plan = (reach == Reach::Compared).then_some(&plan);
             let mut planned = attribute::planned(declared, plan, bodies);
             let foreseen = live::foretell(&look, &mut planned.changes).await;
-            (Outcome::Planned(planned), reach, facts, Asked { cluster: Some(look.cluster.clone()), foreseen })
+            (
+                Outcome::Planned(planned),
+                reach,
+                facts,
+                Asked { cluster: Some(look.cluster.clone()), foreseen, ..Asked::default() },
+            )
         }
     };
-    (Compared { outcome, reach, base, merged, facts, asked, ..blank(daemon, &application) }, children)
+    (Compared { outcome, reach, base, merged, facts, asked, rules, ..blank(daemon, &application) }, children)
 }
 
 /// The plan of a sync that begins now.
@@ -272,6 +283,15 @@ fn blank(daemon: &Daemon, application: &Application) -> Compared {
         merged: Vec::new(),
         facts: Facts::default(),
         asked: Asked::default(),
+        rules: rules(daemon, application),
+    }
+}
+
+/// The rules of an application's project, as the cluster has them.
+fn rules(daemon: &Daemon, application: &Application) -> Vec<PreviewRule> {
+    match daemon.written.project(application.spec.project()) {
+        Some(Ok(project)) => project.spec.previews.as_ref().map(|previews| previews.rules.clone()).unwrap_or_default(),
+        _ => Vec::new(),
     }
 }
 
@@ -299,6 +319,7 @@ fn assembled(compared: impl IntoIterator<Item = Compared>) -> Vec<(EnvironmentPr
         });
         asked.cluster = asked.cluster.take().or(one.asked.cluster);
         asked.foreseen.extend(one.asked.foreseen);
+        asked.rules.insert(one.name.clone(), one.rules);
         if environment.reach == Reach::Compared {
             environment.reach = one.reach;
         }
@@ -316,10 +337,12 @@ fn assembled(compared: impl IntoIterator<Item = Compared>) -> Vec<(EnvironmentPr
     environments.into_values().collect()
 }
 
-/// The whole, with what policies say to it.
+/// The whole, with what policies and rules say to it.
 async fn judged(environments: Vec<(EnvironmentPreview, Asked)>, pull: Pull, instance: SmolStr) -> Preview {
     let mut judged = Vec::with_capacity(environments.len());
-    for (mut environment, asked) in environments {
+    for (mut environment, mut asked) in environments {
+        let rules = std::mem::take(&mut asked.rules);
+        tokio::task::block_in_place(|| rules::remark_all(&mut environment, |name| rules.get(name).map(Vec::as_slice)));
         policies::judge(&mut environment, asked).await;
         judged.push(environment);
     }

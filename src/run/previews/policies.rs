@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use crate::api::argo::PreviewRule;
 use crate::live::client::{Cluster, Error, ListOptions};
 use crate::object::{GroupKind, ObjectKey};
 use crate::policy::admission::{BINDING, GROUP, POLICY};
@@ -25,6 +26,8 @@ pub(crate) struct Asked {
     pub(crate) cluster: Option<Cluster>,
     /// What dry runs made of the changed objects.
     pub(crate) foreseen: BTreeMap<ObjectKey, Value>,
+    /// The rules of each application's project.
+    pub(crate) rules: BTreeMap<SmolStr, Vec<PreviewRule>>,
 }
 
 /// Notes at each change what the policies of the environment say to it.
