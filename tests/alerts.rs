@@ -241,7 +241,32 @@ async fn what_is_not_taken_is_tried_again_also_after_a_restart() {
     stage.taken(std::slice::from_ref(&word)).await;
     stage.noted("web", &format!("{first}:on-told:[0].")).await;
     tokio::time::sleep(A_WHILE).await;
-    assert_eq!(stage.recorder.taken(), [word]);
+    assert_eq!(stage.recorder.taken(), [word.as_str()]);
+
+    // Also when what was to be told is over by then, as a label that is taken away again is.
+    let labelled = "- {when: app.metadata.labels.loud == 'yes', send: [loud]}";
+    stage
+        .configure(&json!({
+            "trigger.loud": labelled,
+            "template.loud": "webhook: {recorder: {method: POST, path: /told, body: loud}}",
+            "subscriptions": "- {recipients: [recorder], triggers: [loud]}",
+        }))
+        .await;
+    stage.recorder.is_out_of_order.store(true, Ordering::Relaxed);
+    let label = async |stage: &Stage, label: &str| {
+        stage.world.control.kubectl(["label", "--overwrite", "application.argoproj.io", "web", label]).await.unwrap();
+    };
+    label(&stage, "loud=yes").await;
+    tries(&stage, "loud", 1).await;
+    label(&stage, "loud=no").await;
+    stage.killed_and_started_again().await;
+    stage.recorder.is_out_of_order.store(false, Ordering::Relaxed);
+    stage.taken(&[word.clone(), "loud".to_owned()]).await;
+    stage.killed_and_started_again().await;
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(stage.recorder.taken().len(), 2, "{}", stage.world.tail());
+    label(&stage, "loud=yes").await;
+    stage.taken(&[word, "loud".to_owned(), "loud".to_owned()]).await;
 
     // What was wrong may be the address: a message that waits goes where the configuration says now.
     stage.recorder.is_out_of_order.store(true, Ordering::Relaxed);

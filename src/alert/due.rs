@@ -1,8 +1,11 @@
 //! What is to be told now: every condition that has become true and was not told to everyone who wants to hear of it.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
 use super::config::{Configuration, Mistake};
@@ -14,7 +17,7 @@ use super::subscription::{Destination, Destinations};
 use crate::template::Value;
 
 /// One thing to tell to one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Due {
     /// What it is remembered by when it was told: Argo CD's key.
     pub key: String,
@@ -34,6 +37,8 @@ pub struct Looked {
     pub mistakes: Vec<Mistake>,
     /// Whether something was forgotten: its reason is gone.
     pub forgot: bool,
+    /// The keys of what is not so: what was to be told of it is not remembered when it is told late.
+    pub over: BTreeSet<String>,
 }
 
 /// Looks at an application: `names` is what conditions see.
@@ -61,6 +66,7 @@ pub fn look(
             if !is_so {
                 for (_, key) in keys {
                     looked.forgot |= notified.forget(&key);
+                    looked.over.insert(key);
                 }
                 continue;
             }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::config::Configuration;
 use super::document;
 use crate::yaml::Node;
@@ -10,7 +12,7 @@ use crate::yaml::Node;
 const PREFIX: &str = "notifications.argoproj.io/";
 
 /// A recipient of one service.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Destination {
     /// The service, by its name in the configuration.
     pub service: String,

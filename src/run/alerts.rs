@@ -5,9 +5,10 @@
 //! between two others.
 //!
 //! Each message is noted as soon as it was taken, before the next one is sent: a daemon that dies in between sends that one
-//! again, and no other. What is not taken is tried again for a day; what is still true is found again after a restart.
+//! again, and no other. What is not taken is tried again for a day, also after a restart ([`kept`]).
 
 mod attend;
+mod kept;
 mod send;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -151,6 +152,7 @@ pub(super) async fn work(daemon: Arc<Daemon>) {
     while let Err(reason) = secrets.complete(Duration::from_secs(60)).await {
         warn!(reason, "Waiting for the secrets of notifications");
     }
+    kept::tidy(&daemon.options.data_dir, |name| daemon.written.application(name).is_some());
     configure(&daemon, &configs, &secrets).await;
     let mut tick = tokio::time::interval(TICK);
     loop {

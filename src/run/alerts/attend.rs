@@ -1,9 +1,10 @@
 //! One application: what is to be told of it, one message after another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use smol_str::SmolStr;
 use tokio::time::Instant;
@@ -11,6 +12,7 @@ use tracing::{info, warn};
 
 use super::super::look::now;
 use super::super::{Daemon, application_key};
+use super::kept::{Kept, Waiting};
 use super::{send, tell};
 use crate::alert::config::Configuration;
 use crate::alert::due::{self, Due};
@@ -27,7 +29,7 @@ use crate::live::client::{Error, Part};
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 /// How long it is tried.
-const PATIENCE: Duration = Duration::from_secs(24 * 3600);
+const PATIENCE: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known of one application, and lent to its one task.
 #[derive(Default)]
@@ -46,9 +48,20 @@ struct Pending {
     delivery: Delivery,
     /// What it was made by.
     config: Arc<Configuration>,
-    since: Instant,
+    /// The application and its project, as they stood.
+    scene: Arc<Scene>,
+    since: Timestamp,
+    /// Whether its condition has ended: it is told all the same, but the next time is another one.
+    is_over: bool,
     next: Instant,
     pause: Duration,
+}
+
+impl Pending {
+    fn new(due: Due, delivery: Delivery, config: &Arc<Configuration>, scene: &Arc<Scene>, since: Timestamp) -> Self {
+        let (config, scene) = (config.clone(), scene.clone());
+        Pending { due, delivery, config, scene, since, is_over: false, next: Instant::now(), pause: PAUSE }
+    }
 }
 
 /// Begins to attend to every application that has something new and nobody who attends to it.
@@ -103,7 +116,9 @@ async fn attend(daemon: Arc<Daemon>, name: SmolStr, mut attending: Attending) {
 
 /// Finds what is to be told of an application as it stood.
 async fn look(daemon: &Daemon, config: &Arc<Configuration>, application: &Application, attending: &mut Attending) {
+    let is_first = attending.noted.is_none();
     attending.heed(application);
+    let kept = Kept::of(&daemon.options.data_dir, application.name());
     let project = match daemon.written.project(application.spec.project()) {
         Some(Ok(project)) => serde_json::to_value(&*project).unwrap_or_default(),
         _ => json!({}),
@@ -117,19 +132,26 @@ async fn look(daemon: &Daemon, config: &Arc<Configuration>, application: &Applic
     // Who no longer wants to hear it, or cannot be reached that way any more, is not told.
     attending.pending.retain(|Pending { due, .. }| {
         let is_wanted = destinations.get(&due.trigger).is_some_and(|all| all.contains(&due.destination));
-        is_wanted && config.has_service(&due.destination.service)
+        let stays = is_wanted && config.has_service(&due.destination.service);
+        if !stays {
+            complain(kept.drop(&due.key));
+        }
+        stays
     });
     if destinations.is_empty() {
         return;
     }
     let commits = if config.asks_for_commits() { commits(daemon, application).await } else { Vec::new() };
     let app = serde_json::to_value(application).unwrap_or_default();
-    let scene = Scene { app, project: project.clone(), commits, now: now() };
+    let scene = Arc::new(Scene { app, project: project.clone(), commits, now: now() });
     let (names, now) = (config.names(&scene), scene.now);
     let looked = due::look(config, &destinations, &names, &mut attending.notified, now);
     attending.is_owed |= looked.forgot;
     for mistake in looked.mistakes {
         tell(daemon, mistake).await;
+    }
+    for pending in &mut attending.pending {
+        pending.is_over = looked.over.contains(&pending.due.key);
     }
     for due in looked.due {
         let pending = attending.pending.iter().position(|pending| pending.due.key == due.key);
@@ -137,17 +159,63 @@ async fn look(daemon: &Daemon, config: &Arc<Configuration>, application: &Applic
             continue;
         }
         match due::delivery(config, &due, &names, now) {
-            Ok(delivery) => {
-                let (now, config) = (Instant::now(), config.clone());
-                let made = Pending { due, delivery, config, since: now, next: now, pause: PAUSE };
-                match pending {
-                    // What kept it from being taken may be what was changed.
-                    Some(index) => attending.pending[index] = made,
-                    None => attending.pending.push(made),
+            // What kept it from being taken may be what was changed.
+            Ok(delivery) => match pending {
+                Some(index) => {
+                    let since = attending.pending[index].since;
+                    attending.pending[index] = Pending::new(due, delivery, config, &scene, since);
                 }
-            }
+                None => attending.pending.push(Pending::new(due, delivery, config, &scene, now)),
+            },
             Err(mistake) => tell(daemon, mistake).await,
         }
+    }
+    if is_first {
+        let is_wanted = |waiting: &Waiting| {
+            destinations.get(&waiting.due.trigger).is_some_and(|all| all.contains(&waiting.due.destination))
+        };
+        for waiting in kept.waiting() {
+            if is_wanted(&waiting) && !attending.notified.has(&waiting.due.key) {
+                take_up(daemon, config, waiting, attending, &looked.over).await;
+            } else {
+                complain(kept.drop(&waiting.due.key));
+            }
+        }
+    }
+}
+
+/// Goes on with a message of the daemon's last life.
+async fn take_up(
+    daemon: &Daemon,
+    config: &Arc<Configuration>,
+    waiting: Waiting,
+    attending: &mut Attending,
+    over: &BTreeSet<String>,
+) {
+    let Waiting { due, app, project, since } = waiting;
+    let since = Timestamp::from_second(since).unwrap_or_else(|_| now());
+    if let Some(pending) = attending.pending.iter_mut().find(|pending| pending.due.key == due.key) {
+        pending.since = since;
+        return;
+    }
+    let commits = match crate::api::decode::<Application>(&app) {
+        Ok(application) if config.asks_for_commits() => commits(daemon, &application).await,
+        _ => Vec::new(),
+    };
+    let scene = Arc::new(Scene { app, project, commits, now: now() });
+    match due::delivery(config, &due, &config.names(&scene), scene.now) {
+        Ok(delivery) => {
+            let is_over = over.contains(&due.key);
+            attending.pending.push(Pending { is_over, ..Pending::new(due, delivery, config, &scene, since) });
+        }
+        Err(mistake) => tell(daemon, mistake).await,
+    }
+}
+
+/// What cannot be kept is tried all the same, as long as the daemon lives.
+fn complain(kept: std::io::Result<()>) {
+    if let Err(error) = kept {
+        warn!(%error, "Message that waits not kept");
     }
 }
 
@@ -175,6 +243,7 @@ async fn commits(daemon: &Daemon, application: &Application) -> Vec<Commit> {
 
 /// Sends what is to be sent by now, and notes each message as soon as it was taken.
 async fn work_off(daemon: &Daemon, name: &str, attending: &mut Attending) {
+    let kept = Kept::of(&daemon.options.data_dir, name);
     let mut index = 0;
     while index < attending.pending.len() {
         let pending = &mut attending.pending[index];
@@ -191,21 +260,28 @@ async fn work_off(daemon: &Daemon, name: &str, attending: &mut Attending) {
             Ok(()) => {
                 info!(application = name, trigger, service = destination.service, "Notification sent");
                 let pending = attending.pending.remove(index);
-                attending.notified.tell(&pending.due.key, now().as_second());
-                attending.is_owed = true;
-                note(daemon, name, attending).await;
+                if !pending.is_over {
+                    attending.notified.tell(&pending.due.key, now().as_second());
+                    attending.is_owed = true;
+                    note(daemon, name, attending).await;
+                }
+                complain(kept.drop(&pending.due.key));
             }
             Err(why) => {
                 let why = daemon.alerts.config().map_or_else(String::new, |config| config.redact(&why));
                 warn!(application = name, trigger, service = destination.service, why, "Notification not taken");
                 pending.next = Instant::now() + pending.pause;
                 pending.pause = (2 * pending.pause).min(LONGEST);
-                if pending.since.elapsed() > PATIENCE {
+                if now().duration_since(pending.since) > PATIENCE {
                     warn!(application = name, trigger, service = destination.service, "Notification given up");
-                    attending.pending.remove(index);
-                } else {
-                    index += 1;
+                    let pending = attending.pending.remove(index);
+                    complain(kept.drop(&pending.due.key));
+                    continue;
                 }
+                let Scene { app, project, .. } = &*pending.scene;
+                let (due, since) = (pending.due.clone(), pending.since.as_second());
+                complain(kept.keep(&Waiting { due, app: app.clone(), project: project.clone(), since }));
+                index += 1;
             }
         }
     }
