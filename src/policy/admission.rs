@@ -41,7 +41,12 @@ impl Trust {
 pub struct Policies {
     policies: BTreeMap<SmolStr, Policy>,
     bindings: BTreeMap<SmolStr, Binding>,
+    /// Bytes of strangers' expressions that were read.
+    strange: usize,
 }
+
+/// Bytes of strangers' expressions that are read: it takes time before any step is counted.
+const MOST_OF_STRANGERS: usize = 256 << 10;
 
 /// One policy.
 #[derive(Clone, Debug)]
@@ -90,7 +95,14 @@ impl Policies {
     pub fn put(&mut self, key: &ObjectKey, body: &Value, trust: Trust) {
         let name = key.name.clone();
         if key.group == GROUP && key.kind == POLICY {
-            let rules = spec::<ValidatingAdmissionPolicySpec>(body).and_then(Rules::of).map(Arc::new);
+            let spec = spec::<ValidatingAdmissionPolicySpec>(body);
+            if trust == Trust::Stranger {
+                self.strange += spec.as_ref().map_or(0, length);
+            }
+            let rules = match self.strange > MOST_OF_STRANGERS && trust == Trust::Stranger {
+                true => Err("there is more of policies than a preview reads".to_owned()),
+                false => spec.and_then(Rules::of).map(Arc::new),
+            };
             self.policies.insert(name, Policy { trust, rules });
         } else if key.group == GROUP
             && key.kind == BINDING
@@ -130,6 +142,18 @@ impl Policies {
 fn spec<T: DeserializeOwned>(body: &Value) -> Result<T, String> {
     let spec = body.get("spec").cloned().unwrap_or_default();
     serde_json::from_value(spec).map_err(|error| format!("it cannot be read: {error}"))
+}
+
+/// Bytes of all expressions.
+fn length(spec: &ValidatingAdmissionPolicySpec) -> usize {
+    let conditions = spec.match_conditions.iter().flatten().map(|condition| condition.expression.len());
+    let variables = spec.variables.iter().flatten().map(|variable| variable.expression.len());
+    let validations =
+        spec.validations.iter().flatten().map(|validation| {
+            validation.expression.len() + validation.message_expression.as_ref().map_or(0, String::len)
+        });
+    // Reading a short one costs something too.
+    conditions.chain(variables).chain(validations).map(|length| length + 64).sum()
 }
 
 impl Rules {

@@ -17,6 +17,7 @@ pub mod format;
 mod functions;
 mod lists;
 pub mod network;
+mod pattern;
 mod strings;
 mod time;
 pub mod value;

@@ -17,6 +17,10 @@ const POLICY: u64 = 3_000_000;
 /// Longer messages are no messages for the API server either.
 const LONGEST_MESSAGE: usize = 5 << 10;
 
+/// Steps of finding out whether one policy is meant.
+const MATCHING: u64 = 20;
+
+const TOO_MANY_STEPS: &str = "it takes more steps than a preview may spend on it";
 const AUTHORIZER: &str = "what an authorizer would say is not known before the merge";
 const ASKER: &str = "who will sync it is not known before the merge";
 const NO_PARAMETERS: &str =
@@ -63,6 +67,10 @@ impl Policies {
                 message,
                 is_computed,
             };
+            if budget.spend(MATCHING).is_err() {
+                verdicts.push(verdict((Says::Unknown, TOO_MANY_STEPS.to_owned(), false)));
+                break;
+            }
             let rules = match &policy.rules {
                 Ok(rules) => rules,
                 Err(why) => {
@@ -265,10 +273,7 @@ impl Case<'_> {
             Fault::Error(error) => self.error(format!("expression '{text}' resulted in error: {error}")),
             // It names what it has not found, which may be what it has found elsewhere.
             Fault::Unknown(why) => Some((Says::Unknown, why.clone(), true)),
-            Fault::Exhausted => {
-                let why = "it takes more steps than a preview may spend on it".to_owned();
-                Some((Says::Unknown, why, false))
-            }
+            Fault::Exhausted => Some((Says::Unknown, TOO_MANY_STEPS.to_owned(), false)),
         }
     }
 

@@ -167,3 +167,31 @@ fn a_policy_is_in_force_with_a_binding_and_until_it_goes() {
     assert!(policies.is_empty());
     assert_eq!(judge(&policies, &web(), Form::Complete, &around), []);
 }
+
+#[test]
+fn what_strangers_write_is_read_up_to_a_limit() {
+    let validation = json!({"expression": format!("object != null || '{}' == ''", "a".repeat(10_000))});
+    let spec = json!({"validations": vec![validation; 30]});
+    for (trust, says) in [(Trust::Here, None), (Trust::Stranger, Some(Says::Unknown))] {
+        let verdicts = judge(&policies(&spec, &json!({}), trust), &web(), Form::Complete, &Surroundings::default());
+        assert_eq!(first(&verdicts).0, says, "{verdicts:?}");
+    }
+}
+
+#[test]
+fn when_the_steps_are_spent_nobody_knows() {
+    let policies = policies(&json!({"validations": [{"expression": "true"}]}), &json!({}), Trust::Here);
+    let (body, around) = (web(), Surroundings::default());
+    let (key, object) = (object(body.clone()).key, Some(&body));
+    let request = Request {
+        operation: super::Operation::Create,
+        key: &key,
+        version: "v1",
+        plural: "deployments",
+        object,
+        old: None,
+        form: Form::Complete,
+    };
+    let verdicts = policies.judge(Trust::Here, &request, &around, &mut Budget::of(10));
+    assert_eq!(first(&verdicts), (Some(Says::Unknown), "it takes more steps than a preview may spend on it"));
+}

@@ -9,7 +9,7 @@ pub struct Row {
     pub binding: &'static str,
     /// Objects that are there for the policy to look at.
     pub parameters: &'static str,
-    /// What is there, or nothing, and what shall be.
+    /// What is there, or nothing, and what shall be, or nothing.
     pub requests: &'static [[&'static str; 2]],
     /// Part of the refusal of each request; nothing where it is taken.
     pub says: &'static [&'static str],
@@ -203,6 +203,26 @@ pub const ROWS: &[Row] = &[
         parameters: "",
         requests: &[["", WEB]],
         says: &["denied request: found 1|2"],
+    },
+    Row {
+        name: "classes",
+        policy: "validations: [{expression: \"object.data.color.matches(r'^[\\\\w.]+$') && object.data.color != 'red'\", messageExpression: \"string('a[b&c'.findAll(r'[[&]').size()) + '\u{661}2'.find(r'\\\\d') + 'a-b_c'.find(r'[^\\\\W_]-[[:alpha:]]') + 'x]y'.find('[]]y')\"}]",
+        binding: "",
+        parameters: "",
+        requests: &[
+            ["", BLUE],
+            ["", RED],
+            ["", "{apiVersion: v1, kind: ConfigMap, metadata: {name: it}, data: {color: r\u{e9}d}}"],
+        ],
+        says: &["", "denied request: 22a-b]y", "denied request: 22a-b]y"],
+    },
+    Row {
+        name: "deletions",
+        policy: "{matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], operations: [DELETE], resources: [configmaps]}]}, validations: [{expression: \"object == null && oldObject.data.color != 'red'\", messageExpression: \"request.operation + ' of ' + oldObject.data.color\"}]}",
+        binding: "",
+        parameters: "",
+        requests: &[["", RED], [RED, ""], [BLUE, ""]],
+        says: &["", "denied request: DELETE of red", ""],
     },
     Row {
         name: "addresses",

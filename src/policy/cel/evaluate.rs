@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::expression::{Expression, Fold, Node, Step, Unreadable};
 use super::functions;
+use super::pattern::Patterns;
 use super::value::{Key, Value};
 
 /// Why there is no value.
@@ -54,7 +55,11 @@ impl Budget {
         self.left = self.left.saturating_sub(given.left - rest.left.min(given.left));
     }
 
-    pub(super) fn spend(&mut self, steps: u64) -> Result<(), Fault> {
+    /// Takes steps.
+    ///
+    /// # Errors
+    /// When there are not so many.
+    pub fn spend(&mut self, steps: u64) -> Result<(), Fault> {
         match self.left.checked_sub(steps) {
             Some(left) => {
                 self.left = left;
@@ -103,6 +108,7 @@ pub struct Run<'a> {
     locals: Vec<(&'a str, Result<Value, Fault>)>,
     depth: usize,
     budget: Budget,
+    patterns: Patterns,
 }
 
 /// Variables of variables of variables: each is as deep as an expression may be.
@@ -120,6 +126,7 @@ impl<'a> Run<'a> {
             locals: Vec::new(),
             depth: 0,
             budget: Budget::of(0),
+            patterns: Patterns::default(),
         }
     }
 
@@ -374,7 +381,7 @@ impl<'a> Run<'a> {
             };
         }
         let arguments = arguments.iter().map(|one| self.known(one)).collect::<Result<Vec<Value>, Fault>>()?;
-        functions::call(name, of.as_ref(), &arguments, &mut self.budget)
+        functions::call(name, of.as_ref(), &arguments, &mut self.budget, &mut self.patterns)
     }
 
     fn list(&mut self, items: &'a [(Node, bool)]) -> Result<Value, Fault> {

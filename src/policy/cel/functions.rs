@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::evaluate::{Budget, Fault, NO_OVERLOAD};
 use super::format::Format;
 use super::network::{self, Cidr, Url};
+use super::pattern::{self, Patterns};
 use super::value::{Key, Value, written};
 use super::{lists, strings, time};
 use crate::object::quantity::Quantity;
@@ -19,7 +20,13 @@ pub(super) fn type_named(name: &str) -> Option<&'static str> {
 }
 
 /// What a function says of values that are known.
-pub(super) fn call(name: &str, of: Option<&Value>, arguments: &[Value], budget: &mut Budget) -> Answer {
+pub(super) fn call(
+    name: &str,
+    of: Option<&Value>,
+    arguments: &[Value],
+    budget: &mut Budget,
+    patterns: &mut Patterns,
+) -> Answer {
     let all: Vec<&Value> = of.into_iter().chain(arguments).collect();
     // These look at no more than the outside.
     if !matches!(name, "size" | "type" | "dyn" | "hasValue" | "value" | "optional.of") {
@@ -57,6 +64,9 @@ pub(super) fn call(name: &str, of: Option<&Value>, arguments: &[Value], budget: 
         _ => None,
     };
     if let Some(answer) = answer {
+        return Ok(answer);
+    }
+    if let Some(answer) = pattern::call(name, &all, budget, patterns)? {
         return Ok(answer);
     }
     let rooms = [strings::call, lists::call, time::call, kubernetes];

@@ -1,12 +1,7 @@
 //! Functions over texts. Positions count characters.
 
-use regex::{Regex, RegexBuilder};
-
 use super::evaluate::{Budget, Fault};
 use super::value::{Value, written};
-
-/// What a pattern may take once it is compiled.
-const LARGEST_PATTERN: usize = 256 << 10;
 
 pub(super) fn call(name: &str, all: &[&Value], budget: &mut Budget) -> Result<Option<Value>, Fault> {
     let [Value::String(text), arguments @ ..] = all else { return Ok(None) };
@@ -15,15 +10,6 @@ pub(super) fn call(name: &str, all: &[&Value], budget: &mut Budget) -> Result<Op
         ("contains", [Value::String(part)]) => Value::Bool(text.contains(&**part)),
         ("startsWith", [Value::String(part)]) => Value::Bool(text.starts_with(&**part)),
         ("endsWith", [Value::String(part)]) => Value::Bool(text.ends_with(&**part)),
-        ("matches", [Value::String(pattern)]) => Value::Bool(compiled(pattern, text, budget)?.is_match(text)),
-        ("find", [Value::String(pattern)]) => {
-            let found = compiled(pattern, text, budget)?.find(text).map_or("", |found| found.as_str());
-            Value::text(found)
-        }
-        ("findAll", [Value::String(pattern)]) => found(pattern, text, usize::MAX, budget)?,
-        ("findAll", [Value::String(pattern), Value::Int(most)]) => {
-            found(pattern, text, usize::try_from(*most).unwrap_or(usize::MAX), budget)?
-        }
         ("charAt", [Value::Int(at)]) => match usize::try_from(*at) {
             Ok(at) if at == text.chars().count() => Value::text(""),
             Ok(at) if at < text.chars().count() => Value::text(text.chars().skip(at).take(1).collect::<String>()),
@@ -51,20 +37,6 @@ pub(super) fn call(name: &str, all: &[&Value], budget: &mut Budget) -> Result<Op
         _ => return Ok(None),
     };
     Ok(Some(value))
-}
-
-fn compiled(pattern: &str, text: &str, budget: &mut Budget) -> Result<Regex, Fault> {
-    budget.spend(text.len() as u64 + 16 * pattern.len() as u64)?;
-    let built = RegexBuilder::new(pattern).size_limit(LARGEST_PATTERN).build();
-    built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => Fault::Exhausted,
-        _ => Fault::Unknown(format!("the pattern `{pattern}` is not understood here")),
-    })
-}
-
-fn found(pattern: &str, text: &str, most: usize, budget: &mut Budget) -> Result<Value, Fault> {
-    let pattern = compiled(pattern, text, budget)?;
-    Ok(Value::list(pattern.find_iter(text).take(most).map(|found| Value::text(found.as_str())).collect()))
 }
 
 fn count(text: &str) -> Value {

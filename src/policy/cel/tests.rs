@@ -293,6 +293,7 @@ fn bombs_end() {
             format!("{}1{}", "[".repeat(5_000), "]".repeat(5_000)),
             "unreadable: 0:0: expression recursion limit exceeded: 96",
         ),
+        (format!("x{}", ".a()".repeat(4_000)), "unreadable: it is longer or deeper than is evaluated"),
         ("x".repeat(20_000), "unreadable: it is longer or deeper than is evaluated"),
     ];
     for (text, expected) in cases {
@@ -353,7 +354,7 @@ proptest! {
         let mut run = Run::new(globals(), &[]);
         let values: Vec<Value> =
             values.iter().filter_map(|value| run.evaluate(value, &mut Budget::of(1_000)).ok()).collect();
-        let _either = super::functions::call(name, None, &values, &mut Budget::of(10_000));
-        let _same = super::functions::call(name, values.first(), values.get(1..).unwrap_or_default(), &mut Budget::of(10_000));
+        let _either = super::functions::call(name, None, &values, &mut Budget::of(10_000), &mut Default::default());
+        let _same = super::functions::call(name, values.first(), values.get(1..).unwrap_or_default(), &mut Budget::of(10_000), &mut Default::default());
     }
 }

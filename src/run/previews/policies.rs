@@ -14,7 +14,7 @@ use crate::object::{GroupKind, ObjectKey};
 use crate::policy::admission::{BINDING, GROUP, POLICY};
 use crate::policy::{Policies, Wanted};
 use crate::preview::policies::{Known, Renders, in_force, judge as judge_all};
-use crate::preview::{Change, EnvironmentPreview};
+use crate::preview::{Change, EnvironmentPreview, Reach};
 
 /// The versions in which policies are served, the newest first.
 const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
@@ -39,7 +39,9 @@ pub(crate) async fn judge(environment: &mut EnvironmentPreview, asked: Asked) {
 /// The same, where more is rendered than what changes.
 pub(crate) async fn judge_with(environment: &mut EnvironmentPreview, renders: &Renders<'_>, asked: Asked) {
     let mut known = Known { foreseen: asked.foreseen, ..Known::default() };
-    if let Some(cluster) = &asked.cluster {
+    // Of one that does not answer the comment says so already.
+    let cluster = asked.cluster.as_ref().filter(|_| environment.reach == Reach::Compared);
+    if let Some(cluster) = cluster {
         match policies(cluster).await {
             Ok(policies) => known.policies = policies,
             Err(error) => environment.facts.unread_policies = Some(error.to_string()),
@@ -49,7 +51,7 @@ pub(crate) async fn judge_with(environment: &mut EnvironmentPreview, renders: &R
     if policies.is_empty() {
         return;
     }
-    if let Some(cluster) = &asked.cluster {
+    if let Some(cluster) = cluster {
         surroundings(cluster, environment, &policies, &mut known).await;
     }
     tokio::task::block_in_place(|| judge_all(environment, &policies, renders, known));
