@@ -76,7 +76,7 @@ pub fn judge(environment: &mut EnvironmentPreview, policies: &Policies, renders:
     known.around.rendered = renders.merged.to_vec();
     known.around.removed = removed(environment);
     let touched = touched(environment);
-    let changes: Vec<&mut Change> = environment
+    let mut changes: Vec<&mut Change> = environment
         .applications
         .iter_mut()
         .flat_map(|application| match &mut application.outcome {
@@ -86,14 +86,17 @@ pub fn judge(environment: &mut EnvironmentPreview, policies: &Policies, renders:
         })
         .filter(|change| change.is_step())
         .collect();
-    let mut changes = changes;
     let said = with_room(|| {
         let mut budget = Budget::of(STEPS);
         let ask = |change: &&mut Change| ask(change, policies, renders, &known, &mut budget);
         changes.iter().map(ask).collect::<Vec<_>>()
     });
-    // What ended in a panic says nothing at all: that is a bug, and the dry run is still there.
-    for (change, verdicts) in changes.iter_mut().zip(said.into_iter().flatten()) {
+    // A bug of ours is no yes either.
+    let Some(said) = said else {
+        environment.facts.unread_policies = Some("their evaluation has failed".to_owned());
+        return;
+    };
+    for (change, verdicts) in changes.iter_mut().zip(said) {
         change.verdicts = settled(change, verdicts, known.foreseen.contains_key(&change.key), &touched);
     }
 }
@@ -121,7 +124,9 @@ fn ask(
         let (foreseen, old) = match trust {
             Trust::Here => (known.foreseen.get(&change.key), live_or_before(change)),
             // What is there already is part of what a dry run makes: that is not for everybody to ask questions about.
-            Trust::Stranger if change.live().is_some() || is_secret(&change.key) => (None, change.before_body()),
+            Trust::Stranger if !matches!(change.live, Live::Absent) || is_secret(&change.key) => {
+                (None, change.before_body())
+            }
             Trust::Stranger => (known.foreseen.get(&change.key), change.before_body()),
         };
         let object = foreseen.or(change.after_body()).filter(|_| change.kind != ChangeKind::Delete);

@@ -100,8 +100,17 @@ fn remark(application: &mut ApplicationPreview, place: Place<'_>, rules: &[Previ
         };
         changes.iter().map(of).collect::<Vec<_>>()
     });
-    for (change, remarks) in changes.iter_mut().zip(found.into_iter().flatten()) {
-        change.remarks = remarks;
+    match found {
+        Some(found) => changes.iter_mut().zip(found).for_each(|(change, remarks)| change.remarks = remarks),
+        // A bug of ours is no rule that finds nothing.
+        None => {
+            let unknown = |rule: &PreviewRule| Remark::Unknown {
+                rule: rule.name.clone(),
+                why: "its evaluation has failed".to_owned(),
+            };
+            let remarks = rules.iter().map(|(rule, _)| unknown(rule));
+            changes.iter_mut().take(1).for_each(|change| change.remarks.extend(remarks.clone()));
+        }
     }
 }
 
