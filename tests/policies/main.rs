@@ -98,6 +98,44 @@ async fn a_warning_is_no_refusal() {
     assert!(said.contains(&format!("with binding '{}': {message}", stage.policy(&row))), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_asks_the_cluster_that_it_is_told() {
+    let stage = Stage::start().await;
+    let row = Row {
+        name: "command",
+        policy: "{paramKind: {apiVersion: v1, kind: ConfigMap}, validations: [{expression: \"object.spec.replicas <= int(params.data.most)\", messageExpression: \"'at most ' + params.data.most\"}]}",
+        binding: "{paramRef: {name: limits, parameterNotFoundAction: Deny}}",
+        parameters: "{apiVersion: v1, kind: ConfigMap, metadata: {name: limits}, data: {most: '3'}}",
+        requests: &[],
+        says: &[],
+    };
+    stage.put(&row).await.unwrap();
+    let web = |replicas: u8| {
+        format!(
+            "{{apiVersion: apps/v1, kind: Deployment, metadata: {{name: web, namespace: {}}}, spec: {{replicas: {replicas}}}}}\n",
+            stage.namespace(&row)
+        )
+    };
+    let repo = harness::Repo::new();
+    repo.commit("main", &[("clusters/dev/web.yaml", &web(2))]);
+    repo.git(&["branch", "feature", "main"]);
+    repo.commit("feature", &[("clusters/dev/web.yaml", &web(5))]);
+    let kubeconfig = harness::Cluster::shared().await.kubeconfig();
+    let preview = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_leeboard"));
+        command.args(["preview", "--head", "feature", "--fail", "R33"]).args(arguments).current_dir(repo.clone_path());
+        let output = command.output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (text(output.stdout) + &text(output.stderr), output.status.code())
+    };
+    let (said, exit) = preview(&["--kubeconfig", kubeconfig.to_str().unwrap()]).await;
+    let name = stage.policy(&row);
+    let refused = format!("would be refused by policy `{name}` (binding `{name}`): `at most 3`");
+    assert!(exit == Some(3) && said.contains(&refused), "{said}");
+    let (said, exit) = preview(&[]).await;
+    assert!(exit == Some(2) && !said.contains("policy"), "nobody is asked unless it is said whom: {said}");
+}
+
 /// A ConfigMap with this in it.
 fn config(name: &str, data: &str) -> String {
     format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{{data}}}}}")
