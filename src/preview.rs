@@ -292,6 +292,13 @@ pub struct Served {
 }
 
 impl Preview {
+    /// The same of one environment alone.
+    #[must_use]
+    pub fn of_environment(&self, name: &str) -> Preview {
+        let environments = self.environments.iter().filter(|environment| environment.name == name).cloned().collect();
+        Preview { environments, ..self.clone() }
+    }
+
     /// True when it is known that nothing that is deployed changes: then a pull request needs no comment.
     pub fn is_empty(&self) -> bool {
         self.environments.iter().all(|environment| {

@@ -1,7 +1,8 @@
 //! Go's text/template with sprig's functions, as the templates of Argo CD's notifications are written in.
 //!
 //! **In:** a text, [`Value`]s, the time. **Out:** the text that they make, or an [`Error`] with line and column.
-//! **May not:** do I/O, read the environment or a clock; run, grow or nest without bound.
+//! **May not:** do I/O, read the environment or a clock, but for the machine's time zone, which `date` and `.Local` mean; run,
+//! grow or nest without bound.
 //!
 //! Read [`lex`] → [`parse`] → [`eval`]; [`function`] finds what is called: Go's own are in [`builtin`], sprig's in
 //! [`sprig`]. What Go itself makes of the cases in `tests/fixtures/template` is compared by `tests/template.rs`.

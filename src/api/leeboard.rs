@@ -115,6 +115,8 @@ pub struct PreviewPolicy {
     pub forge: Option<ForgeReference>,
     /// Whether there is a comment; `update` when absent.
     pub comment: CommentMode,
+    /// Which statuses there are on a head; `single` when absent.
+    pub status: StatusMode,
     /// What makes the status a failure: `red`, `yellow`, or the number of a rule (`R11`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fail: Vec<String>,
@@ -237,6 +239,19 @@ pub enum CommentMode {
     None,
 }
 
+/// Which statuses there are on a pull request's head.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum StatusMode {
+    /// One, `leeboard/preview`.
+    #[default]
+    Single,
+    /// One for each Environment of the branch, `leeboard/preview/NAME`: each can be required by itself.
+    PerEnvironment,
+    /// None.
+    None,
+}
+
 /// What becomes of pull requests from other repositories.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -244,6 +259,8 @@ pub enum ForkPolicy {
     /// They are not looked at.
     #[default]
     None,
+    /// Those with the label `leeboard/preview` are compared with the target branch, until there is another push.
+    Label,
     /// Those of people who may write to the repository are compared with the target branch.
     Members,
     /// All are compared with the target branch.

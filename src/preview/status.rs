@@ -82,9 +82,13 @@ impl Status {
         Status::new(State::Error, &format!("cannot be merged: conflicts in {}", counted(files as u64, "file")))
     }
 
-    /// It comes from a fork, and nobody has allowed a preview.
-    pub fn fork() -> Self {
-        Status::new(State::Neutral, "not previewed: from a fork; `spec.previews.forks` of the Environment may allow it")
+    /// It comes from a fork, and nobody has allowed a preview; with this label somebody would.
+    pub fn fork(label: Option<&str>) -> Self {
+        let way = match label {
+            Some(label) => format!("a maintainer may label it {label}"),
+            None => "`spec.previews.forks` of the Environment may allow it".to_owned(),
+        };
+        Status::new(State::Neutral, &format!("not previewed: from a fork; {way}"))
     }
 
     /// Its commits are in another repository only.

@@ -41,7 +41,7 @@ fn a_status_has_one_line_of_140_characters() {
         (Status::no_changes(), State::Success, "no changes"),
         (Status::conflict(1), State::Error, "cannot be merged: conflicts in 1 file"),
         (
-            Status::fork(),
+            Status::fork(None),
             State::Neutral,
             "not previewed: from a fork; `spec.previews.forks` of the Environment may allow it",
         ),

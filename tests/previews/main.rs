@@ -346,7 +346,7 @@ async fn a_pull_request_is_deployed_into_a_namespace_of_its_own_until_it_ends() 
     let prefix = format!("{target}-");
     let space = |pull: u64| format!("{prefix}{pull}-dev");
     stage
-        .want(json!({"deploy": true, "ephemeral": {"max": 1, "namespacePrefix": &prefix, "quota": {"pods": "7"}}}))
+        .want(json!({"status": "perEnvironment", "deploy": true, "ephemeral": {"max": 1, "namespacePrefix": &prefix, "quota": {"pods": "7"}}}))
         .await;
 
     let first = stage.pull("first", "clusters/dev/web.yaml", &web("web:2", 1)).await;
@@ -354,6 +354,7 @@ async fn a_pull_request_is_deployed_into_a_namespace_of_its_own_until_it_ends() 
     let told =
         stage.comment(first, |body| body.contains(&format!("Deployed to namespace `{}` until", space(first)))).await;
     assert!(told["body"].as_str().unwrap().contains("web:2"), "{told}");
+    stage.status_by(first, "leeboard/preview/dev", "success").await;
     let own = stage.control().cluster().existing_namespace(&space(first));
     assert_eq!(own.field("resourcequota/leeboard", "{.spec.hard.pods}").await.unwrap(), "7");
     stage.runs(&target, "web:1").await;
@@ -401,4 +402,19 @@ async fn a_strangers_fork_is_not_looked_at() {
     let status = stage.status(pull, "skipped").await;
     assert!(status["description"].as_str().unwrap().starts_with("not previewed: from a fork"), "{status}");
     assert_eq!(stage.comments(pull).await.len(), 0);
+
+    // Where labels let in, one lets in what was there before it, and nothing that is pushed later.
+    stage.want(json!({"forks": "label"})).await;
+    stage.status_saying(pull, "a maintainer may label it leeboard/preview").await;
+    stage.label(pull, "leeboard/preview").await;
+    let comment = stage.comment(pull, |body| body.contains("evil:1")).await;
+    assert!(
+        comment["body"].as_str().unwrap().contains("from a fork: comparison with the base branch only"),
+        "{comment}"
+    );
+    stage.status(pull, "success").await;
+    stage.fork_push("web.yaml", &web("evil:2", 2));
+    stage.status_saying(pull, "a maintainer may label it leeboard/preview").await;
+    let body = stage.comments(pull).await[0]["body"].as_str().unwrap().to_owned();
+    assert!(!body.contains("evil:2"), "{body}");
 }

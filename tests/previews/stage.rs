@@ -214,6 +214,20 @@ impl Stage {
         pull.await["number"].as_u64().unwrap()
     }
 
+    /// Puts another commit in place of what the fork's pull request has.
+    pub fn fork_push(&self, file: &str, text: &str) {
+        self.shop.branch("strange", file, text);
+        self.shop.push(&self.shop.world.mallory, &format!("mallory/{}", self.shop.name), "strange").unwrap();
+    }
+
+    /// Labels a pull request, as who may.
+    pub async fn label(&self, pull: u64, label: &str) {
+        let jane = &self.shop.world.jane;
+        let made = self.shop.ask(jane, Method::POST, "labels", json!({"name": label, "color": "#00aabb"})).await;
+        let labels = json!({"labels": [made["id"]]});
+        self.shop.ask(jane, Method::POST, &format!("issues/{pull}/labels"), labels).await;
+    }
+
     /// Puts another commit, on top of `main`, in place of what a branch has.
     pub fn push(&self, branch: &str, file: &str, text: &str) {
         self.shop.branch(branch, file, text);
@@ -266,6 +280,21 @@ impl Stage {
 
     /// Waits until the head of a pull request has this status of ours.
     pub async fn status(&self, pull: u64, state: &str) -> Value {
+        self.status_by(pull, "leeboard/preview", state).await
+    }
+
+    /// Waits until the status of a pull request's head says this.
+    pub async fn status_saying(&self, pull: u64, words: &str) {
+        eventually("the status says it", A_WHILE, async || {
+            let status = self.status(pull, "skipped").await;
+            let said = status["description"].as_str().unwrap_or_default();
+            if said.contains(words) { Ok(()) } else { Err(status.to_string()) }
+        })
+        .await;
+    }
+
+    /// The same of a status that is known by another name.
+    pub async fn status_by(&self, pull: u64, context: &str, state: &str) -> Value {
         eventually("the status", A_WHILE, async || {
             let bot = &self.shop.world.bot;
             let head =
@@ -273,8 +302,7 @@ impl Stage {
             let path = format!("commits/{}/status", head.as_str().unwrap());
             let statuses = self.shop.ask(bot, Method::GET, &path, Value::Null).await;
             let ours = statuses["statuses"].as_array().into_iter().flatten();
-            let found =
-                ours.filter(|status| status["context"] == "leeboard/preview").find(|one| one["status"] == state);
+            let found = ours.filter(|status| status["context"] == context).find(|one| one["status"] == state);
             found.cloned().ok_or_else(|| format!("{}\n{}", statuses["statuses"], self.daemon.log()))
         })
         .await

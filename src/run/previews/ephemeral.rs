@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use super::super::Daemon;
 use super::super::destinations::Target;
-use super::{Branch, followed::Followed};
+use super::followed::Followed;
 use crate::api::argo::{AppProject, Destination, ProjectDestination};
 use crate::api::leeboard::{Environment, EphemeralPolicy};
 use crate::api::{self, ARGO_GROUP};
@@ -55,7 +55,7 @@ pub(super) async fn settle(
     }
     let mut standings = Standings::new();
     let mut done = Ok(());
-    for environment in environments_of(daemon, followed) {
+    for environment in followed.environments(daemon).into_iter().filter(|environment| wants(environment)) {
         let policy = policy(&environment);
         let (steps, standing) = decide(&policy, &proposed, &records(daemon, environment.name()), Timestamp::now());
         let ephemeral =
@@ -98,14 +98,6 @@ pub(super) async fn sweep(daemon: &Daemon) -> Result<(), String> {
 
 fn wants(environment: &Environment) -> bool {
     environment.spec.previews.as_ref().is_some_and(|previews| previews.deploy && previews.enabled != Some(false))
-}
-
-fn environments_of(daemon: &Daemon, followed: &Followed) -> Vec<Arc<Environment>> {
-    let is_of_branch = |environment: &Environment| {
-        Branch::of(environment).is_some_and(|(url, branch)| url == followed.url && branch.name == followed.branch)
-    };
-    let all = daemon.written.environments().into_iter();
-    all.filter(|environment| wants(environment) && is_of_branch(environment)).collect()
 }
 
 fn policy(environment: &Environment) -> EphemeralPolicy {

@@ -20,8 +20,8 @@ use super::ephemeral::{self, Standings};
 use super::heard::Heard;
 use super::kept::{Kept, Said};
 use super::told::Told;
-use super::{closing, command, one};
-use crate::api::leeboard::PreviewPolicy;
+use super::{Branch, closing, command, one};
+use crate::api::leeboard::{Environment, PreviewPolicy};
 use crate::forge::{self, Pull};
 use crate::git::{Oid, RepoUrl};
 use crate::preview::ephemeral::Deployed;
@@ -33,6 +33,9 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 /// Before a forge that did not answer is asked again; each failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// What a maintainer labels a pull request from another repository with, to have it looked at.
+pub(super) const LABEL: &str = "leeboard/preview";
 
 /// A branch whose pull requests are previewed.
 pub(super) struct Followed {
@@ -59,6 +62,8 @@ pub(super) struct Followed {
 struct Attended {
     /// What it was when it was looked at last; `None`: in an earlier life of the daemon, when it was open.
     seen: Option<Seen>,
+    /// The head that somebody has let in by a label.
+    let_in: Option<Oid>,
     /// Ends that look.
     cancel: CancellationToken,
     told: Arc<tokio::sync::Mutex<Told>>,
@@ -80,10 +85,21 @@ impl Attended {
         self.seen.as_ref().is_none_or(|seen| seen.is_open)
     }
 
+    /// The head that is let in, now that the pull request has these labels. A label lets in what was there before it, and
+    /// nothing that is pushed later: whoever has set it cannot have seen that.
+    fn let_in(known: Option<&Attended>, head: Oid, labels: Option<&[String]>) -> Option<Oid> {
+        let has_label = |labels: Option<&[String]>| labels.is_some_and(|labels| labels.iter().any(|one| one == LABEL));
+        let known = known.filter(|_| has_label(labels))?;
+        let was_there = |seen: &Seen| seen.head == head && !has_label(seen.labels.as_deref());
+        (known.seen.as_ref().is_some_and(was_there) || known.let_in == Some(head)).then_some(head)
+    }
+
     /// As an earlier life left it.
     fn left(said: Said) -> Self {
+        // It was compared, so that somebody had let it in where that is needed.
+        let let_in = said.previewed.pull.head.parse().ok();
         let told = Arc::new(tokio::sync::Mutex::new(Told::before(said)));
-        Attended { seen: None, cancel: CancellationToken::new(), told }
+        Attended { seen: None, let_in, cancel: CancellationToken::new(), told }
     }
 }
 
@@ -127,6 +143,14 @@ impl Followed {
     /// Nothing is known of them.
     pub(super) fn is_lost(&self) -> bool {
         self.trouble.lock().is_some()
+    }
+
+    /// The Environments of the branch.
+    pub(super) fn environments(&self, daemon: &Daemon) -> Vec<Arc<Environment>> {
+        let is_of_branch = |environment: &Environment| {
+            Branch::of(environment).is_some_and(|(url, branch)| url == self.url && branch.name == self.branch)
+        };
+        daemon.written.environments().into_iter().filter(|environment| is_of_branch(environment)).collect()
     }
 
     /// It is open, and still against this branch.
@@ -299,6 +323,11 @@ impl Followed {
         }
     }
 
+    /// Somebody has let its head in by a label.
+    pub(super) fn is_let_in(&self, pull: &Pull) -> bool {
+        self.pulls.lock().get(&pull.number).is_some_and(|attended| attended.let_in == Some(pull.head))
+    }
+
     /// The applications that a pull request reaches, as the last preview found them; waits for one that is under way.
     pub(super) async fn reached(&self, number: u64) -> Vec<SmolStr> {
         let told = self.pulls.lock().get(&number).map(|attended| attended.told.clone());
@@ -345,8 +374,9 @@ impl Followed {
                 return Ok(());
             }
             let told = known.map(|known| known.told.clone()).unwrap_or_default();
+            let let_in = Attended::let_in(known, pull.head, pull.labels.as_deref());
             let cancel = daemon.shutdown.child_token();
-            let attended = Attended { seen: Some(seen), cancel: cancel.clone(), told: told.clone() };
+            let attended = Attended { seen: Some(seen), let_in, cancel: cancel.clone(), told: told.clone() };
             if let Some(before) = pulls.insert(pull.number, attended) {
                 before.cancel.cancel();
             }
@@ -407,6 +437,46 @@ impl Followed {
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_lets_in_what_was_there_before_it() {
+        type Case<'a> = (&'a str, &'a [(&'a str, bool)], bool);
+        let cases: [Case<'_>; 7] = [
+            // what is told, each head with whether it had the label when it was seen, whether the last one is let in
+            ("it is labelled", &[("a", false), ("a", true)], true),
+            ("it stays so", &[("a", false), ("a", true), ("a", true)], true),
+            ("nobody has labelled it", &[("a", false), ("a", false)], false),
+            ("it had a label when it came", &[("a", true)], false),
+            ("another push comes", &[("a", false), ("a", true), ("b", true)], false),
+            ("a push slips in before the label is seen", &[("a", false), ("b", true)], false),
+            ("the push is labelled anew", &[("a", false), ("a", true), ("b", true), ("b", false), ("b", true)], true),
+        ];
+        for (told, seen, expected) in cases {
+            let mut known: Option<Attended> = None;
+            for (head, has_label) in seen {
+                let head: Oid = head.repeat(40).parse().unwrap();
+                let labels: &[&str] = if *has_label { &["bug", LABEL] } else { &["bug"] };
+                let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+                let let_in = Attended::let_in(known.as_ref(), head, Some(&labels));
+                let seen = Seen {
+                    head,
+                    base: head,
+                    labels: Some(labels),
+                    is_draft: false,
+                    is_open: true,
+                    deployed: Vec::new(),
+                };
+                let (cancel, told) = (CancellationToken::new(), Arc::default());
+                known = Some(Attended { seen: Some(seen), let_in, cancel, told });
+            }
+            assert_eq!(known.is_some_and(|known| known.let_in.is_some()), expected, "{told}");
         }
     }
 }

@@ -7,15 +7,16 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use smol_str::SmolStr;
 use tracing::warn;
 
 use super::super::Daemon;
 use super::super::memory::Trial;
 use super::affected::Merge;
 use super::collect::{self, TooLarge};
-use super::followed::Followed;
-use super::told::{Previewed, Text, Told, flavour};
-use crate::api::leeboard::{CommentMode, ForkPolicy, UnreachablePolicy};
+use super::followed::{Followed, LABEL};
+use super::told::{Previewed, Statuses, Text, Told, flavour};
+use crate::api::leeboard::{CommentMode, ForkPolicy, StatusMode, UnreachablePolicy};
 use crate::forge::{self, Permission, Pull, Source};
 use crate::git::{Merged, Oid};
 use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
@@ -26,7 +27,7 @@ use crate::preview::status::{Judgement, Status, Unreachable};
 use crate::preview::{self, Preview};
 use crate::server::ui;
 
-/// What branch protection knows the status by.
+/// What branch protection knows the status by, or with an environment's name behind it those of each.
 const CONTEXT: &str = "leeboard/preview";
 
 /// Looks at an open pull request, and tells it what it would change.
@@ -48,43 +49,60 @@ pub(super) async fn look(
     let (trial, head) = match admitted(followed, forge, pull).await? {
         Ok(admitted) => admitted,
         Err(status) => {
-            return told.judge(forge, pull.head, CONTEXT, status, link).await.map_err(|error| error.to_string());
+            let statuses = each(daemon, followed, &status);
+            return told.judge(forge, pull.head, statuses, link.as_ref()).await.map_err(|error| error.to_string());
         }
     };
     // A head that was judged stays so until there is another word.
     let is_known = told.previewed.as_ref().is_some_and(|previewed| *previewed.pull.head == pull.head.to_string());
     if !is_known {
-        told.judge(forge, pull.head, CONTEXT, Status::pending(), link.clone())
-            .await
-            .map_err(|error| error.to_string())?;
+        let pending = each(daemon, followed, &Status::pending());
+        told.judge(forge, pull.head, pending, link.as_ref()).await.map_err(|error| error.to_string())?;
     }
     let found = preview(daemon, followed, pull, head, trial).await?;
     let flavour = flavour(forge.forge().kind());
     let notice = |about: &preview::Pull, why: &Notice| notice(flavour, &followed.instance, about, why);
-    let (text, status) = match found {
+    let (text, statuses) = match found {
         Found::Conflict { about, paths } => {
             let files = paths.len();
             let comment = notice(&about, &Notice::Conflict { files: paths });
-            (Text::of(comment, &about, true), Status::conflict(files))
+            (Text::of(comment, &about, true), each(daemon, followed, &Status::conflict(files)))
         }
         Found::TooLarge { about, objects } => {
             let comment = notice(&about, &Notice::TooLarge { objects });
-            (Text::of(comment, &about, true), Status::too_large(objects))
+            (Text::of(comment, &about, true), each(daemon, followed, &Status::too_large(objects)))
         }
         Found::Preview { preview, tree } => {
             told.previewed = Some(Previewed::of(&preview, tree));
             // A large one takes a while.
-            let (page, comment, status) =
+            let (page, comment, statuses) =
                 tokio::task::block_in_place(|| written(daemon, followed, flavour, &preview, begun));
             link = page.or(link);
-            (Text::of(comment, &preview.pull, !preview.is_empty()), status)
+            (Text::of(comment, &preview.pull, !preview.is_empty()), statuses)
         }
     };
     if followed.policy.comment == CommentMode::Update {
         told.say(forge, pull.number, text).await.map_err(|error| error.to_string())?;
     }
     followed.keep(pull, told);
-    told.judge(forge, pull.head, CONTEXT, status, link).await.map_err(|error| error.to_string())
+    told.judge(forge, pull.head, statuses, link.as_ref()).await.map_err(|error| error.to_string())
+}
+
+/// This status, as often as the Environments want one.
+fn each(daemon: &Daemon, followed: &Followed, status: &Status) -> Statuses {
+    contexts(daemon, followed).into_iter().map(|(context, _)| (context, status.clone())).collect()
+}
+
+/// What branch protection knows the statuses by, each with its environment when it is of one.
+fn contexts(daemon: &Daemon, followed: &Followed) -> Vec<(String, Option<SmolStr>)> {
+    match followed.policy.status {
+        StatusMode::Single => vec![(CONTEXT.to_owned(), None)],
+        StatusMode::PerEnvironment => {
+            let environments = followed.environments(daemon).into_iter();
+            environments.map(|one| (format!("{CONTEXT}/{}", one.name()), Some(one.name().into()))).collect()
+        }
+        StatusMode::None => Vec::new(),
+    }
 }
 
 /// What a look at the two commits found.
@@ -155,7 +173,10 @@ pub(super) async fn admitted(
     forge: &forge::Repository,
     pull: &Pull,
 ) -> Result<Result<(Trial, String), Status>, String> {
-    let Some(trial) = allowed(followed, forge, pull).await? else { return Ok(Err(Status::fork())) };
+    let Some(trial) = allowed(followed, forge, pull).await? else {
+        let label = (followed.policy.forks == ForkPolicy::Label).then_some(LABEL);
+        return Ok(Err(Status::fork(label)));
+    };
     // What is in the repository that we follow, and no other, is fetched at the word of who opens a pull request.
     Ok(match forge.source(pull) {
         Some(Source { repository: None, reference }) => Ok((trial, reference)),
@@ -171,6 +192,7 @@ async fn allowed(followed: &Followed, forge: &forge::Repository, pull: &Pull) ->
     Ok(match followed.policy.forks {
         ForkPolicy::None => None,
         ForkPolicy::All => Some(Trial::Strangers),
+        ForkPolicy::Label => followed.is_let_in(pull).then_some(Trial::Strangers),
         ForkPolicy::Members => {
             let permission = forge.permission(&pull.author).await.map_err(|error| error.to_string())?;
             (permission >= Permission::Write).then_some(Trial::Strangers)
@@ -185,14 +207,24 @@ fn written(
     flavour: Flavour,
     preview: &Preview,
     begun: Instant,
-) -> (Option<String>, Comment, Status) {
+) -> (Option<String>, Comment, Statuses) {
     let risks = risk::assess(preview, &Standards::default());
     let masks = Masks::of(preview, Vec::new());
     let page = page(daemon, followed, preview, &risks, &masks);
     let options = Options { took: Some(begun.elapsed()), link: page.clone(), ..Options::new(flavour) };
     let comment = comment::write(preview, &risks, &masks, &options.lowered_to(followed.policy.max_bytes));
-    let status = Status::of(preview, &risks, &masks, &judgement(followed));
-    (page, comment, status)
+    let statuses = contexts(daemon, followed).into_iter().map(|(context, environment)| {
+        let status = match environment {
+            None => Status::of(preview, &risks, &masks, &judgement(followed)),
+            Some(name) => {
+                let of_it = preview.of_environment(&name);
+                Status::of(&of_it, &risk::assess(&of_it, &Standards::default()), &masks, &judgement(followed))
+            }
+        };
+        (context, status)
+    });
+    let statuses = statuses.collect();
+    (page, comment, statuses)
 }
 
 /// Makes the page that shows all of it; where it is, when there is a way to it.

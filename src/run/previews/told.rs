@@ -3,6 +3,8 @@
 //! **In:** a finished text, a status. **Out:** requests to the forge. **May not:** write a second comment; or tell again
 //! what was told.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -22,7 +24,8 @@ pub(super) struct Told {
     essence: Option<String>,
     /// As it was written.
     pub(super) body: Option<String>,
-    status: Option<(Oid, Status)>,
+    /// By what branch protection knows each by.
+    statuses: BTreeMap<String, (Oid, Status)>,
     /// The tree that was previewed, and at which head.
     pub(super) previewed: Option<Previewed>,
 }
@@ -62,6 +65,9 @@ impl Previewed {
     }
 }
 
+/// Statuses, each by what branch protection knows it by.
+pub(super) type Statuses = BTreeMap<String, Status>;
+
 /// A comment to be there.
 pub(super) struct Text {
     /// What it says.
@@ -87,7 +93,8 @@ impl Told {
 
     /// Tells it again, whatever was told: a person asks for it.
     pub(super) fn forget(&mut self) {
-        (self.essence, self.status) = (None, None);
+        self.essence = None;
+        self.statuses.clear();
     }
 
     /// Sees to it that the comment says this.
@@ -114,31 +121,25 @@ impl Told {
         Ok(())
     }
 
-    /// Sees to it that the head has this status.
+    /// Sees to it that the head has these statuses, each by what branch protection knows it by.
     pub(super) async fn judge(
         &mut self,
         forge: &forge::Repository,
         head: Oid,
-        context: &str,
-        status: Status,
-        page: Option<String>,
+        statuses: Statuses,
+        page: Option<&String>,
     ) -> Result<(), forge::Error> {
-        let known = Some((head, status));
-        if self.status == known {
-            return Ok(());
+        for (context, status) in statuses {
+            let (state, description) = (state(status.state), status.description.clone());
+            let new = (head, status);
+            if self.statuses.get(&context) == Some(&new) {
+                continue;
+            }
+            let (context, page) = (context, page.cloned());
+            let put = CommitStatus { commit: head, branch: None, context: context.clone(), state, description, page };
+            forge.put_status(&put).await?;
+            self.statuses.insert(context, new);
         }
-        let Some((_, status)) = &known else { return Ok(()) };
-        forge
-            .put_status(&CommitStatus {
-                commit: head,
-                branch: None,
-                context: context.to_owned(),
-                state: state(status.state),
-                description: status.description.clone(),
-                page,
-            })
-            .await?;
-        self.status = known;
         Ok(())
     }
 }
