@@ -104,16 +104,15 @@ pub fn build_recorded(
 
 fn build_tree(tree: Tree<'_>, root: &TreePath, options: &Options, bases: &Bases) -> Result<Rendered, Vec<Diagnostic>> {
     let mut build = Build::new(Loader::new(tree, options.load_restrictor), bases, options.workers);
-    let objects =
-        render(&mut build, root, options, Resource::to_object, |objects| objects).map_err(|errors| told(&errors))?;
-    Ok(Rendered { objects: objects.into_iter().flatten().collect(), warnings: build.into_warnings() })
+    let objects = render(&mut build, root, options, Resource::to_object).map_err(|errors| told(&errors))?;
+    Ok(Rendered { objects, warnings: build.into_warnings() })
 }
 
 /// The text of a kustomization, as `kustomize build` prints it.
 #[derive(Clone, Debug, Default)]
 pub struct Printed {
-    /// Pieces that follow each other.
-    pub pieces: Vec<String>,
+    /// One for each object, to be written one behind the other.
+    pub documents: Vec<String>,
     /// What a person should know although it rendered.
     pub warnings: Vec<Diagnostic>,
 }
@@ -124,19 +123,23 @@ pub struct Printed {
 /// As [`build`].
 pub fn print(files: &dyn Files, root: &TreePath, options: &Options) -> Result<Printed, Vec<Diagnostic>> {
     const SEPARATOR: &str = "---\n";
+    /// Most objects are smaller.
+    const ROOM: usize = 1 << 10;
     let bases = Bases::of_one_build();
     let mut build = Build::new(Loader::new(Tree::Files(files), options.load_restrictor), &bases, options.workers);
     let text = |resource: &Resource| {
-        let mut text = String::from(SEPARATOR);
+        // Each finds room where the tree of one before it was.
+        let mut text = String::with_capacity(ROOM);
+        text.push_str(SEPARATOR);
         resource.push_text(&mut text)?;
+        text.shrink_to_fit();
         Ok(text)
     };
-    let join = |texts: Vec<String>| texts.concat();
-    let mut pieces = render(&mut build, root, options, text, join).map_err(|errors| told(&errors))?;
-    if let Some(first) = pieces.first_mut() {
+    let mut documents = render(&mut build, root, options, text).map_err(|errors| told(&errors))?;
+    if let Some(first) = documents.first_mut() {
         first.drain(..SEPARATOR.len());
     }
-    Ok(Printed { pieces, warnings: build.into_warnings() })
+    Ok(Printed { documents, warnings: build.into_warnings() })
 }
 
 /// How many objects one thread takes at a time when the work on each is small.
@@ -208,14 +211,13 @@ fn resources(
     Ok((resources, Finish::new(metadata)))
 }
 
-/// What `each` makes of the objects, in pieces of what `all` makes of some that follow each other.
-fn render<T, P: Send>(
+/// What `each` makes of the objects.
+fn render<T: Send>(
     build: &mut Build<'_>,
     root: &TreePath,
     options: &Options,
     each: impl Fn(&Resource) -> Result<T, Error> + Send + Sync,
-    all: impl Fn(Vec<T>) -> P + Send + Sync,
-) -> Result<Vec<P>, Vec<Error>> {
+) -> Result<Vec<T>, Vec<Error>> {
     let (resources, finish) = resources(build, root, options)?;
     // Each is given up as soon as it is finished: two forms of all objects would take twice the room.
     let mut pieces = Vec::new();
@@ -233,11 +235,11 @@ fn render<T, P: Send>(
             finish.apply(resource)?;
             each(resource)
         });
-        all_or_errors(objects).map(&all)
+        all_or_errors(objects)
     });
     let (pieces, errors): (Vec<_>, Vec<_>) = finished.into_iter().partition(Result::is_ok);
     let errors: Vec<Error> = errors.into_iter().filter_map(Result::err).flatten().collect();
-    if errors.is_empty() { Ok(pieces.into_iter().flatten().collect()) } else { Err(errors) }
+    if errors.is_empty() { Ok(pieces.into_iter().flatten().flatten().collect()) } else { Err(errors) }
 }
 
 fn told(errors: &[Error]) -> Vec<Diagnostic> {

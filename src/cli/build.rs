@@ -131,7 +131,7 @@ impl Refused {
 
 /// What was built.
 enum Built {
-    /// The text of a kustomization, in pieces.
+    /// The text of a kustomization, object by object.
     Text(Vec<String>),
     Objects(Vec<Object>),
 }
@@ -158,9 +158,9 @@ impl Build {
             terminal.say(&text);
         }
         match (&self.output, built) {
-            (None, Built::Text(pieces)) => pieces.iter().try_for_each(|piece| terminal.print_raw(piece.as_bytes()))?,
+            (None, Built::Text(documents)) => output::in_chunks(&documents, |chunk| terminal.print_raw(chunk))?,
             (None, Built::Objects(objects)) => terminal.print_raw(output::text(&objects).as_bytes())?,
-            (Some(path), Built::Text(pieces)) => output::write_file(path, &pieces)?,
+            (Some(path), Built::Text(documents)) => output::write_file(path, &documents)?,
             (Some(path), Built::Objects(objects)) if path.is_dir() => output::write_files(path, &objects)?,
             (Some(path), Built::Objects(objects)) => output::write_file(path, &[output::text(&objects)])?,
         }
@@ -207,7 +207,7 @@ impl Build {
             let printed = with_remotes(files, |tree| {
                 in_order::enter(options.workers, || kustomize::print(tree, directory, &options))
             })?;
-            return Ok((Built::Text(printed.pieces), printed.warnings));
+            return Ok((Built::Text(printed.documents), printed.warnings));
         }
         // As kustomize: a script that names a wrong directory must not go on with what happens to lie there.
         if kind == Detected::Plain && !self.plain {

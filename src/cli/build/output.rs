@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -17,9 +17,24 @@ pub(super) fn text(objects: &[Object]) -> String {
     texts.join("---\n")
 }
 
-/// Writes pieces that follow each other.
-pub(super) fn write_file(path: &Path, pieces: &[String]) -> anyhow::Result<()> {
-    let write = |mut file: File| pieces.iter().try_for_each(|piece| file.write_all(piece.as_bytes()));
+/// Hands on documents one behind the other, many at a time.
+pub(super) fn in_chunks(documents: &[String], mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    /// Bytes that are worth a write.
+    const CHUNK: usize = 64 << 10;
+    let mut chunk = Vec::with_capacity(CHUNK);
+    for document in documents {
+        if chunk.len() + document.len() > CHUNK && !chunk.is_empty() {
+            write(&chunk)?;
+            chunk.clear();
+        }
+        chunk.extend_from_slice(document.as_bytes());
+    }
+    if chunk.is_empty() { Ok(()) } else { write(&chunk) }
+}
+
+/// Writes documents one behind the other.
+pub(super) fn write_file(path: &Path, documents: &[String]) -> anyhow::Result<()> {
+    let write = |mut file: File| in_chunks(documents, |chunk| file.write_all(chunk));
     File::create(path).and_then(write).with_context(|| format!("cannot write `{}`", path.display()))
 }
 
