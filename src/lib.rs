@@ -62,6 +62,9 @@ pub mod policy;
 /// What a pull request would change, as its readers see it.
 pub mod preview;
 
+/// Carrying commits that have proved themselves from one environment to the next.
+pub mod promote;
+
 /// Executes a plan, resumes it, reports it.
 pub mod sync;
 
