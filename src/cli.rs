@@ -19,6 +19,7 @@ mod get;
 mod health;
 mod nearest;
 mod preview;
+mod promotion;
 mod remotes;
 pub mod report;
 mod run;
@@ -59,6 +60,16 @@ enum Command {
     Demo(demo::Demo),
     Health(health::HealthOf),
     Canary(canary::CanaryArgs),
+    Promote(promotion::Promote),
+    Approve(promotion::Approve),
+    Reject(promotion::Reject),
+    Abort(promotion::Abort),
+    Lock(promotion::Lock),
+    Unlock(promotion::Unlock),
+    Hold(promotion::Hold),
+    Resume(promotion::Resume),
+    Rollback(promotion::Rollback),
+    Promotion(promotion::PromotionArgs),
     Run(run::Run),
     Completions(completions::Completions),
 }
@@ -115,6 +126,16 @@ pub fn main() -> ExitCode {
         Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Canary(command) => command.run(&mut terminal),
+        Command::Promote(command) => command.run(&mut terminal),
+        Command::Approve(command) => command.run(&mut terminal),
+        Command::Reject(command) => command.run(&mut terminal),
+        Command::Abort(command) => command.run(&mut terminal),
+        Command::Lock(command) => command.run(&mut terminal),
+        Command::Unlock(command) => command.run(&mut terminal),
+        Command::Hold(command) => command.run(&mut terminal),
+        Command::Resume(command) => command.run(&mut terminal),
+        Command::Rollback(command) => command.run(&mut terminal),
+        Command::Promotion(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };

@@ -20,6 +20,7 @@ mod mail;
 pub mod memory;
 pub mod operate;
 pub mod previews;
+pub mod promotions;
 pub mod queue;
 pub mod reconcile;
 pub mod remotes;
@@ -54,6 +55,7 @@ use self::destinations::{Connected, Destinations, Target};
 use self::lease::Seat;
 use self::memory::{Memory, Reads, Trial};
 use self::previews::Previews;
+use self::promotions::Promotions;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
 use self::watching::Hinted;
@@ -164,6 +166,8 @@ pub struct Daemon {
     pub alerts: Alerts,
     /// The pull requests that are looked at.
     pub previews: Previews,
+    /// What is carried from environment to environment.
+    pub promotions: Promotions,
     /// What people can read of them.
     pub pages: Arc<Pages>,
     /// Speaks to hooks, metric providers and whom alerts go to.
@@ -260,6 +264,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         canaries: Canaries::default(),
         alerts: Alerts::default(),
         previews: Previews::default(),
+        promotions: Promotions::default(),
         pages,
         web: Web::default(),
         shutdown: shutdown.clone(),
