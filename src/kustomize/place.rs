@@ -15,7 +15,8 @@ pub(super) enum Make {
     Mapping,
 }
 
-/// The fields of a path: separated by slashes, of which those inside a name are written `\/`.
+/// The fields of a path: separated by slashes, of which those inside a name are written `\/`. One in front separates
+/// nothing; two side by side have a field without a name between them.
 pub(super) fn split(path: &str) -> Vec<SmolStr> {
     let mut parts = Vec::new();
     let mut part = String::new();
@@ -31,7 +32,9 @@ pub(super) fn split(path: &str) -> Vec<SmolStr> {
         }
     }
     parts.push(part.into());
-    parts.retain(|part: &SmolStr| !part.is_empty());
+    if parts.len() > 1 && parts.first().is_some_and(SmolStr::is_empty) {
+        parts.remove(0);
+    }
     parts
 }
 
@@ -59,7 +62,7 @@ impl Place {
     /// Calls `change` on every node to which the path leads; lists on the way are entered.
     ///
     /// # Errors
-    /// When the path leads through a scalar, or `change` fails.
+    /// When the path leads through a scalar or to a field without a name, or `change` fails.
     pub(super) fn visit(
         &self,
         node: &mut Node,
@@ -77,6 +80,7 @@ impl Place {
                 };
                 Error::at(&at, problem)
             }
+            Failure::NoName(at) => Error::at(&at, Problem::FieldName { path: self.spec.path.to_string() }),
             Failure::Change(error) => *error,
         })
     }
@@ -85,6 +89,8 @@ impl Place {
 enum Failure {
     /// The path goes on below a scalar.
     Scalar(Box<Node>),
+    /// The path goes on below a mapping with a field that has no name.
+    NoName(Box<Node>),
     Change(Box<Error>),
 }
 
@@ -110,6 +116,9 @@ fn visit(
         Some(name) => (name, true),
         None => (part.as_str(), false),
     };
+    if name.is_empty() {
+        return Err(Failure::NoName(Box::new(node.clone())));
+    }
     let wanted = match (is_list, make, rest.is_empty()) {
         (true, _, _) => Some(Node::sequence(Vec::new())),
         (false, Make::Nothing, _) => None,
