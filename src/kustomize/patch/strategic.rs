@@ -91,6 +91,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                     return Err(Error::at(patch, problem));
                 }
                 take_style_if_empty(dest, patch);
+                dest.take_line_comment(patch);
             }
             if dest.is_mapping() {
                 merge_mapping(dest, patch, schema)
@@ -116,10 +117,16 @@ fn is_no_value(node: &Node) -> bool {
 fn in_style_of(dest: &Node, patch: &Node) -> Result<Node, Error> {
     match (dest.as_scalar(), patch.as_scalar()) {
         // Where a type is written the patch's own one takes its place, quotes or not.
-        (Some(old), Some(_)) if is_quoted(dest) && !is_quoted_by_type(dest) => quoted_as(patch, old.style),
+        (Some(old), Some(_)) if is_quoted(dest) && !is_quoted_by_type(dest) => {
+            let mut node = quoted_as(patch, old.style)?;
+            node.take_line_comment(patch);
+            Ok(node)
+        }
         // It is a string all the same, but the next one is none because of it.
         (Some(_), Some(new)) if new.style != ScalarStyle::Plain && patch.tag().is_none() => {
-            Ok(typed(new.text.clone(), "!!str").at_place_of(patch))
+            let mut node = typed(new.text.clone(), "!!str").at_place_of(patch);
+            node.take_line_comment(patch);
+            Ok(node)
         }
         _ => {
             let mut node = patch.clone();
