@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
-use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain, push_entry};
+use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, ScalarStyle, Span, plain, push_entry};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,13 +252,32 @@ fn was_quoted_once(node: &Node) -> bool {
 /// Puts text into quotes that nobody has given a type, or that is a string without them, and that YAML 1.1 would not take
 /// for one.
 pub(super) fn settle_untyped(node: &mut Node) {
-    let is_bare = |scalar: &Scalar| scalar.style == ScalarStyle::Plain;
-    if (is_untyped(node) || (node.tag() == Some("!!str") && node.as_scalar().is_some_and(is_bare)))
-        && let Some(scalar) = node.as_scalar()
-        && !is_string_unquoted(&scalar.text)
-    {
+    let Some(scalar) = node.as_scalar() else { return };
+    let is_bare = scalar.style == ScalarStyle::Plain;
+    let is_taken_for_another = match node.tag() {
+        Some(UNTYPED) => !is_string_unquoted(&scalar.text),
+        Some("!!str") => is_bare && !is_tag_written(node) && !is_string_unquoted(&scalar.text),
+        Some(_) => false,
+        None => is_bare && is_bool_of_old(&scalar.text),
+    };
+    if is_taken_for_another {
         *node = Node::string(scalar.text.clone()).at_place_of(node);
     }
+}
+
+/// True for a tag that its file has: what no transformer has written.
+pub(super) fn is_tag_written(node: &Node) -> bool {
+    node.text().zip(node.tag()).is_some_and(|(text, tag)| {
+        let before = Span { start: 0, end: node.span().start };
+        text.slice(before).trim_end().ends_with(tag)
+    })
+}
+
+/// True for the words that YAML 1.1 takes for a bool, and go-yaml v3 for text.
+fn is_bool_of_old(text: &str) -> bool {
+    text.len() <= "off".len()
+        && matches!(plain(text, Resolve::V2), Plain::Bool(_))
+        && matches!(plain(text, Resolve::V3), Plain::Text)
 }
 
 /// True for text in quotes, or in lines of its own. What no file says has been made by a transformer, which quotes what

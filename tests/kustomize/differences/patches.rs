@@ -597,6 +597,34 @@ fn patches_once_differed() {
             ],
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - env: []\n    name: a\n  - name: b\n  hostname: h\n",
         ),
+        (
+            "a word that YAML 1.1 takes for a bool is in quotes behind a patch, in which the next one puts its number, too",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {z: y, d: y, n: {o: off}}\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {a: 5, b: 5, c: 5, d: 5, e: {f: 5}, z: 5, n: {o: 5}}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec:\n  a: y\n  b: NO\n  c: 1:30\n  d: x\n  e: {f: on}\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  a: \"5\"\n  b: \"5\"\n  c: 5\n  d: 5\n  e:\n    f: \"5\"\n  \"n\":\n    o: \"5\"\n  z: \"5\"\n",
+        ),
+        (
+            "a text that a file says is one gets no quotes, nor what is put there",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {z: !!str y, a: y, d: !!str y}\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {}\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {a: 5, b: 5, c: 5, d: 5, z: 5}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec:\n  a: !!str y\n  b: !!str true\n  c: !!str 12\n  d: x\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  a: 5\n  b: 5\n  c: 5\n  d: \"5\"\n  z: 5\n",
+        ),
     ];
     check(cases);
 }
