@@ -176,6 +176,13 @@ pub(super) fn untyped(text: impl Into<SmolStr>) -> Node {
     typed(text, UNTYPED)
 }
 
+/// The same as a field of its own has it: in quotes where YAML 1.1 would not take it for text.
+pub(super) fn bare(text: &str) -> Node {
+    let mut node = untyped(text);
+    settle_untyped(&mut node);
+    node
+}
+
 /// True for text that nobody has given a type.
 pub(super) fn is_untyped(node: &Node) -> bool {
     node.tag() == Some(UNTYPED)
