@@ -65,6 +65,9 @@ pub mod preview;
 /// Executes a plan, resumes it, reports it.
 pub mod sync;
 
+/// Commits that have proved themselves, carried from one environment to the next.
+pub mod promote;
+
 /// HTTP: webhooks, health, metrics.
 pub mod server;
 

@@ -1,0 +1,3 @@
+//! Carrying commits that have proved themselves from one environment to the next.
+
+pub mod vulnerability;
