@@ -7,7 +7,7 @@
 //!
 //! Read [`track`] (which commit has been where, and for how long), [`candidate`] (what comes next), [`gate`] (may it enter),
 //! then [`machine`] (one promotion from its beginning to its end). [`graph`] refuses environments that lead in a circle,
-//! [`window`] knows when a branch is closed, [`message`] writes what git and people read.
+//! [`vulnerability`] judges what scanners have found, [`window`] knows when a branch is closed, [`message`] writes what git and people read.
 
 pub mod candidate;
 pub mod gate;
@@ -15,6 +15,7 @@ pub mod graph;
 pub mod machine;
 pub mod message;
 pub mod track;
+pub mod vulnerability;
 pub mod window;
 
 #[cfg(test)]
