@@ -140,8 +140,8 @@ fn environment() -> Value {
             &mut spec,
             gates,
             "[has(self.soak), has(self.approval), has(self.job), has(self.checks), has(self.webhook), has(self.metric), \
-             has(self.alarms)].filter(kind, kind).size() == 1",
-            "write exactly one kind: soak, approval, job, checks, webhook, metric or alarms",
+             has(self.alarms), has(self.vulnerabilities)].filter(kind, kind).size() == 1",
+            "write exactly one kind: soak, approval, job, checks, webhook, metric, alarms or vulnerabilities",
         );
     }
     for (field, rule, message) in ENVIRONMENT_RULES {

@@ -32,11 +32,20 @@ pub struct Answer {
     pub next_check: Option<Timestamp>,
     /// Where it can be seen.
     pub evidence: BTreeMap<String, String>,
+    /// Nobody can leave it out.
+    pub must_hold: bool,
 }
 
 impl Answer {
     fn new(state: GateState, message: impl Into<String>) -> Self {
-        Answer { state, message: message.into(), next_check: None, evidence: BTreeMap::new() }
+        Answer { state, message: message.into(), next_check: None, evidence: BTreeMap::new(), must_hold: false }
+    }
+
+    /// The same, which nobody can leave out.
+    #[must_use]
+    pub fn binding(mut self) -> Self {
+        self.must_hold = true;
+        self
     }
 
     /// Yes.
@@ -91,6 +100,8 @@ pub enum Kind {
     Metric,
     /// [`Gate::alarms`].
     Alarms,
+    /// [`Gate::vulnerabilities`].
+    Vulnerabilities,
 }
 
 impl Kind {
@@ -104,6 +115,7 @@ impl Kind {
             Kind::Webhook => "webhook",
             Kind::Metric => "metric",
             Kind::Alarms => "alarms",
+            Kind::Vulnerabilities => "vulnerabilities",
         }
     }
 
@@ -117,6 +129,7 @@ impl Kind {
             gate.webhook.as_ref().map(|_| Kind::Webhook),
             gate.metric.as_ref().map(|_| Kind::Metric),
             gate.alarms.as_ref().map(|_| Kind::Alarms),
+            gate.vulnerabilities.as_ref().map(|_| Kind::Vulnerabilities),
         ];
         let mut written = written.into_iter().flatten();
         let first = written.next()?;
@@ -165,11 +178,11 @@ pub fn noted(name: &str, kind: &str, after: bool, answer: Answer, before: &[Gate
 /// A gate that a person has decided not to wait for; never one that must hold.
 pub fn overridden(name: &str, overrides: &[Override], answer: Answer) -> Answer {
     let Some(chosen) = overrides.iter().find(|chosen| chosen.gate == name) else { return answer };
-    if answer.state == GateState::Pass {
+    if answer.state == GateState::Pass || answer.must_hold {
         return answer;
     }
     let message = format!("overridden: {} (it said: {})", chosen.reason.trim(), answer.message);
-    Answer { state: GateState::Overridden, message, next_check: None, evidence: answer.evidence }
+    Answer { state: GateState::Overridden, message, next_check: None, ..answer }
 }
 
 /// An answer of a gate that has waited too long is a no.

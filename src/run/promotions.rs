@@ -10,6 +10,7 @@
 mod act;
 mod ask;
 mod plan;
+mod scans;
 mod see;
 mod tell;
 

@@ -7,6 +7,7 @@ mod gates;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod pulls;
+mod scans;
 mod stage;
 #[path = "../forge/world.rs"]
 #[allow(dead_code, reason = "the forge's own tests ask it more")]

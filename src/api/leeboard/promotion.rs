@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::vulnerabilities::VulnerabilityGate;
 use crate::api::flagger::ThresholdRange;
 use crate::api::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 
@@ -287,6 +288,9 @@ pub struct Gate {
     /// No alarm is on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alarms: Option<AlarmsGate>,
+    /// What scanners have found in the images may be deployed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vulnerabilities: Option<VulnerabilityGate>,
 }
 
 /// Of [`Gate::soak`].

@@ -139,6 +139,7 @@ async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &PromotionTrack) ->
             commit: &shown,
             pull: open,
             authors: &found.brought.authors,
+            planned: Some(&found),
         };
         gates = about.before().await;
         planned = Some(found);
@@ -168,6 +169,7 @@ async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &PromotionTrack) ->
             commit: &commit,
             pull: None,
             authors: &[],
+            planned: None,
         };
         afterwards = about.after().await.gates;
     }

@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::super::canaries::{by_template, look_for_alarms};
 use super::super::web;
 use super::Subject;
+use super::plan::Planned;
 use super::see::{Source, seven};
 use crate::api::leeboard::promotion::{
     AlarmsGate, Approval, Checks, Gate, GateState, GateStatus, JobGate, MetricGate, Promotion, PromotionKind,
@@ -53,6 +54,8 @@ pub(super) struct About<'a> {
     pub(super) pull: Option<u64>,
     /// Who made what is carried.
     pub(super) authors: &'a [String],
+    /// What was planned; nothing after the deployment.
+    pub(super) planned: Option<&'a Planned>,
 }
 
 /// Answers, and whether some of those that wait, wait for people.
@@ -135,6 +138,9 @@ impl About<'_> {
         if let Some(approval) = &gate.approval {
             return self.approval(approval).await;
         }
+        if let Some(vulnerabilities) = &gate.vulnerabilities {
+            return self.vulnerabilities(vulnerabilities).await;
+        }
         if let Some(known) = self.still_so(before) {
             return known;
         }
@@ -173,6 +179,7 @@ impl About<'_> {
             message: before.message.clone(),
             next_check: before.next_check.as_ref().map(|Time(at)| *at),
             evidence: before.evidence.clone(),
+            must_hold: false,
         })
     }
 

@@ -5,12 +5,14 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
 use super::super::memory::Trial;
 use super::super::previews::{Merge, TooLarge, compared};
 use super::Subject;
 use super::see::seven;
 use crate::api::leeboard::promotion::{PlanSummary, Promotion, PromotionKind, WriteMode};
-use crate::git::{Brought, Holding, Merged, Mirror, Oid};
+use crate::git::{Brought, Holding, Merged, Mirror, Oid, Snapshot};
 use crate::object::ObjectKey;
 use crate::plan::of_wanted;
 use crate::policy::Says;
@@ -29,6 +31,32 @@ pub(super) struct Planned {
     pub(super) proposal: Proposal,
     /// What comes with it.
     pub(super) brought: Brought,
+    /// Every image that would be in the objects that it reaches, and those that are.
+    pub(super) images: Images,
+    /// When that commit was made.
+    pub(super) committed: Timestamp,
+    /// The files that the branch would hold.
+    pub(super) files: Option<Snapshot>,
+}
+
+/// Images by the names that objects have for them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Images {
+    /// With the promotion.
+    pub(super) wanted: BTreeSet<String>,
+    /// Without it.
+    pub(super) deployed: BTreeSet<String>,
+}
+
+impl Images {
+    fn of(preview: &Preview) -> Self {
+        let mut found = Images::default();
+        for environment in &preview.environments {
+            environment.facts.merged.iter().for_each(|object| images(&object.body, &mut found.wanted));
+            environment.facts.base.iter().for_each(|object| images(&object.body, &mut found.deployed));
+        }
+        found
+    }
 }
 
 /// What it would be to write a promotion now, with `commit` in place of its own where others have pushed to its branch.
@@ -43,12 +71,14 @@ pub(super) async fn plan(subject: &Subject<'_>, promotion: &Promotion, commit: O
     {
         return Ok(known.clone());
     }
-    let proposal = match proposed(subject, promotion, &mirror, base, commit).await {
-        Ok(proposal) => proposal,
-        Err(error) => Proposal::Unknown(error.to_string()),
+    let (proposal, images, files) = match proposed(subject, promotion, &mirror, base, commit).await {
+        Ok(found) => found,
+        Err(error) => (Proposal::Unknown(error.to_string()), Images::default(), None),
     };
+    // The merge has no time of its own.
+    let committed = mirror.snapshot_at(commit).map_or(Timestamp::UNIX_EPOCH, |snapshot| snapshot.commit().time);
     let brought = mirror.brought(base, commit).await.unwrap_or_default();
-    let planned = Planned { base, commit, proposal, brought };
+    let planned = Planned { base, commit, proposal, brought, images, committed, files };
     daemon.promotions.planned.lock().insert(promotion.name().into(), planned.clone());
     Ok(planned)
 }
@@ -72,7 +102,8 @@ async fn proposed(
     mirror: &Mirror,
     base: Oid,
     commit: Oid,
-) -> Result<Proposal, crate::git::Error> {
+) -> Result<(Proposal, Images, Option<Snapshot>), crate::git::Error> {
+    let nothing = |proposal| Ok((proposal, Images::default(), None));
     if mirror.snapshot_at(commit).is_err() {
         // A person may name a commit that no branch of ours stands on.
         let refreshed = mirror.refresh(&[commit.to_string()]).await?;
@@ -83,7 +114,7 @@ async fn proposed(
     let merged = if promotion.spec.kind == PromotionKind::Rollback {
         let back = mirror.snapshot_at(commit)?;
         if back.root() == mirror.snapshot_at(base)?.root() {
-            return Ok(Proposal::Needless(format!("{} holds just that", subject.branch)));
+            return nothing(Proposal::Needless(format!("{} holds just that", subject.branch)));
         }
         back
     } else {
@@ -96,12 +127,12 @@ async fn proposed(
             is_there |= is_held(&known).unwrap_or(false);
         }
         if is_there {
-            return Ok(Proposal::Needless(format!("{} has {}", subject.branch, seven(&commit.to_string()))));
+            return nothing(Proposal::Needless(format!("{} has {}", subject.branch, seven(&commit.to_string()))));
         }
         let mode = subject.policy.write.as_ref().map(|write| write.mode).unwrap_or_default();
         if mode == WriteMode::FastForward && !mirror.holds(commit, base)? {
             let own = mirror.brought(commit, base).await?.subjects;
-            return Ok(Proposal::Broken(diverged(&subject.branch, &own)));
+            return nothing(Proposal::Broken(diverged(&subject.branch, &own)));
         }
         match mirror.joined(base, commit, &held(subject)).await? {
             Merged::Clean(merged) => merged,
@@ -114,18 +145,20 @@ async fn proposed(
                     }
                     _ => String::new(),
                 };
-                return Ok(Proposal::Conflict(format!("both have changed {}{who}", paths.join(", "))));
+                return nothing(Proposal::Conflict(format!("both have changed {}{who}", paths.join(", "))));
             }
         }
     };
+    let files = Some(merged.clone());
     let merge =
         Merge { url: subject.url.clone(), branch: subject.branch.clone(), base: mirror.snapshot_at(base)?, merged };
     let about = Pull { number: 0, head: commit.to_string().into(), base: base.to_string().into() };
     let instance = promotion.name().into();
     Ok(match compared(subject.daemon, &merge, about, instance, Trial::Own).await {
-        Ok(preview) => judged(subject, &preview),
+        Ok(preview) => (judged(subject, &preview), Images::of(&preview), files),
         Err(TooLarge { objects }) => {
-            Proposal::Broken(format!("it renders to more objects than can be planned ({objects})"))
+            let why = format!("it renders to more objects than can be planned ({objects})");
+            (Proposal::Broken(why), Images::default(), files)
         }
     })
 }
