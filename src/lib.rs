@@ -32,6 +32,9 @@ pub mod git;
 /// Pull requests, comments and statuses of GitHub, GitLab, Gitea and Bitbucket.
 pub mod forge;
 
+/// Images and the registries that have them.
+pub mod registry;
+
 /// From an application to the files it is rendered from.
 pub mod source;
 
