@@ -65,6 +65,9 @@ pub mod policy;
 /// What a pull request would change, as its readers see it.
 pub mod preview;
 
+/// How a version gets from one environment into the next.
+pub mod promote;
+
 /// Executes a plan, resumes it, reports it.
 pub mod sync;
 
