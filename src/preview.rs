@@ -296,7 +296,9 @@ impl Preview {
     #[must_use]
     pub fn of_environment(&self, name: &str) -> Preview {
         let environments = self.environments.iter().filter(|environment| environment.name == name).cloned().collect();
-        Preview { environments, ..self.clone() }
+        let Preview { instance, pull, deployed, carried, .. } = self;
+        let (instance, pull, deployed, carried) = (instance.clone(), pull.clone(), deployed.clone(), carried.clone());
+        Preview { instance, pull, environments, deployed, carried }
     }
 
     /// True when it is known that nothing that is deployed changes: then a pull request needs no comment.

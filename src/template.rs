@@ -56,14 +56,19 @@ impl Error {
 
 /// An error that knows its byte only.
 #[derive(Debug)]
-struct Flaw {
-    at: usize,
-    message: String,
+pub(crate) struct Flaw {
+    pub(crate) at: usize,
+    pub(crate) message: String,
 }
 
 impl Flaw {
-    fn new(at: usize, message: impl Into<String>) -> Self {
+    pub(crate) fn new(at: usize, message: impl Into<String>) -> Self {
         Flaw { at, message: message.into() }
+    }
+
+    /// The error in the text that it was found in.
+    pub(crate) fn of(self, text: &str) -> Error {
+        Error::at(text, self.at, self.message)
     }
 }
 
@@ -73,7 +78,7 @@ impl Template {
     /// # Errors
     /// When it is none, with the place.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let parsed = parse::parse(text).map_err(|flaw| Error::at(text, flaw.at, flaw.message))?;
+        let parsed = parse::parse(text).map_err(|flaw| flaw.of(text))?;
         Ok(Template { text: text.to_owned(), parsed })
     }
 
@@ -82,7 +87,7 @@ impl Template {
     /// # Errors
     /// When it asks for something that cannot be, or for too much.
     pub fn render(&self, data: &Value, now: Timestamp) -> Result<String, Error> {
-        eval::render(&self.parsed, data, now).map_err(|flaw| Error::at(&self.text, flaw.at, flaw.message))
+        eval::render(&self.parsed, data, now).map_err(|flaw| flaw.of(&self.text))
     }
 }
 

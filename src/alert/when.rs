@@ -14,7 +14,7 @@ mod parse;
 
 use jiff::Timestamp;
 
-use crate::template::{Error, Value};
+use crate::template::{Error, Flaw, Value};
 
 /// A parsed condition.
 #[derive(Debug)]
@@ -23,26 +23,13 @@ pub struct Expression {
     root: parse::Node,
 }
 
-/// An error that knows its byte only.
-#[derive(Debug)]
-struct Flaw {
-    at: usize,
-    message: String,
-}
-
-impl Flaw {
-    fn new(at: usize, message: impl Into<String>) -> Self {
-        Flaw { at, message: message.into() }
-    }
-}
-
 impl Expression {
     /// Reads an expression.
     ///
     /// # Errors
     /// When it is none, with the place.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let root = parse::parse(text).map_err(|flaw| Error::at(text, flaw.at, flaw.message))?;
+        let root = parse::parse(text).map_err(|flaw| flaw.of(text))?;
         Ok(Expression { text: text.to_owned(), root })
     }
 
@@ -51,8 +38,7 @@ impl Expression {
     /// # Errors
     /// When it asks for something that cannot be, or for too much.
     pub fn evaluate(&self, names: &Value, now: Timestamp) -> Result<Value, Error> {
-        let flawed = |flaw: Flaw| Error::at(&self.text, flaw.at, flaw.message);
-        eval::evaluate(&self.root, names, now).map_err(flawed)
+        eval::evaluate(&self.root, names, now).map_err(|flaw| flaw.of(&self.text))
     }
 }
 

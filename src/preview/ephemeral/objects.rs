@@ -23,6 +23,8 @@ pub struct Deployment<'a> {
     pub record: &'a Record,
 }
 
+/// The name of the namespace's ResourceQuota.
+pub const QUOTA: &str = "leeboard";
 /// What Kubernetes takes for a namespace.
 const LONGEST_NAME: usize = 63;
 
@@ -93,16 +95,18 @@ impl Deployment<'_> {
         project
     }
 
-    /// The namespace and its quota, in the environment's cluster.
-    pub fn namespace(&self, name: &str) -> [Value; 2] {
-        [
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": self.marks()}}),
-            json!({
-                "apiVersion": "v1", "kind": "ResourceQuota",
-                "metadata": {"name": "leeboard", "namespace": name, "labels": self.marks()},
-                "spec": {"hard": self.policy.quota()},
-            }),
-        ]
+    /// The namespace, in the environment's cluster.
+    pub fn namespace(&self, name: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": self.marks()}})
+    }
+
+    /// The namespace's quota.
+    pub fn quota(&self, namespace: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "ResourceQuota",
+            "metadata": {"name": QUOTA, "namespace": namespace, "labels": self.marks()},
+            "spec": {"hard": self.policy.quota()},
+        })
     }
 
     /// What deploys the commit. The objects of a kustomization are moved into the namespace; other manifests have to
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!(source.kustomize.and_then(|kustomize| kustomize.namespace).as_deref(), Some("pr-7-dev"));
         assert_eq!(application.annotation(annotation::ENVIRONMENT), None, "its directories are no Applications");
 
-        let [namespace, quota] = deployment.namespace("pr-7-dev");
+        let (namespace, quota) = (deployment.namespace("pr-7-dev"), deployment.quota("pr-7-dev"));
         assert!(is_of(&namespace["metadata"]["labels"], "dev", 7));
         assert!(!is_of(&namespace["metadata"]["labels"], "dev", 77));
         assert_eq!(quota["spec"]["hard"]["services.loadbalancers"], "0");

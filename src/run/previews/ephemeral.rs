@@ -127,7 +127,7 @@ struct Ephemeral<'a> {
 impl Ephemeral<'_> {
     async fn carry_out(&self, step: &Step) -> Result<(), String> {
         let (Step::Remove(number) | Step::Expire(Record { number, .. }) | Step::Deploy(Record { number, .. })) = step;
-        let name = objects::name(self.policy, *number, self.environment.name())?;
+        let name = || objects::name(self.policy, *number, self.environment.name());
         match step {
             Step::Remove(number) => {
                 // Under another prefix it was called otherwise.
@@ -139,6 +139,7 @@ impl Ephemeral<'_> {
                 Ok(())
             }
             Step::Expire(record) => {
+                let name = name()?;
                 if let Some(Ok(project)) = self.daemon.written.project(&name)
                     && let Some(own) = Own::of(&project)
                 {
@@ -147,7 +148,7 @@ impl Ephemeral<'_> {
                 info!(environment = self.environment.name(), pull = number, "Its time is over: not deployed any more");
                 self.record(&name, record).await
             }
-            Step::Deploy(record) => self.deploy(&name, record).await,
+            Step::Deploy(record) => self.deploy(&name()?, record).await,
         }
     }
 
@@ -234,10 +235,13 @@ impl Ephemeral<'_> {
             Some(found) if found["metadata"]["deletionTimestamp"].is_string() => {
                 return Err(format!("namespace `{name}` of an earlier deployment is not gone yet"));
             }
-            _ => {}
+            Some(_) => {}
+            None => apply_to(&target, deployment.namespace(name)).await?,
         }
-        for body in deployment.namespace(name) {
-            apply_to(&target, body).await?;
+        let quota = deployment.quota(name);
+        let found = target.cluster.find(&quota_key(name), "v1").await.map_err(|error| error.to_string())?;
+        if found.is_none_or(|found| found["spec"]["hard"] != quota["spec"]["hard"]) {
+            apply_to(&target, quota).await?;
         }
         Ok(())
     }
@@ -310,6 +314,11 @@ async fn delete(daemon: &Daemon, kind: &str, name: &str) -> Result<(), String> {
 
 fn namespace_key(name: &str) -> ObjectKey {
     ObjectKey { group: "".into(), kind: "Namespace".into(), namespace: None, name: name.into() }
+}
+
+fn quota_key(namespace: &str) -> ObjectKey {
+    let (kind, name) = ("ResourceQuota".into(), objects::QUOTA.into());
+    ObjectKey { group: "".into(), kind, namespace: Some(namespace.into()), name }
 }
 
 fn is_own(namespace: &Value, environment: &str, number: u64) -> bool {

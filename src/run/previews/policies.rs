@@ -38,6 +38,10 @@ pub(crate) async fn judge(environment: &mut EnvironmentPreview, asked: Asked) {
 
 /// The same, where more is rendered than what changes.
 pub(crate) async fn judge_with(environment: &mut EnvironmentPreview, renders: &Renders<'_>, asked: Asked) {
+    let mut changes = environment.applications.iter().flat_map(|application| application.outcome.changes());
+    if !changes.any(Change::is_step) {
+        return;
+    }
     let mut known = Known { foreseen: asked.foreseen, ..Known::default() };
     // Of one that does not answer the comment says so already.
     let cluster = asked.cluster.as_ref().filter(|_| environment.reach == Reach::Compared);
