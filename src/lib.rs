@@ -11,6 +11,9 @@ pub mod error;
 /// Logs and metric names, in one place.
 pub mod telemetry;
 
+/// Versions with numbers, and ranges of them.
+pub mod version;
+
 /// Work on several threads whose results come in the order of what they were made of.
 pub mod in_order;
 
