@@ -8,4 +8,4 @@
 
 mod reference;
 
-pub use reference::{Digest, NotAReference, Reference, Repository, Tag, Version};
+pub use reference::{Digest, NotAReference, Reference, Repository, Tag, Tagged, Version};

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use smol_str::SmolStr;
 
 /// Where Docker's own images are asked for; `docker.io` itself is a web site.
@@ -34,6 +35,17 @@ pub struct Tag(SmolStr);
 /// The hash of a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest(SmolStr);
+
+/// One tag of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tagged {
+    /// Its name.
+    pub tag: Tag,
+    /// When its image was built, as far as that was asked and is told.
+    pub built: Option<Timestamp>,
+    /// What it means, as far as that was asked.
+    pub digest: Option<Digest>,
+}
 
 /// A repository of a registry, however it was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
