@@ -3,7 +3,8 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use smol_str::SmolStr;
+use serde::{Deserialize, Deserializer};
+use smol_str::{SmolStr, format_smolstr};
 
 /// Where Docker's own images are asked for; `docker.io` itself is a web site.
 const DOCKER_HUB: &str = "registry-1.docker.io";
@@ -63,6 +64,9 @@ pub enum NotAReference {
     /// Not a digest.
     #[error("`{0}` is not a digest: `sha256:` and 64 of the digits 0-9a-f, or `sha512:` and 128")]
     Digest(String),
+    /// Not an image with one version.
+    #[error("`{0}` says no version, or two: write NAME=TAG or NAME@DIGEST")]
+    Version(String),
     /// Not a name.
     #[error("`{0}` is not the name of an image: lower-case words with slashes between, perhaps behind a host")]
     Name(String),
@@ -108,10 +112,21 @@ impl Digest {
         &self.0
     }
 
+    /// The digest with these hexadecimal digits of SHA-256.
+    pub(super) fn of_sha256(hash: &str) -> Self {
+        Digest(format_smolstr!("sha256:{hash}"))
+    }
+
     /// The first digits, for people.
     pub fn short(&self) -> &str {
         let end = self.0.find(':').map_or(0, |at| at + 13);
         self.0.get(..end).unwrap_or(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Digest::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
