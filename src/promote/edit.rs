@@ -14,11 +14,12 @@ mod path;
 mod text;
 mod unchanged;
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 
-use crate::registry::{Digest, NotAReference, Repository, Tag, Version};
+use crate::registry::{Digest, NotAReference, Reference, Repository, Tag, Version};
 use crate::yaml::{self, Document, Node};
 
 pub use error::{Error, Problem};
@@ -77,9 +78,40 @@ impl Image {
         &self.name
     }
 
+    /// The name that takes the place of it, where it gets one.
+    pub fn new_name(&self) -> Option<&str> {
+        self.new_name.as_deref()
+    }
+
     /// The version that it gets.
     pub fn version(&self) -> &Version {
         &self.version
+    }
+}
+
+impl FromStr for Image {
+    type Err = NotAReference;
+
+    /// `web=1.4.2`, `web@sha256:…`, and where it comes from another repository `web=ghcr.io/org/web:1.4.2`.
+    fn from_str(text: &str) -> Result<Self, NotAReference> {
+        let none = || NotAReference::Version(text.to_owned());
+        let Some((name, wanted)) = text.split_once('=') else {
+            let (name, digest) = text.split_once('@').ok_or_else(none)?;
+            return Image::new(name, Version::Digest(Digest::new(digest)?));
+        };
+        if let Ok(digest) = Digest::new(wanted) {
+            return Image::new(name, Version::Digest(digest));
+        }
+        if !wanted.contains([':', '@', '/']) {
+            return Image::new(name, Version::Tag(Tag::new(wanted)?));
+        }
+        let reference = Reference::parse(wanted)?;
+        let version = match (reference.tag, reference.digest) {
+            (Some(tag), None) => Version::Tag(tag),
+            (None, Some(digest)) => Version::Digest(digest),
+            _ => return Err(none()),
+        };
+        Image::new(name, version)?.renamed(&reference.name)
     }
 }
 
@@ -138,8 +170,14 @@ fn read(file: &Arc<str>, bytes: &[u8]) -> Result<Vec<Document>, Error> {
 }
 
 impl Found {
+    /// The version: where both are said, the digest is what counts.
+    pub fn version(&self) -> Option<Version> {
+        let digest = self.digest.clone().map(Version::Digest);
+        digest.or_else(|| self.tag.clone().map(Version::Tag))
+    }
+
     /// True when it says what is wished.
-    fn is(&self, image: &Image) -> bool {
+    pub fn is(&self, image: &Image) -> bool {
         let is_version = match &image.version {
             Version::Tag(tag) => self.tag.as_ref() == Some(tag) && self.digest.is_none(),
             // A field that holds nothing but a digest has its tag elsewhere.

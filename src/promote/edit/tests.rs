@@ -6,17 +6,28 @@ use super::*;
 
 const HASH: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// `web=1.2`, `web=sha256:…`, `web=ghcr.io/org/web:1.2`
 fn image(text: &str) -> Image {
-    let (name, wanted) = text.split_once('=').unwrap();
-    if let Ok(digest) = Digest::new(wanted) {
-        return Image::new(name, Version::Digest(digest)).unwrap();
+    text.parse().unwrap()
+}
+
+#[test]
+fn an_image_is_written_with_its_version() {
+    let tag = |text: &str| Version::Tag(Tag::new(text).unwrap());
+    let digest = || Version::Digest(Digest::new(HASH).unwrap());
+    let cases = [
+        ("web=1.4.2".to_owned(), "web", None, tag("1.4.2")),
+        ("h.x:5000/web=1".into(), "h.x:5000/web", None, tag("1")),
+        (format!("web={HASH}"), "web", None, digest()),
+        (format!("web@{HASH}"), "web", None, digest()),
+        ("web=ghcr.io/org/web:1".into(), "web", Some("ghcr.io/org/web"), tag("1")),
+        (format!("web=other@{HASH}"), "web", Some("other"), digest()),
+    ];
+    for (text, name, new_name, version) in cases {
+        let image = image(&text);
+        assert_eq!((image.name(), image.new_name(), image.version()), (name, new_name, &version), "{text}");
     }
-    match wanted.split_once(':') {
-        Some((new_name, tag)) => {
-            Image::new(name, Version::Tag(Tag::new(tag).unwrap())).unwrap().renamed(new_name).unwrap()
-        }
-        None => Image::new(name, Version::Tag(Tag::new(wanted).unwrap())).unwrap(),
+    for wrong in ["web", "web=", "=1", "web=org/web", "web@1", "web:1", &format!("web=web:1@{HASH}"), "Web=1"] {
+        assert!(wrong.parse::<Image>().is_err(), "{wrong}");
     }
 }
 
