@@ -19,6 +19,7 @@ mod get;
 mod health;
 mod nearest;
 mod preview;
+mod promote;
 mod remotes;
 pub mod report;
 mod run;
@@ -54,6 +55,7 @@ enum Command {
     Get(get::Get),
     Diff(diff::Diff),
     Preview(preview::Preview),
+    Promote(promote::PromoteArgs),
     Sync(sync::Sync),
     Crds(crds::Crds),
     Demo(demo::Demo),
@@ -110,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Get(command) => command.run(&mut terminal),
         Command::Diff(command) => command.run(&mut terminal),
         Command::Preview(command) => command.run(&mut terminal),
+        Command::Promote(command) => command.run(&mut terminal),
         Command::Sync(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
