@@ -4,10 +4,11 @@
 
 mod harness;
 
-use harness::Images;
+use harness::{Images, SOON, World, eventually};
 use leeboard::promote::image::{Decision, Need, Policy};
 use leeboard::registry::{Digest, Error, Keychain, Manifest, Registries, Repository, Settings, Tag, Tagged, Version};
-use leeboard::sandbox::Admission;
+use leeboard::sandbox::{Admission, Registry};
+use serde_json::{Value, json};
 
 fn tag(text: &str) -> Tag {
     Tag::new(text).unwrap()
@@ -154,4 +155,186 @@ async fn a_registry_that_is_gone_and_comes_back_is_asked_again() {
     let (tags, started) = tokio::join!(asked, images.registry().start_again());
     started.unwrap();
     assert_eq!(tags.unwrap(), ["1"]);
+}
+
+/// A world in which the Environment `dev` follows images of a registry.
+struct Following {
+    world: World,
+    images: Images,
+}
+
+impl Following {
+    async fn new(admission: Admission) -> Following {
+        let (world, images) = tokio::join!(World::new(), Images::start(admission));
+        let this = Following { world, images };
+        this.permit("allow").await;
+        this.world.repo.commit(
+            "env/dev",
+            &[
+                ("clusters/dev/web.yaml", &this.web()),
+                ("clusters/dev/kustomization.yaml", &this.kustomization("1.4.1")),
+            ],
+        );
+        this
+    }
+
+    /// A Deployment of the image.
+    fn web(&self) -> String {
+        let container = json!({"name": "web", "image": self.images.name("shop/web")});
+        let labels = json!({"app": "web"});
+        json!({
+            "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            },
+        })
+        .to_string()
+    }
+
+    /// The file, with this tag of the image.
+    fn kustomization(&self, tag: &str) -> String {
+        let name = self.images.name("shop/web");
+        format!("# The shop.\nresources:\n- web.yaml\nimages:\n- name: {name} # ours\n  newTag: {tag}\n")
+    }
+
+    async fn apply(&self, object: Value) {
+        self.world.cluster.apply(&object.to_string(), [""; 0]).await;
+    }
+
+    /// What the AppProject says about commits that no person makes.
+    async fn permit(&self, permit: &str) {
+        let anything = json!({"namespace": "*", "server": "*"});
+        self.apply(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "AppProject",
+            "metadata": {
+                "name": "default", "namespace": self.world.control.name(),
+                "annotations": {"leeboard.dev/auto-promotion": permit},
+            },
+            "spec": {
+                "sourceRepos": ["*"], "destinations": [anything],
+                "clusterResourceWhitelist": [{"group": "*", "kind": "*"}],
+            },
+        }))
+        .await;
+    }
+
+    /// What `docker login` writes, as a Secret of the installation.
+    async fn sign_in(&self) {
+        self.apply(json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {
+                "name": "registry", "namespace": self.world.control.name(),
+                "labels": {"leeboard.dev/secret-type": "registry"},
+            },
+            "stringData": {".dockerconfigjson": self.images.docker_config()},
+        }))
+        .await;
+    }
+
+    async fn follow(&self, policy: Value) {
+        self.apply(json!({
+            "apiVersion": "leeboard.dev/v1alpha1", "kind": "Environment",
+            "metadata": {"name": "dev", "namespace": self.world.control.name()},
+            "spec": {
+                "repoURL": self.world.repo.url(), "branch": "env/dev", "path": "clusters/dev",
+                "destination": {"name": "in-cluster", "namespace": self.world.shop.name()},
+                "images": {
+                    "interval": "10s",
+                    "follow": [{"name": self.images.name("shop/web"), "policy": policy}],
+                },
+            },
+        }))
+        .await;
+    }
+
+    /// The file on the branch.
+    fn written(&self) -> String {
+        self.world.repo.in_bare(&["show", "env/dev:clusters/dev/kustomization.yaml"])
+    }
+
+    /// Waits until the branch has this version, and nothing else has changed.
+    async fn has(&self, expected: &str) {
+        eventually("the branch has the version", SOON, async || {
+            let written = self.written();
+            if written == expected.trim_end() { Ok(()) } else { Err(format!("{written}\n{}", self.log())) }
+        })
+        .await;
+    }
+
+    /// Waits until the Environment says what is in the way.
+    async fn complains(&self, expected: &str) {
+        eventually("the Environment says what is in the way", SOON, async || {
+            let environment = self.world.control.object("environment.leeboard.dev/dev").await?;
+            let conditions = environment["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let said = conditions.iter().find(|condition| condition["type"] == "ImagesBlocked");
+            let said = said.and_then(|condition| condition["message"].as_str()).unwrap_or("nothing");
+            if said.contains(expected) { Ok(()) } else { Err(format!("{said}\n{}", self.log())) }
+        })
+        .await;
+    }
+
+    fn log(&self) -> String {
+        self.world.daemon.log()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_tag_of_a_registry_is_committed_and_deployed() {
+    let following = Following::new(Admission::SignedIn).await;
+    let images = &following.images;
+    for tag in ["1.4.1", "1.5.0", "2.0.0"] {
+        images.push("shop/web", tag, "2026-11-01T10:00:00Z").await;
+    }
+    following.follow(json!({"semver": "^1.4"})).await;
+    following.complains("wants credentials, none are configured for it").await;
+    following.sign_in().await;
+    following.has(&following.kustomization("1.5.0")).await;
+
+    let name = images.name("shop/web");
+    let message = following.world.repo.in_bare(&["log", "-1", "--format=%an%n%B", "env/dev"]);
+    let start =
+        format!("Leeboard\nSet {name} to 1.5.0 in dev\n\n1.5.0 is the highest version in `^1.4`\n\nLeeboard-Change: ");
+    assert!(message.starts_with(&start) && message.ends_with(&format!("\nLeeboard-Image: {name}=1.5.0")), "{message}");
+    let image = "{.spec.template.spec.containers[0].image}";
+    following.world.field("deployment/web", image, &format!("{name}:1.5.0")).await;
+    assert!(!following.log().contains(Registry::PASSWORD), "the password is in the log");
+
+    images.push("shop/web", "1.10.0", "2026-11-02T10:00:00Z").await;
+    following.has(&following.kustomization("1.10.0")).await;
+    following.world.field("deployment/web", image, &format!("{name}:1.10.0")).await;
+    let commits = following.world.repo.in_bare(&["rev-list", "--count", "env/dev"]);
+    assert_eq!(commits, "3", "one commit for each version");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_has_set_stays_and_is_told() {
+    let following = Following::new(Admission::Everybody).await;
+    following.images.push("shop/web", "main-7", "2026-11-01T10:00:00Z").await;
+    following.follow(json!({"newest": true, "allowTags": "main-.*"})).await;
+    following.has(&following.kustomization("main-7")).await;
+
+    following.world.repo.git(&["pull", "--quiet", "origin", "env/dev"]);
+    let by_hand = following.kustomization("hotfix");
+    let hotfix = following.world.repo.commit("env/dev", &[("clusters/dev/kustomization.yaml", &by_hand)]);
+    following.images.push("shop/web", "main-8", "2026-11-02T10:00:00Z").await;
+    following.complains("was set to hotfix by Tess Tester").await;
+    assert_eq!(following.world.repo.head("env/dev"), hotfix);
+    // Put back, it follows again.
+    let back = following.kustomization("main-7");
+    following.world.repo.commit("env/dev", &[("clusters/dev/kustomization.yaml", &back)]);
+    following.has(&following.kustomization("main-8")).await;
+    following.complains("nothing").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_projects_permit_nothing_is_committed() {
+    let following = Following::new(Admission::Everybody).await;
+    following.permit("no").await;
+    let digest = following.images.push("shop/web", "stable", "2026-11-01T10:00:00Z").await;
+    following.follow(json!({"digest": "stable"})).await;
+    following.complains("the AppProject `default` does not let commits be made without a person").await;
+    assert_eq!(following.written(), following.kustomization("1.4.1").trim_end());
+    following.permit("allow").await;
+    following.has(&following.kustomization("1.4.1").replace("newTag: 1.4.1", &format!("digest: {digest}"))).await;
 }

@@ -1,5 +1,7 @@
 //! Leeboard's own kind: `Environment`, the front door.
 
+mod images;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
 use super::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 use crate::object::annotation;
+
+pub use images::{FollowedImage, ImagePolicy, ImageUpdates};
 
 /// An environment branch, a cluster directory in it, and the cluster that it is for.
 ///
@@ -101,6 +105,9 @@ pub struct EnvironmentSpec {
     /// What pull requests against the branch are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previews: Option<PreviewPolicy>,
+    /// Which images follow their registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageUpdates>,
 }
 
 /// What pull requests against an environment's branch are told.

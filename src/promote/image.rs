@@ -3,9 +3,10 @@
 //! **In:** a [`Policy`], what the environment has, what the registry has. **Out:** a [`Decision`] with its reason in one
 //! sentence. **May not:** do I/O; or go back to an older version because a registry has lost a newer one.
 //!
-//! [`target`] is the file that says it, [`propose`] the commit that changes it with its [`message`]; [`by_hand`] finds what people have set themselves.
+//! [`follow`] reads what an Environment says; [`target`] is the file that says it, [`propose`] the commit that changes it with its [`message`]; [`by_hand`] finds what people have set themselves.
 
 pub mod by_hand;
+pub mod follow;
 pub mod message;
 pub mod propose;
 pub mod target;

@@ -216,7 +216,9 @@ impl Registries {
         if tags.len() > MOST_IMAGES {
             return Err(Error::TooMany { repository: repository.clone(), limit: MOST_IMAGES });
         }
-        let images = stream::iter(tags).map(|tag| self.image(repository, tag, keychain)).buffered(AT_ONCE);
+        let asked = stream::iter(tags.to_vec());
+        let images =
+            asked.map(|tag: Tag| async move { self.image(repository, &tag, keychain).await }).buffered(AT_ONCE);
         let images: Vec<Result<Tagged, Error>> = images.collect().await;
         images.into_iter().collect()
     }

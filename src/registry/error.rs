@@ -155,7 +155,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Error::CredentialsMissing { .. } => {
-                "Name a Secret of the type `kubernetes.io/dockerconfigjson` that has them."
+                "Label the Secret of type `kubernetes.io/dockerconfigjson` with `leeboard.dev/secret-type: registry`."
             }
             Error::TooMany { .. } => "Name the tags that count by `allowTags`.",
             _ => return None,
