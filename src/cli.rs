@@ -19,7 +19,7 @@ mod get;
 mod health;
 mod nearest;
 mod preview;
-mod promote;
+mod promotion;
 mod remotes;
 pub mod report;
 mod run;
@@ -55,12 +55,21 @@ enum Command {
     Get(get::Get),
     Diff(diff::Diff),
     Preview(preview::Preview),
-    Promote(promote::PromoteArgs),
     Sync(sync::Sync),
     Crds(crds::Crds),
     Demo(demo::Demo),
     Health(health::HealthOf),
     Canary(canary::CanaryArgs),
+    Promote(Box<promotion::PromoteArgs>),
+    Approve(promotion::Approve),
+    Reject(promotion::Reject),
+    Abort(promotion::Abort),
+    Lock(promotion::Lock),
+    Unlock(promotion::Unlock),
+    Hold(promotion::Hold),
+    Resume(promotion::Resume),
+    Rollback(promotion::Rollback),
+    Promotion(promotion::PromotionArgs),
     Run(run::Run),
     Completions(completions::Completions),
 }
@@ -112,12 +121,21 @@ pub fn main() -> ExitCode {
         Command::Get(command) => command.run(&mut terminal),
         Command::Diff(command) => command.run(&mut terminal),
         Command::Preview(command) => command.run(&mut terminal),
-        Command::Promote(command) => command.run(&mut terminal),
         Command::Sync(command) => command.run(&mut terminal),
         Command::Crds(command) => command.run(&mut terminal),
         Command::Demo(command) => command.run(&mut terminal),
         Command::Health(command) => command.run(&mut terminal),
         Command::Canary(command) => command.run(&mut terminal),
+        Command::Promote(command) => command.run(&mut terminal),
+        Command::Approve(command) => command.run(&mut terminal),
+        Command::Reject(command) => command.run(&mut terminal),
+        Command::Abort(command) => command.run(&mut terminal),
+        Command::Lock(command) => command.run(&mut terminal),
+        Command::Unlock(command) => command.run(&mut terminal),
+        Command::Hold(command) => command.run(&mut terminal),
+        Command::Resume(command) => command.run(&mut terminal),
+        Command::Rollback(command) => command.run(&mut terminal),
+        Command::Promotion(command) => command.run(&mut terminal),
         Command::Run(command) => command.run(),
         Command::Completions(command) => completions::run::<Arguments>(command, &mut terminal),
     };

@@ -68,7 +68,7 @@ pub mod policy;
 /// What a pull request would change, as its readers see it.
 pub mod preview;
 
-/// How a version gets from one environment into the next.
+/// Carrying what has proved itself from one environment to the next: commits, and versions of images.
 pub mod promote;
 
 /// Executes a plan, resumes it, reports it.

@@ -36,7 +36,7 @@ use crate::object::{GroupKind, Object, ObjectKey};
 
 pub use compare::{Baseline, Comparison};
 pub use desired::{Desired, Owner, Scope, desired};
-pub use hash::{PlanHash, PlanKey};
+pub use hash::{PlanHash, PlanKey, of_wanted};
 pub use hook::{Hook, HookMark, Run};
 pub use inventory::Inventory;
 pub use project::{Denial, Permitted, Project};

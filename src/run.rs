@@ -21,6 +21,7 @@ mod mail;
 pub mod memory;
 pub mod operate;
 pub mod previews;
+pub mod promotions;
 pub mod queue;
 pub mod reconcile;
 pub mod remotes;
@@ -56,6 +57,7 @@ use self::images::Images;
 use self::lease::Seat;
 use self::memory::{Memory, Reads, Trial};
 use self::previews::Previews;
+use self::promotions::Promotions;
 use self::queue::{Priority, Queue};
 use self::repositories::Repositories;
 use self::watching::Hinted;
@@ -168,6 +170,8 @@ pub struct Daemon {
     pub images: Images,
     /// The pull requests that are looked at.
     pub previews: Previews,
+    /// What is carried from environment to environment.
+    pub promotions: Promotions,
     /// What people can read of them.
     pub pages: Arc<Pages>,
     /// Speaks to hooks, metric providers and whom alerts go to.
@@ -265,6 +269,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         alerts: Alerts::default(),
         images: Images::default(),
         previews: Previews::default(),
+        promotions: Promotions::default(),
         pages,
         web: Web::default(),
         shutdown: shutdown.clone(),

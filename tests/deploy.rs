@@ -30,6 +30,9 @@ async fn leeboard_renders_this_repository_as_kustomize_does() {
         let claims = "  volumeClaimTemplates:\n  - metadata:\n";
         let labels = "      labels:\n        app.kubernetes.io/part-of: shop\n";
         let expected = expected.replace(&format!("{claims}{labels}"), claims);
+        // Nor does it know that these are not namespaced.
+        let policy = "  name: leeboard-promotions\n";
+        let expected = expected.replace(&format!("{policy}  namespace: leeboard\n"), policy);
         let rendered = build(&path).await;
         assert_eq!(rendered, expected, "{path}");
     }

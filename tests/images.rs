@@ -233,12 +233,18 @@ impl Following {
     }
 
     async fn follow(&self, policy: Value) {
+        self.follow_while(policy, json!({})).await;
+    }
+
+    /// The same, while this is said of promotion.
+    async fn follow_while(&self, policy: Value, promotion: Value) {
         self.apply(json!({
             "apiVersion": "leeboard.dev/v1alpha1", "kind": "Environment",
             "metadata": {"name": "dev", "namespace": self.world.control.name()},
             "spec": {
                 "repoURL": self.world.repo.url(), "branch": "env/dev", "path": "clusters/dev",
                 "destination": {"name": "in-cluster", "namespace": self.world.shop.name()},
+                "promotion": promotion,
                 "images": {
                     "interval": "10s",
                     "follow": [{"name": self.images.name("shop/web"), "policy": policy}],
@@ -328,13 +334,18 @@ async fn what_a_person_has_set_stays_and_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_projects_permit_nothing_is_committed() {
+async fn without_the_projects_permit_or_past_a_lock_nothing_is_committed() {
     let following = Following::new(Admission::Everybody).await;
     following.permit("no").await;
     let digest = following.images.push("shop/web", "stable", "2026-11-01T10:00:00Z").await;
-    following.follow(json!({"digest": "stable"})).await;
+    let policy = json!({"digest": "stable"});
+    following.follow_while(policy.clone(), json!({"locked": {"reason": "audit", "by": "Ada"}})).await;
     following.complains("the AppProject `default` does not let commits be made without a person").await;
-    assert_eq!(following.written(), following.kustomization("1.4.1").trim_end());
     following.permit("allow").await;
+    following.complains("dev is locked by Ada: audit").await;
+    following.follow_while(policy.clone(), json!({"hold": {"reason": "we look at it"}})).await;
+    following.complains("dev is held: we look at it").await;
+    assert_eq!(following.written(), following.kustomization("1.4.1").trim_end());
+    following.follow(policy).await;
     following.has(&following.kustomization("1.4.1").replace("newTag: 1.4.1", &format!("digest: {digest}"))).await;
 }

@@ -223,12 +223,16 @@ async fn an_environment_of_the_cluster_says_where_it_is() {
         let at = ["--kubeconfig", &kubeconfig, "--namespace", control.name()];
         shop.promote(&[&[environment, "registry.example/web=1.5.0"], &at[..]].concat())
     };
+    let kubectl = async |patch: serde_json::Value| {
+        let patch = patch.to_string();
+        control.kubectl(["patch", "environment.leeboard.dev", "dev", "--type=merge", "-p", &patch]).await.unwrap();
+    };
+    kubectl(json!({"spec": {"promotion": {"locked": {"reason": "audit", "by": "Ada"}}}})).await;
+    assert!(promote("dev").refused().contains("dev is locked by Ada: audit"));
+    kubectl(json!({"spec": {"promotion": null}})).await;
     promote("dev").done();
     assert_eq!(shop.on_branch(), with_web("\"1.5.0\"").trim_end());
     assert!(promote("nameless").refused().contains("the Environment `nameless` names no branch"));
     let error = promote("dew").refused();
-    assert!(
-        error.contains("there is no environment and no directory `dew`") && error.contains("Did you mean `dev`?"),
-        "{error}"
-    );
+    assert!(error.contains("there is no environment `dew`") && error.contains("Did you mean `dev`?"), "{error}");
 }

@@ -10,13 +10,14 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 use super::argo::{AppProjectSpec, AppProjectStatus, ApplicationSpec, ApplicationStatus, Operation};
+use super::leeboard::promotion::{PromotionSpec, PromotionStatus};
 use super::leeboard::{EnvironmentSpec, EnvironmentStatus};
 use super::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 
 /// All definitions, in the order in which `leeboard crds` prints them.
 pub fn crds() -> Vec<Value> {
     let [canary, metric_template, alert_provider] = flagger::definitions();
-    vec![application(), app_project(), environment(), canary, metric_template, alert_provider]
+    vec![application(), app_project(), environment(), promotion(), canary, metric_template, alert_provider]
 }
 
 /// The file of a definition under `deploy/crds`: `applications.argoproj.io.yaml`.
@@ -117,6 +118,27 @@ fn environment() -> Value {
     }
     at(&mut spec, "previews.fail").insert("maxItems".into(), 64.into());
     at(&mut spec, "previews.fail[]").insert("maxLength".into(), 20.into());
+    for (field, length) in PROMOTION_LENGTHS {
+        at(&mut spec, field).insert("maxLength".into(), (*length).into());
+    }
+    for (field, items) in [("from", 16), ("gates", 32), ("after", 32), ("windows", 32)] {
+        at(&mut spec, &format!("promotion.{field}")).insert("maxItems".into(), items.into());
+    }
+    require(&mut spec, "promotion.windows[]", &["kind", "schedule", "duration"]);
+    require(&mut spec, "promotion.rejected[]", &["commit", "reason"]);
+    require(&mut spec, "promotion.locked", &["reason"]);
+    require(&mut spec, "promotion.hold", &["reason"]);
+    for gates in ["promotion.gates[]", "promotion.after[]"] {
+        require(&mut spec, &format!("{gates}.soak"), &["duration"]);
+        require(&mut spec, &format!("{gates}.job"), &["template"]);
+        require(&mut spec, &format!("{gates}.webhook"), &["url"]);
+        validate(
+            &mut spec,
+            gates,
+            "[has(self.soak), has(self.approval), has(self.job), has(self.checks), has(self.webhook)].filter(kind, kind).size() == 1",
+            "write exactly one kind: soak, approval, job, checks or webhook",
+        );
+    }
     for (field, rule, message) in ENVIRONMENT_RULES {
         validate(&mut spec, field, rule, message);
     }
@@ -192,6 +214,36 @@ const ENVIRONMENT_RULES: &[(&str, &str, &str)] = &[
         "write the branch: a commit can be taken back only on a branch that is named",
     ),
     (
+        "promotion.from[]",
+        "has(self.environment) != has(self.branch)",
+        "write either `environment` or `branch`, not both",
+    ),
+    (
+        "promotion.from[].branch",
+        "!self.startsWith('refs/') && !self.contains(' ')",
+        "write the branch's name alone, for example main",
+    ),
+    (
+        "",
+        "!has(self.promotion) || has(self.branch)",
+        "write the branch: commits can be promoted only to a branch that is named",
+    ),
+    (
+        "promotion.timeout",
+        r"self == '0' || self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$')",
+        "write a duration, for example 30m or 24h, or 0 for none",
+    ),
+    (
+        "promotion.windows[].duration",
+        r"self.matches('^([0-9]+([.][0-9]+)?(s|m|h))+$')",
+        "write a duration, for example 30m or 8h",
+    ),
+    (
+        "promotion.windows[].schedule",
+        r"self.matches('^ *([^ ]+ +){4}[^ ]+ *$')",
+        "write five fields as cron has them: minute, hour, day of the month, month, day of the week",
+    ),
+    (
         "previews.interval",
         r"self.matches('^([0-9]+([.][0-9]+)?(ms|s|m|h))+$') && duration(self) >= duration('10s')",
         "write a duration of at least 10s, for example 30s, 5m or 1h30m",
@@ -205,6 +257,96 @@ const ENVIRONMENT_RULES: &[(&str, &str, &str)] = &[
         "previews.forge.type",
         "self in ['github', 'gitlab', 'gitea', 'forgejo', 'bitbucket', 'bitbucketserver']",
         "write github, gitlab, gitea, forgejo, bitbucket or bitbucketserver",
+    ),
+];
+
+/// The lengths bound what the rules may cost the API server.
+const PROMOTION_LENGTHS: &[(&str, u32)] = &[
+    ("promotion.from[].environment", 253),
+    ("promotion.from[].branch", 250),
+    ("promotion.timeout", 20),
+    ("promotion.windows[].schedule", 100),
+    ("promotion.windows[].duration", 20),
+    ("promotion.windows[].timeZone", 100),
+    ("promotion.gates[].name", 63),
+    ("promotion.gates[].timeout", 20),
+    ("promotion.after[].name", 63),
+    ("promotion.after[].timeout", 20),
+];
+
+fn promotion() -> Value {
+    let mut spec = schema::<PromotionSpec>();
+    let status = schema::<PromotionStatus>();
+    require(&mut spec, "", &["environment", "commit"]);
+    require(&mut spec, "overrides[]", &["gate", "reason"]);
+    require(&mut spec, "approvals[]", &["user", "verdict", "planHash"]);
+    for (field, length) in [
+        ("environment", 253),
+        ("commit", 64),
+        ("from", 260),
+        ("reason", 1024),
+        ("requestedBy", 512),
+        ("overrides[].gate", 63),
+        ("overrides[].reason", 1024),
+        ("approvals[].user", 512),
+        ("approvals[].planHash", 64),
+        ("approvals[].comment", 1024),
+        ("abort.reason", 1024),
+    ] {
+        at(&mut spec, field).insert("maxLength".into(), length.into());
+    }
+    for (field, items) in [("overrides", 32), ("approvals", 64)] {
+        at(&mut spec, field).insert("maxItems".into(), items.into());
+    }
+    at(&mut spec, "approvals[].groups").insert("maxItems".into(), 256.into());
+    at(&mut spec, "approvals[].groups[]").insert("maxLength".into(), 512.into());
+    for (field, rule, message) in PROMOTION_RULES {
+        validate(&mut spec, field, rule, message);
+    }
+    definition(&Kind {
+        group: LEEBOARD_GROUP,
+        version: VERSION,
+        name: "Promotion",
+        plural: "promotions",
+        short_names: &["promo", "promos"],
+        categories: &[],
+        columns: vec![
+            Column::new("Env", "string", ".spec.environment"),
+            Column::new("Commit", "string", ".spec.commit").wide(),
+            Column::new("Phase", "string", ".status.phase"),
+            Column::new("Message", "string", ".status.message"),
+            Column::new("By", "string", ".spec.requestedBy"),
+            Column::new("Age", "date", ".metadata.creationTimestamp"),
+        ],
+        subresources: Some(json!({"status": {}})),
+        fields: vec![("spec", spec), ("status", status)],
+        description: "One run of carrying one commit into one environment, with what proved it.",
+    })
+}
+
+/// Field, what must hold, and how to write it.
+const PROMOTION_RULES: &[(&str, &str, &str)] = &[
+    ("commit", "self.matches('^[0-9a-f]{40}$')", "write the commit in full: 40 hexadecimal digits"),
+    (
+        "",
+        "self.environment == oldSelf.environment && self.commit == oldSelf.commit",
+        "a promotion is of one commit into one environment: make another one",
+    ),
+    (
+        "",
+        "has(self.type) == has(oldSelf.type) && (!has(self.type) || self.type == oldSelf.type) && \
+         has(self.from) == has(oldSelf.from) && (!has(self.from) || self.from == oldSelf.from) && \
+         has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason) && \
+         has(self.requestedBy) == has(oldSelf.requestedBy) && \
+         (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy) && \
+         has(self.overrides) == has(oldSelf.overrides) && (!has(self.overrides) || self.overrides == oldSelf.overrides)",
+        "only `approvals` and `abort` change after a promotion was made: it is a record",
+    ),
+    (
+        "",
+        "!has(oldSelf.approvals) || (has(self.approvals) && self.approvals.size() >= oldSelf.approvals.size() && \
+         oldSelf.approvals.all(word, word in self.approvals))",
+        "what people said stays: add to `approvals`, and change nothing of what is there",
     ),
 ];
 

@@ -1,4 +1,6 @@
-//! Leeboard's own kind: `Environment`, the front door.
+//! Leeboard's own kinds: `Environment`, the front door; and what carries commits from one to the next.
+
+pub mod promotion;
 
 mod images;
 
@@ -9,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use self::promotion::{PromotionPolicy, PromotionTrack};
 use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
 use super::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 use crate::object::annotation;
@@ -108,6 +111,9 @@ pub struct EnvironmentSpec {
     /// Which images follow their registry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<ImageUpdates>,
+    /// How commits arrive on the branch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionPolicy>,
 }
 
 /// What pull requests against an environment's branch are told.
@@ -392,6 +398,9 @@ pub struct EnvironmentStatus {
     /// Name of its Application, in the same namespace.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub application: Option<String>,
+    /// Which commits it has and had, and what it takes next.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub promotion: Option<PromotionTrack>,
 }
 
 #[cfg(test)]

@@ -19,14 +19,14 @@ use crate::api::leeboard::Environment;
 use crate::api::{self, ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, ListOptions};
-use crate::object::GroupKind;
+use crate::object::{GroupKind, annotation};
 
 /// Show environments and applications: where they stand, and what they wait for
 ///
 /// For example: leeboard get dev --tree
 #[derive(Debug, Args)]
 pub(super) struct Get {
-    /// One environment or application
+    /// One environment or application; `environments`: all of these
     name: Option<String>,
     /// Show what they hold; what is healthy is folded
     #[arg(long)]
@@ -61,8 +61,12 @@ pub(super) struct View {
 impl Get {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
         let mut view = wait_for("the API server", terminal, self.read())??;
-        if let Some(name) = &self.name {
-            view = view.of(name).map_err(told)?;
+        match self.name.as_deref() {
+            Some(kind) if ENVIRONMENTS.contains(&kind) && !view.has(kind) => {
+                view.applications.retain(|one| one.annotation(annotation::ENVIRONMENT).is_some())
+            }
+            Some(name) => view = view.of(name).map_err(told)?,
+            None => {}
         }
         let text = match self.output {
             Some(Output::Json) => format!("{}\n", view.to_value()),
@@ -106,7 +110,15 @@ async fn list<T: DeserializeOwned>(
     }
 }
 
+/// How people call all environments.
+const ENVIRONMENTS: [&str; 4] = ["environments", "environment", "envs", "env"];
+
 impl View {
+    /// True when something is called so.
+    fn has(&self, name: &str) -> bool {
+        self.environments.iter().any(|one| one.name() == name) || self.applications.iter().any(|one| one.name() == name)
+    }
+
     /// What has this name, with all that hangs on it; when nothing has, the error says which name was meant.
     fn of(self, name: &str) -> Result<View, Diagnostic> {
         let is_wanted = |application: &Application| application.name() == name;

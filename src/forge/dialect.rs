@@ -41,6 +41,9 @@ pub(super) trait Dialect: Send + Sync {
     /// A new pull request; `None` when there is one of these branches already, or the head is not known yet.
     fn open_pull(&self, repo: &RepoName, opening: &Opening) -> Call<Option<Sketch>>;
 
+    /// A pull request that is not to be merged.
+    fn close_pull(&self, repo: &RepoName, pull: &Pull) -> Call<()>;
+
     /// All comments on a pull request, in no order.
     fn comments(&self, repo: &RepoName, pull: u64) -> Call<Page<Comment>>;
 

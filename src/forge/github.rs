@@ -6,6 +6,7 @@
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::call::{Answer, Call, Next, Page, Unread};
@@ -282,6 +283,12 @@ impl Dialect for GitHub {
             StatusCode::UNPROCESSABLE_ENTITY if answer.said().contains("already exists") => Ok(None),
             _ => Ok(Some(answer.json::<PullRequest>()?.into())),
         })
+    }
+
+    fn close_pull(&self, repo: &RepoName, pull: &Pull) -> Call<()> {
+        let path = ["repos", repo.owner(), repo.name(), "pulls", &pull.number.to_string()];
+        let action = format!("close pull request {} of {repo}", pull.number);
+        Call::patch(action, &path, json!({"state": "closed"})).gives(|_: IgnoredAny| Ok(()))
     }
 
     fn comments(&self, repo: &RepoName, pull: u64) -> Call<Page<Comment>> {

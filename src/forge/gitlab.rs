@@ -6,6 +6,7 @@
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::call::{Answer, Call, Next, Page, Unread};
@@ -253,6 +254,12 @@ impl Dialect for GitLab {
             // Its head is told a little later.
             _ => Ok(answer.json::<MergeRequest>()?.sketch().ok()),
         })
+    }
+
+    fn close_pull(&self, repo: &RepoName, pull: &Pull) -> Call<()> {
+        let (project, number) = (repo.to_string(), pull.number.to_string());
+        let action = format!("close merge request {number} of {repo}");
+        Call::put(action, &path(&project, &number, &[]), json!({"state_event": "close"})).gives(|_: IgnoredAny| Ok(()))
     }
 
     fn comments(&self, repo: &RepoName, pull: u64) -> Call<Page<Comment>> {

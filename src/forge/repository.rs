@@ -161,6 +161,19 @@ impl Repository {
         }
     }
 
+    /// Closes a pull request without a merge; one that is not open stays as it is.
+    ///
+    /// # Errors
+    /// When the forge does not do it.
+    pub async fn close(&self, number: u64) -> Result<(), Error> {
+        let pull = self.pull(number).await?;
+        if !pull.is_open() {
+            return Ok(());
+        }
+        let dialect = self.forge().dialect();
+        self.run(|repo| dialect.close_pull(repo, &pull)).await
+    }
+
     /// From where git can have the head of a pull request; `None` when its repository is gone, on a forge that keeps none
     /// of it.
     pub fn source(&self, pull: &Pull) -> Option<Source> {

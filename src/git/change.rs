@@ -86,6 +86,7 @@ impl Mirror {
         branch: &str,
         propose: impl Fn(&Snapshot) -> Result<Option<Proposal>, E> + Send + Sync + 'static,
     ) -> Result<Changed, E> {
+        let branch = branch.strip_prefix("refs/heads/").unwrap_or(branch);
         let propose = Arc::new(propose);
         let mut refused = None;
         for _ in 0..TRIES {

@@ -5,6 +5,7 @@
 
 use git2::{MergeOptions, Repository, Signature, Time};
 
+use super::carry::conflicts;
 use super::error::Error;
 use super::mirror::Mirror;
 use super::oid::Oid;
@@ -65,15 +66,7 @@ fn merge(repository: &Repository, base: Oid, head: Oid) -> Result<Result<Oid, Ve
     options.find_renames(false);
     let mut index = repository.merge_commits(&base, &head, Some(&options))?;
     if index.has_conflicts() {
-        let mut paths = Vec::new();
-        for conflict in index.conflicts()? {
-            let conflict = conflict?;
-            let entry = [conflict.our, conflict.their, conflict.ancestor].into_iter().flatten().next();
-            paths.extend(entry.map(|entry| String::from_utf8_lossy(&entry.path).into_owned()));
-        }
-        paths.sort();
-        paths.dedup();
-        return Ok(Err(paths));
+        return conflicts(&index).map(Err);
     }
     let tree = repository.find_tree(index.write_tree_to(repository)?)?;
     let signature = Signature::new("Leeboard", "leeboard@localhost", &Time::new(0, 0))?;

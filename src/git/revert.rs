@@ -7,6 +7,7 @@
 use git2::{Repository, Signature, Time};
 use jiff::Timestamp;
 
+use super::carry::NOT_THERE;
 use super::change::pack;
 use super::error::Error;
 use super::mirror::Mirror;
@@ -19,9 +20,6 @@ const TRIES: usize = 3;
 
 /// How far back it is looked whether a commit was taken back already.
 const FAR: usize = 1000;
-
-/// How git writes that a branch stands nowhere.
-const NOT_THERE: Oid = Oid::from_bytes([0; 20]);
 
 /// Who takes a commit back.
 const NAME: &str = "Leeboard";

@@ -162,6 +162,8 @@ pub enum Problem {
     BlankNamespace { referrer: String },
     #[error("`{field}` of {of} leads to {found}, expected {expected}")]
     FieldKind { field: String, of: String, found: &'static str, expected: &'static str },
+    #[error("the path `{path}` leads to a field without a name: write what the field is called")]
+    FieldName { path: String },
     #[error("`{path}` is said to be created and not to be created by two field specs")]
     FieldSpecConflict { path: String },
 

@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
-use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, Scalar, ScalarStyle, plain, push_entry};
+use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, ScalarStyle, Span, plain, push_entry};
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,8 @@ pub(super) enum Make {
     Mapping,
 }
 
-/// The fields of a path: separated by slashes, of which those inside a name are written `\/`.
+/// The fields of a path: separated by slashes, of which those inside a name are written `\/`. One in front separates
+/// nothing; two side by side have a field without a name between them.
 pub(super) fn split(path: &str) -> Vec<SmolStr> {
     let mut parts = Vec::new();
     let mut part = String::new();
@@ -31,7 +32,9 @@ pub(super) fn split(path: &str) -> Vec<SmolStr> {
         }
     }
     parts.push(part.into());
-    parts.retain(|part: &SmolStr| !part.is_empty());
+    if parts.len() > 1 && parts.first().is_some_and(SmolStr::is_empty) {
+        parts.remove(0);
+    }
     parts
 }
 
@@ -59,7 +62,7 @@ impl Place {
     /// Calls `change` on every node to which the path leads; lists on the way are entered.
     ///
     /// # Errors
-    /// When the path leads through a scalar, or `change` fails.
+    /// When the path leads through a scalar or to a field without a name, or `change` fails.
     pub(super) fn visit(
         &self,
         node: &mut Node,
@@ -77,6 +80,7 @@ impl Place {
                 };
                 Error::at(&at, problem)
             }
+            Failure::NoName(at) => Error::at(&at, Problem::FieldName { path: self.spec.path.to_string() }),
             Failure::Change(error) => *error,
         })
     }
@@ -85,6 +89,8 @@ impl Place {
 enum Failure {
     /// The path goes on below a scalar.
     Scalar(Box<Node>),
+    /// The path goes on below a mapping with a field that has no name.
+    NoName(Box<Node>),
     Change(Box<Error>),
 }
 
@@ -110,6 +116,9 @@ fn visit(
         Some(name) => (name, true),
         None => (part.as_str(), false),
     };
+    if name.is_empty() {
+        return Err(Failure::NoName(Box::new(node.clone())));
+    }
     let wanted = match (is_list, make, rest.is_empty()) {
         (true, _, _) => Some(Node::sequence(Vec::new())),
         (false, Make::Nothing, _) => None,
@@ -165,6 +174,13 @@ pub(super) fn typed(text: impl Into<SmolStr>, tag: &'static str) -> Node {
 /// Text that nobody has given a type.
 pub(super) fn untyped(text: impl Into<SmolStr>) -> Node {
     typed(text, UNTYPED)
+}
+
+/// The same as a field of its own has it: in quotes where YAML 1.1 would not take it for text.
+pub(super) fn bare(text: &str) -> Node {
+    let mut node = untyped(text);
+    settle_untyped(&mut node);
+    node
 }
 
 /// True for text that nobody has given a type.
@@ -243,13 +259,32 @@ fn was_quoted_once(node: &Node) -> bool {
 /// Puts text into quotes that nobody has given a type, or that is a string without them, and that YAML 1.1 would not take
 /// for one.
 pub(super) fn settle_untyped(node: &mut Node) {
-    let is_bare = |scalar: &Scalar| scalar.style == ScalarStyle::Plain;
-    if (is_untyped(node) || (node.tag() == Some("!!str") && node.as_scalar().is_some_and(is_bare)))
-        && let Some(scalar) = node.as_scalar()
-        && !is_string_unquoted(&scalar.text)
-    {
+    let Some(scalar) = node.as_scalar() else { return };
+    let is_bare = scalar.style == ScalarStyle::Plain;
+    let is_taken_for_another = match node.tag() {
+        Some(UNTYPED) => !is_string_unquoted(&scalar.text),
+        Some("!!str") => is_bare && !is_tag_written(node) && !is_string_unquoted(&scalar.text),
+        Some(_) => false,
+        None => is_bare && is_bool_of_old(&scalar.text),
+    };
+    if is_taken_for_another {
         *node = Node::string(scalar.text.clone()).at_place_of(node);
     }
+}
+
+/// True for a tag that its file has: what no transformer has written.
+pub(super) fn is_tag_written(node: &Node) -> bool {
+    node.text().zip(node.tag()).is_some_and(|(text, tag)| {
+        let before = Span { start: 0, end: node.span().start };
+        text.slice(before).trim_end().ends_with(tag)
+    })
+}
+
+/// True for the words that YAML 1.1 takes for a bool, and go-yaml v3 for text.
+fn is_bool_of_old(text: &str) -> bool {
+    text.len() <= "off".len()
+        && matches!(plain(text, Resolve::V2), Plain::Bool(_))
+        && matches!(plain(text, Resolve::V3), Plain::Text)
 }
 
 /// True for text in quotes, or in lines of its own. What no file says has been made by a transformer, which quotes what

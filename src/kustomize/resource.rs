@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use super::error::{Error, Problem};
 use super::origin::{BuildOrigin, ORIGIN};
 use super::patch::strategic::wipes_above;
+use super::place::bare;
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
@@ -407,7 +408,7 @@ impl Resource {
 
     pub(super) fn set_name(&mut self, name: &str) {
         if let Some(metadata) = self.metadata_mut() {
-            metadata.insert("name", Node::string(name));
+            metadata.insert("name", bare(name));
         }
     }
 
@@ -417,7 +418,7 @@ impl Resource {
             if namespace.is_empty() {
                 metadata.remove("namespace");
             } else {
-                metadata.insert("namespace", Node::string(namespace));
+                metadata.insert("namespace", bare(namespace));
             }
         }
     }

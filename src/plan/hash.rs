@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::object::ObjectKey;
+
 /// The secret of an installation under which its plans are hashed.
 #[derive(Clone)]
 pub struct PlanKey([u8; 32]);
@@ -88,6 +90,22 @@ impl FromStr for PlanHash {
         }
         Ok(PlanHash(bytes))
     }
+}
+
+/// The hash of what git would want of objects: for each the application, its key, and what it will be; `None` where it goes.
+///
+/// What the cluster holds is not in it: what was repaired meanwhile makes no other plan.
+pub fn of_wanted<'a>(
+    key: &PlanKey,
+    objects: impl IntoIterator<Item = (&'a str, &'a ObjectKey, Option<&'a Value>)>,
+) -> PlanHash {
+    let mut hasher = Hasher::new(key);
+    for (application, object, body) in objects {
+        hasher.text(application);
+        hasher.text(&object.to_string());
+        hasher.value(body.unwrap_or(&Value::Null));
+    }
+    hasher.finish()
 }
 
 /// Takes in the changes of a plan one after another. Every part is framed, so no two sequences run together.

@@ -131,6 +131,8 @@ pub fn status(
         health: found.map(|status| status.health.clone()),
         conditions: std::iter::once(condition("Ready", ready, reason, message)).chain(blocked).collect(),
         application: Some(environment.name().to_owned()),
+        // Others write it.
+        promotion: environment.status.as_ref().and_then(|status| status.promotion.clone()),
     }
 }
 

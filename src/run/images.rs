@@ -23,6 +23,7 @@ use tracing::{info, warn};
 use self::look::Trouble;
 use super::Daemon;
 use super::queue::Priority;
+use crate::api::leeboard::promotion::Lock;
 use crate::api::leeboard::{Environment, ImageUpdates};
 use crate::registry::{Error, Keychain, Registries, Repository, Settings, Tag};
 
@@ -65,6 +66,8 @@ struct Wanted {
     path: String,
     project: String,
     is_permitted: bool,
+    /// A lock or a hold that goes makes another look worth while.
+    locks: [Option<Lock>; 2],
     updates: ImageUpdates,
 }
 
@@ -126,7 +129,9 @@ impl Wanted {
         let is_permitted = annotations.and_then(|all| all.get(PERMIT)).is_some_and(|permit| permit == "allow");
         let (repo_url, branch) = (spec.repo_url.clone(), spec.branch.clone());
         let (path, project) = (spec.path().to_owned(), spec.project().to_owned());
-        Some(Wanted { repo_url, branch, path, project, is_permitted, updates })
+        let promotion = spec.promotion.clone().unwrap_or_default();
+        let locks = [promotion.locked, promotion.hold];
+        Some(Wanted { repo_url, branch, path, project, is_permitted, locks, updates })
     }
 }
 

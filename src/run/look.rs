@@ -22,7 +22,7 @@ use crate::live::LiveView;
 use crate::live::client::Cluster;
 use crate::live::record::KindVersion;
 use crate::live::watch::LiveStore;
-use crate::object::{GroupKind, ObjectKey};
+use crate::object::{GroupKind, ObjectKey, annotation};
 use crate::plan::desired::Wanted;
 use crate::plan::{self, Desired, Inputs, NamespaceState, Other, Owner, Plan, Policy, Project, Run};
 use crate::sync::proof;
@@ -336,7 +336,11 @@ async fn resolve(
         wanted.push((url, revision.map_or(source.revision(), String::as_str).to_owned()));
     }
     if asked.sources.is_empty() && asked.revisions.is_empty() {
-        let followed: Vec<(RepoUrl, String)> = wanted.iter().cloned().chain(memory.remotes.followed()).collect();
+        // The root application of an environment follows what its environment takes commits from, too.
+        let promoted = application.annotation(annotation::ENVIRONMENT).map(|name| daemon.promoted_from(name));
+        let promoted = promoted.unwrap_or_default();
+        let others = memory.remotes.followed().chain(promoted);
+        let followed: Vec<(RepoUrl, String)> = wanted.iter().cloned().chain(others).collect();
         daemon.repositories.follow(application.name(), &followed, daemon.interval(application));
     }
     let mut commits = Vec::new();

@@ -34,6 +34,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub(super) use self::affected::Merge;
+pub(super) use self::collect::{TooLarge, preview as compared};
 use self::followed::Followed;
 pub use self::forges::{Forges, LABEL};
 use self::kept::Kept;

@@ -35,6 +35,7 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
         daemon.claims.looked(name, daemon.claims.now());
         return;
     }
+    let application_environment = application.annotation(annotation::ENVIRONMENT).map(str::to_owned);
     let mut memory = daemon.take_memory(&application);
     if application.is_deleting() {
         daemon.claims.looked(name, daemon.claims.now());
@@ -47,6 +48,10 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
         }
     }
     daemon.put_memory(name, memory);
+    // A branch that only promotions are about has moved, perhaps.
+    if let Some(environment) = application_environment {
+        daemon.promotions.look_at(&environment);
+    }
 }
 
 /// How long a sync that prunes waits for others to be looked at, before it asks again whether they were.

@@ -21,9 +21,10 @@ use super::destinations::secret::ClusterSecret;
 use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
-use super::{Daemon, alerts, canaries, environment, images, previews};
+use super::{Daemon, alerts, canaries, environment, images, previews, promotions};
 use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
+use crate::api::leeboard::promotion::Promotion;
 use crate::api::{ARGO_GROUP, LEEBOARD_GROUP, VERSION};
 use crate::git::CredentialStore;
 use crate::live::client::{ListOptions, Part};
@@ -56,6 +57,7 @@ pub(super) async fn start(
     let environments: Collection<Value> =
         watch(daemon, GroupKind::new(LEEBOARD_GROUP, "Environment"), VERSION, None, None);
     let applications: Collection<Value> = watch(daemon, GroupKind::new(ARGO_GROUP, "Application"), VERSION, None, None);
+    let carried: Collection<Value> = watch(daemon, GroupKind::new(LEEBOARD_GROUP, "Promotion"), VERSION, None, None);
     let repositories = "argocd.argoproj.io/secret-type in (repository,repo-creds)";
     let repositories: Collection<SecretData> = watch(daemon, secret(), "v1", Some(repositories), None);
     let clusters = "argocd.argoproj.io/secret-type=cluster";
@@ -81,6 +83,7 @@ pub(super) async fn start(
     first_list(daemon, readiness, &projects).await;
     first_list(daemon, readiness, &environments).await;
     first_list(daemon, readiness, &applications).await;
+    first_list(daemon, readiness, &carried).await;
 
     *secrets.write() = webhook_secrets(&webhooks);
     let credentials = Credentials { repositories, known_hosts, certificates };
@@ -90,6 +93,9 @@ pub(super) async fn start(
     see_registries(daemon, &registries);
     see_projects(daemon, &projects, projects.changed().await);
     see_environments(daemon, &environments, environments.changed().await);
+    if !carried.all().is_empty() {
+        see_promotions(daemon, &carried, carried.changed().await);
+    }
     see_applications(daemon, &applications, applications.changed().await);
     watch_managed_kinds(daemon).await;
 
@@ -109,6 +115,12 @@ pub(super) async fn start(
     spawn(daemon, async move {
         loop {
             see_environments(&this, &environments, environments.changed().await);
+        }
+    });
+    let this = daemon.clone();
+    spawn(daemon, async move {
+        loop {
+            see_promotions(&this, &carried, carried.changed().await);
         }
     });
     let this = daemon.clone();
@@ -155,6 +167,7 @@ pub(super) async fn start(
     spawn(daemon, canaries::work(daemon.clone(), lost));
     spawn(daemon, previews::work(daemon.clone()));
     spawn(daemon, images::work(daemon.clone()));
+    spawn(daemon, promotions::work(daemon.clone()));
     spawn(daemon, alerts::work(daemon.clone()));
 }
 
@@ -270,6 +283,10 @@ fn see_applications(daemon: &Daemon, applications: &Collection<Value>, changed: 
         if is_environment {
             daemon.environments.push(&key.name, priority);
         }
+        let application = daemon.written.application(&key.name);
+        if let Some(above) = application.and_then(|application| daemon.environment_above(&application)) {
+            daemon.promotions.look_at(above.name());
+        }
     }
 }
 
@@ -331,7 +348,11 @@ fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: 
                 }
                 let is_suspended = |environment: Arc<Environment>| environment.spec.suspend;
                 let before = daemon.written.environment(&key.name).map(is_suspended);
+                let followed = daemon.promoted_from(&key.name);
                 daemon.written.see_environment(&key.name, read);
+                if followed != daemon.promoted_from(&key.name) {
+                    daemon.queue.push(&key.name, Priority::Person);
+                }
                 // All that comes from its cluster directory begins, or ends, to be left alone.
                 if before != daemon.written.environment(&key.name).map(is_suspended) {
                     let concerned = daemon.written.applications().into_iter().filter(|application| {
@@ -346,6 +367,29 @@ fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: 
         daemon.environments.push(&key.name, Priority::Person);
         daemon.previews.look_again();
         daemon.images.look_again();
+        daemon.promotions_of(&key.name);
+    }
+}
+
+fn see_promotions(daemon: &Daemon, promotions: &Collection<Value>, changed: BTreeSet<ObjectKey>) {
+    for key in changed {
+        match promotions.get(&key) {
+            Some(Item::Decoded(body)) => match crate::api::decode::<Promotion>(&body) {
+                Ok(promotion) => {
+                    let environment = promotion.spec.environment.clone();
+                    if daemon.promotions.see(promotion) {
+                        daemon.promotions.look_at(&environment);
+                    }
+                }
+                Err(error) => warn!(promotion = %key.name, why = sentence(&error), "Promotion cannot be read"),
+            },
+            Some(Item::Undecodable { error }) => warn!(promotion = %key.name, %error, "Promotion cannot be read"),
+            None => {
+                if let Some(environment) = daemon.promotions.forget(&key.name) {
+                    daemon.promotions.look_at(&environment);
+                }
+            }
+        }
     }
 }
 
@@ -434,7 +478,8 @@ async fn heed_pushes(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PushHint>) {
 
 async fn heed_pulls(daemon: Arc<Daemon>, mut hints: mpsc::Receiver<PullHint>) {
     while let Some(hint) = hints.recv().await {
-        if !daemon.previews.hint(|url| hint.concerns(url), hint.number, hint.comment) {
+        let is_promoted = daemon.promotions_by_pull(|url| hint.concerns(url), hint.number);
+        if !daemon.previews.hint(|url| hint.concerns(url), hint.number, hint.comment) && !is_promoted {
             info!(provider = ?hint.provider, pull = hint.number, "Pull request of a repository that nobody previews");
         }
     }

@@ -96,11 +96,19 @@ pub enum Problem {
         found: &'static str,
     },
     /// A comment between a key and what has become empty.
-    #[error("kustomize can't read what it writes for `{key}`: a comment stands behind the key, and its value is empty")]
+    #[error(
+        "kustomize can't read what it writes for `{key}`: a comment comes to stand behind the key, and its value is empty"
+    )]
     Comment {
         /// The key.
         key: String,
     },
+    /// A comment between the `-` of an item and its braces.
+    #[error(
+        "kustomize can't read what it writes for this item: a patch has a comment behind the braces in the place of what \
+         stands above it"
+    )]
+    CommentOfItem,
     /// Text on lines of its own that begins with a tab.
     #[error("kustomize can't read what it writes for lines of text of which the first one begins with a tab")]
     LeadingTab,

@@ -267,6 +267,13 @@ impl Node {
         self.notes.as_ref()?.foot.as_deref()
     }
 
+    /// Gives it the comment to the right of the other one, if that has any.
+    pub fn take_line_comment(&mut self, other: &Node) {
+        if let Some(comment) = other.line_comment() {
+            self.set_line_comment(comment);
+        }
+    }
+
     /// Takes all comments away.
     pub fn forget_comments(&mut self) {
         if let Some(notes) = &mut self.notes {
@@ -363,6 +370,15 @@ impl Node {
             Content::Scalar(_) => false,
             Content::Sequence(sequence) => sequence.style == CollectionStyle::Flow,
             Content::Mapping(mapping) => mapping.style == CollectionStyle::Flow,
+        }
+    }
+
+    /// True for a list or a mapping in which nothing is.
+    pub fn is_empty_collection(&self) -> bool {
+        match &self.content {
+            Content::Scalar(_) => false,
+            Content::Sequence(sequence) => sequence.items.is_empty(),
+            Content::Mapping(mapping) => mapping.entries.is_empty(),
         }
     }
 

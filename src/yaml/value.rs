@@ -32,14 +32,18 @@ impl DuplicateKey<'_> {
     }
 }
 
-/// The comment behind a key that go-yaml's writer has not written yet: where braces follow it waits for the next value that
-/// stands on lines below its key, or for a scalar.
+/// The comments that go-yaml's writer has been given and has not written yet.
 #[derive(Default)]
-struct KeyComment {
-    is_waiting: bool,
+struct Waiting {
+    /// One behind a key: where braces follow it waits for the next value that stands on lines below its key, or for a
+    /// scalar.
+    of_key: bool,
+    /// One behind the braces in which a patch had what stands on lines of its own now: it is the next key's, or stands
+    /// behind the `-` of the next item.
+    of_lines: bool,
 }
 
-impl KeyComment {
+impl Waiting {
     /// True for a value that comes to stand in a line below its key and a comment, where nobody finds it: in braces there
     /// is no place for a comment in front of a collection, outside of them none in front of one that is empty and was in
     /// no braces where it was read.
@@ -47,16 +51,23 @@ impl KeyComment {
         if in_flow {
             return key.line_comment().is_some() && !value.is_scalar();
         }
-        self.is_waiting |= key.line_comment().is_some();
-        if !self.is_waiting || value.is_in_braces() || (value.is_scalar() && value.line_comment().is_some()) {
+        self.of_key |= std::mem::take(&mut self.of_lines) | key.line_comment().is_some();
+        if !self.of_key || value.is_in_braces() || (value.is_scalar() && value.line_comment().is_some()) {
             return false;
         }
-        self.is_waiting = false;
-        match &value.content {
-            Content::Scalar(_) => false,
-            Content::Sequence(sequence) => sequence.items.is_empty(),
-            Content::Mapping(mapping) => mapping.entries.is_empty(),
-        }
+        self.of_key = false;
+        value.is_empty_collection()
+    }
+
+    /// True for an item that comes to stand behind a comment.
+    fn hides_item(&mut self, item: &Node, in_flow: bool) -> bool {
+        !in_flow && std::mem::take(&mut self.of_lines) && (item.is_in_braces() || item.is_empty_collection())
+    }
+
+    /// Behind a value, as an item or under a key.
+    fn leave(&mut self, value: &Node, in_flow: bool) {
+        let is_on_lines = !in_flow && !value.is_scalar() && !value.is_in_braces() && !value.is_empty_collection();
+        self.of_lines |= is_on_lines && value.line_comment().is_some();
     }
 }
 
@@ -78,8 +89,8 @@ impl Node {
     /// The first thing in it that has no value in this reading.
     pub fn to_value(&self, mode: Resolve) -> Result<Value, Error> {
         match self.closed_to_comment() {
-            Some(written) if mode == Resolve::V3 => written.value(mode, false, &mut KeyComment::default()),
-            _ => self.value(mode, false, &mut KeyComment::default()),
+            Some(written) if mode == Resolve::V3 => written.value(mode, false, &mut Waiting::default()),
+            _ => self.value(mode, false, &mut Waiting::default()),
         }
     }
 
@@ -90,9 +101,9 @@ impl Node {
     pub fn with_value<T>(&self, mode: Resolve, look: impl FnOnce(&Borrowed<'_>) -> T) -> Result<T, Error> {
         match self.closed_to_comment() {
             Some(written) if mode == Resolve::V3 => {
-                written.value(mode, false, &mut KeyComment::default()).map(|value| look(&value))
+                written.value(mode, false, &mut Waiting::default()).map(|value| look(&value))
             }
-            _ => self.value(mode, false, &mut KeyComment::default()).map(|value| look(&value)),
+            _ => self.value(mode, false, &mut Waiting::default()).map(|value| look(&value)),
         }
     }
 
@@ -101,17 +112,24 @@ impl Node {
     /// # Errors
     /// As [`Node::to_value`].
     pub fn to_value_within(&self, mode: Resolve, around: CollectionStyle) -> Result<Value, Error> {
-        self.value(mode, around == CollectionStyle::Flow, &mut KeyComment::default())
+        self.value(mode, around == CollectionStyle::Flow, &mut Waiting::default())
     }
 
     /// `in_flow`: kustomize writes trees back before it reads values, and quotes what holds a `:` inside of braces, and
     /// what holds nothing; a time in there is a string from then on, and so is nothing.
-    fn value<'n, F: Form<'n>>(&'n self, mode: Resolve, in_flow: bool, comment: &mut KeyComment) -> Result<F, Error> {
+    fn value<'n, F: Form<'n>>(&'n self, mode: Resolve, in_flow: bool, waiting: &mut Waiting) -> Result<F, Error> {
         match &self.content {
             Content::Scalar(scalar) => self.scalar_value(scalar, mode, in_flow),
             Content::Sequence(sequence) => {
                 let in_flow = in_flow || sequence.style == CollectionStyle::Flow;
-                let items = sequence.items.iter().map(|item| item.value(mode, in_flow, comment));
+                let items = sequence.items.iter().map(|item| {
+                    if mode == Resolve::V3 && waiting.hides_item(item, in_flow) {
+                        return Err(item.error(Problem::CommentOfItem));
+                    }
+                    let value = item.value(mode, in_flow, waiting);
+                    waiting.leave(item, in_flow);
+                    value
+                });
                 items.collect::<Result<_, Error>>().map(F::list)
             }
             Content::Mapping(mapping) => {
@@ -119,11 +137,12 @@ impl Node {
                 let mut map = F::map(mapping.entries.len());
                 for Entry { key, value } in &mapping.entries {
                     let name = key.key_name(mode, in_flow)?;
-                    if mode == Resolve::V3 && comment.hides(key, value, in_flow) {
+                    if mode == Resolve::V3 && waiting.hides(key, value, in_flow) {
                         return Err(key.error(Problem::Comment { key: name.into_owned() }));
                     }
-                    let value = value.value(mode, in_flow, comment)?;
-                    if F::put(&mut map, name, value) && mode == Resolve::V3 {
+                    let read = value.value(mode, in_flow, waiting)?;
+                    waiting.leave(value, in_flow);
+                    if F::put(&mut map, name, read) && mode == Resolve::V3 {
                         return Err(duplicate_of(mapping, key));
                     }
                 }

@@ -51,7 +51,7 @@ async fn a_file_is_changed_once_in_a_commit_of_its_own() {
         assert_eq!(message, "Ada <ada@example.com> Ada 0\nSet web to 2\n\nLeeboard-Image: web=2", "{name}");
         repository.in_bare(&["fsck", "--strict"]);
         // Also by a daemon that knows nothing of it.
-        assert_eq!(Bench::new(&url).mirror.change("main", second).await, Ok(Changed::Already), "{name}");
+        assert_eq!(Bench::new(&url).mirror.change("refs/heads/main", second).await, Ok(Changed::Already), "{name}");
         made.push(repository.in_bare(&["rev-parse", "main^{tree}"]));
     }
     assert!(made.iter().all(|tree| *tree == made[0]), "{made:?}");

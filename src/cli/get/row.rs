@@ -71,6 +71,12 @@ impl Row {
         {
             row.waits_for.clone_from(&problem.message);
         }
+        let promotion = status.promotion.unwrap_or_default();
+        if row.waits_for.is_empty()
+            && let Some(next) = promotion.next
+        {
+            row.waits_for = next;
+        }
         if environment.spec.suspend {
             row.waits_for = "a person: it is suspended".into();
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::super::call::{Answer, Call, Next, Page, Unread, query_of};
@@ -292,6 +293,12 @@ impl Dialect for Cloud {
         let path = ["repositories", repo.owner(), repo.name(), "pullrequests"];
         Call::post(format!("open a pull request of {repo}"), &path, body)
             .gives(|pull: PullRequest| Ok(Some(pull.into())))
+    }
+
+    fn close_pull(&self, repo: &RepoName, pull: &Pull) -> Call<()> {
+        let number = pull.number.to_string();
+        let action = format!("decline pull request {number} of {repo}");
+        Call::post(action, &path(repo, &number, &["decline"]), json!({})).gives(|_: IgnoredAny| Ok(()))
     }
 
     fn comments(&self, repo: &RepoName, pull: u64) -> Call<Page<Comment>> {

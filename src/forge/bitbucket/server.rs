@@ -7,6 +7,7 @@
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::super::call::{Answer, Call, Next, Page, Unread};
@@ -315,6 +316,13 @@ impl Dialect for Server {
                 _ => Ok(Some(answer.json::<PullRequest>()?.into())),
             }
         })
+    }
+
+    fn close_pull(&self, repo: &RepoName, pull: &Pull) -> Call<()> {
+        let number = pull.number.to_string();
+        let action = format!("decline pull request {number} of {repo}");
+        let call = Call::post(action, &path(repo, &["pull-requests", &number, "decline"]), json!({}));
+        call.query("version", pull.version.unwrap_or_default().to_string()).gives(|_: IgnoredAny| Ok(()))
     }
 
     fn comments(&self, repo: &RepoName, pull: u64) -> Call<Page<Comment>> {

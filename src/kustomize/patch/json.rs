@@ -401,7 +401,8 @@ fn settle_scalar(node: &mut Node, around: CollectionStyle) {
         return;
     }
     let is_small = |text: &str| (1..=6).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
-    if scalar.style == ScalarStyle::Plain && is_small(&scalar.text) && !scalar.text.starts_with('0') {
+    let is_bare = scalar.style == ScalarStyle::Plain && node.tag().is_none();
+    if is_bare && is_small(&scalar.text) && !scalar.text.starts_with('0') {
         return;
     }
     #[expect(clippy::cast_precision_loss, reason = "the loss is what is imitated")]

@@ -15,9 +15,11 @@ use elements::{ElementsOf, is_empty, merge_elements};
 
 use super::schema::Schema;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{is_quoted, is_quoted_by_type, is_untyped, quoted_as, settle_untyped, typed};
+use crate::kustomize::place::{
+    is_quoted, is_quoted_by_type, is_tag_written, is_untyped, quoted_as, settle_untyped, typed,
+};
 use crate::kustomize::resource::written_text;
-use crate::yaml::{CollectionStyle, Content, Entry, Node, ScalarStyle};
+use crate::yaml::{CollectionStyle, Content, Entry, Node, Plain, Resolve, ScalarStyle};
 
 const DIRECTIVE: &str = "$patch";
 
@@ -91,6 +93,7 @@ fn walk(dest: Option<&mut Node>, patch: Patch<'_>, schema: Schema<'_>) -> Result
                     return Err(Error::at(patch, problem));
                 }
                 take_style_if_empty(dest, patch);
+                dest.take_line_comment(patch);
             }
             if dest.is_mapping() {
                 merge_mapping(dest, patch, schema)
@@ -116,10 +119,24 @@ fn is_no_value(node: &Node) -> bool {
 fn in_style_of(dest: &Node, patch: &Node) -> Result<Node, Error> {
     match (dest.as_scalar(), patch.as_scalar()) {
         // Where a type is written the patch's own one takes its place, quotes or not.
-        (Some(old), Some(_)) if is_quoted(dest) && !is_quoted_by_type(dest) => quoted_as(patch, old.style),
+        (Some(old), Some(_)) if is_quoted(dest) && !is_quoted_by_type(dest) => {
+            let mut node = quoted_as(patch, old.style)?;
+            node.take_line_comment(patch);
+            Ok(node)
+        }
         // It is a string all the same, but the next one is none because of it.
         (Some(_), Some(new)) if new.style != ScalarStyle::Plain && patch.tag().is_none() => {
-            Ok(typed(new.text.clone(), "!!str").at_place_of(patch))
+            let mut node = typed(new.text.clone(), "!!str").at_place_of(patch);
+            node.take_line_comment(patch);
+            Ok(node)
+        }
+        // Whether a type is written is the place's affair, too.
+        (Some(_), Some(_)) if is_tag_written(dest) != is_tag_written(patch) => {
+            let mut node = patch.clone().at_place_of(dest);
+            if matches!(patch.resolve(Resolve::V3)?, Some(Plain::Text)) {
+                node.set_tag(Some("!!str".into()));
+            }
+            Ok(node)
         }
         _ => {
             let mut node = patch.clone();
@@ -229,11 +246,12 @@ fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> R
     for at in added {
         let Some(entry) = patch.as_mapping_mut().and_then(|said| said.get_mut(at)) else { continue };
         let Some(field) = entry.name().map(|name| schema.field(name)) else { continue };
-        let value = match add(&mut entry.value, field)? {
+        let mut value = match add(&mut entry.value, field)? {
             Outcome::Take => entry.value.clone(),
             Outcome::Set(node) => node,
             Outcome::Keep | Outcome::Clear => continue,
         };
+        settle_untyped(&mut value);
         // The comment behind a key stays behind where the key is new.
         let mut key = entry.key.clone();
         key.forget_comments();

@@ -44,6 +44,11 @@ pub(in crate::kustomize) fn split(text: &str) -> Vec<SmolStr> {
     parts
 }
 
+/// The parts of a path to where a value comes from: blanks around them are none of them, nor is nothing.
+pub(in crate::kustomize) fn split_source(text: &str) -> impl Iterator<Item = SmolStr> {
+    split(text).into_iter().map(|part| part.trim().into()).filter(|part: &SmolStr| !part.is_empty())
+}
+
 /// One part of a path.
 #[derive(Clone, Debug)]
 pub(in crate::kustomize) enum Step {
@@ -63,8 +68,8 @@ pub(in crate::kustomize) enum Step {
 impl Step {
     /// `None` when a part in brackets holds no regular expression.
     pub(in crate::kustomize) fn new(text: &str) -> Option<Self> {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return text.parse().ok().map(Step::Index);
+        if let Some(Ok(at)) = number(text).map(usize::try_from) {
+            return Some(Step::Index(at));
         }
         if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
             let (field, value) = inner.split_once('=')?;
@@ -73,6 +78,11 @@ impl Step {
         }
         Some(if text == "*" { Step::All } else { Step::Field(text.into()) })
     }
+}
+
+/// A part that is a number, as Go reads it: with a sign, and with zeros in front. What Go can't hold is none.
+fn number(part: &str) -> Option<i64> {
+    part.parse().ok()
 }
 
 /// What is made on the way.
@@ -111,8 +121,11 @@ pub(in crate::kustomize) fn by_number(node: &Node, path: &[SmolStr]) -> Option<V
 /// What one part of a path leads to, and its number if it is an element.
 fn step_down<'a>(node: &'a Node, part: &SmolStr) -> Option<(&'a Node, Option<usize>)> {
     let element = |at: usize| node.as_sequence()?.get(at).map(|element| (element, Some(at)));
+    if let Some(at) = number(part) {
+        return element(usize::try_from(at).ok()?);
+    }
     match Step::new(part)? {
-        Step::Index(at) if node.is_sequence() => element(at),
+        Step::All => None,
         Step::Where { field, value, .. } => element(node.as_sequence()?.iter().position(|element| {
             let found = if field.is_empty() { Some(element) } else { element.get(&field) };
             found.and_then(Node::as_str) == Some(&value)
@@ -201,7 +214,8 @@ fn visit_field(
         && let Create::Like(value) = create
         && let Some(entries) = node.as_mapping_mut()
     {
-        entries.push(Entry::new(name.clone(), made_for(rest.first(), value)));
+        // The key gets no quotes, whatever it reads as.
+        entries.push(Entry { key: Node::plain(name.clone()), value: made_for(rest.first(), value) });
     }
     match node.get_mut(name) {
         // Who wants to make fields below a null that is written makes none, and is not told.

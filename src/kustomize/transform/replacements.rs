@@ -87,7 +87,7 @@ fn from_source(set: &Set, source: &ReplacementSource, at: &Node) -> Result<Copie
         }
     };
     let text = if source.field_path.is_empty() { DEFAULT_FIELD } else { &source.field_path };
-    let steps = path::split(text);
+    let steps: Vec<SmolStr> = path::split_source(text).collect();
     let missing = || Error::at(at, Problem::NoField { path: text.to_owned(), of: resource.id().to_string() });
     let node = path::look_up(&resource.node, &steps).ok_or_else(missing)?;
     let empty = match &node.content {

@@ -15,7 +15,8 @@ use crate::yaml::Node;
 /// Looks at objects that are still called what they were written as, on so many threads.
 ///
 /// # Errors
-/// Every object that has a scalar where a reference is looked for below it, or a reference without a name.
+/// Every object that has a scalar where a reference is looked for below it, a reference without a name, or a path
+/// to a field without one.
 pub(super) fn check(set: &Set, specs: &Specs, workers: usize) -> Result<(), Vec<Error>> {
     let mut shapes: HashMap<Gvk, Shape> = HashMap::new();
     for resource in set.iter() {
@@ -78,6 +79,10 @@ impl Shape {
             return Err(Error::at(node, problem));
         }
         for (name, shape) in &self.below {
+            if name.is_empty() {
+                let path = way.iter().copied().chain([""]).collect::<Vec<&str>>().join("/");
+                return Err(Error::at(node, Problem::FieldName { path }));
+            }
             if let Some(value) = node.get(name) {
                 way.push(name);
                 shape.check(value, way)?;

@@ -205,40 +205,19 @@ fn go_float(text: &str) -> Option<f64> {
 /// The field at the end of a path, which may be null.
 fn field<'a>(node: &'a Node, steps: &[SmolStr]) -> Option<&'a Node> {
     let (last, above) = steps.split_last()?;
-    path::look_up(node, steps).or_else(|| path::look_up(node, above)?.get(last))
+    let null = || path::look_up(node, above)?.get(last).filter(|found| found.is_null());
+    path::look_up(node, steps).or_else(null)
 }
 
 /// `spec.ports[0].port` is as good as `spec.ports.0.port`.
 fn variable_path(text: &str) -> Vec<SmolStr> {
-    let mut parts = Vec::new();
-    let mut part = String::new();
-    let mut letters = text.chars().peekable();
-    let mut push = |part: &mut String| {
-        if !part.is_empty() {
-            parts.push(SmolStr::from(std::mem::take(part)));
-        }
+    let numbered = |part: &SmolStr| -> Option<[SmolStr; 2]> {
+        let (name, number) = part.strip_suffix(']')?.rsplit_once('[')?;
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| [name.into(), number.into()])
     };
-    let mut in_brackets = false;
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\\' if letters.peek() == Some(&'.') => {
-                part.push('.');
-                letters.next();
-            }
-            '.' if !in_brackets => push(&mut part),
-            '[' => {
-                push(&mut part);
-                in_brackets = true;
-            }
-            ']' => {
-                push(&mut part);
-                in_brackets = false;
-            }
-            letter => part.push(letter),
-        }
-    }
-    push(&mut part);
-    parts
+    let parts = path::split_source(text).flat_map(|part| numbered(&part).map_or_else(|| vec![part], Vec::from));
+    parts.filter(|part| !part.is_empty()).collect()
 }
 
 fn expand_in(node: &mut Node, values: &mut Values) -> Result<(), Error> {

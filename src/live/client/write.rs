@@ -119,6 +119,33 @@ impl Cluster {
         }
     }
 
+    /// Who we are to the API server: the user's name, and their groups.
+    ///
+    /// # Errors
+    /// When it does not answer, or does not say.
+    pub async fn user(&self) -> Result<(String, Vec<String>), Error> {
+        #[derive(Deserialize)]
+        struct Review {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Status {
+            user_info: User,
+        }
+        #[derive(Deserialize)]
+        struct User {
+            username: String,
+            #[serde(default)]
+            groups: Vec<String>,
+        }
+        let body = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews".to_owned();
+        let call = Call::new(Verb::Create, Method::POST, "selfsubjectreviews", path).sending(JSON, &body);
+        let review: Review = decode(&self.call(&call).await?.body)?;
+        Ok((review.status.user_info.username, review.status.user_info.groups))
+    }
+
     /// Where an object would be made, only its kind can be missing: not served any more, or not yet.
     async fn unserved(&self, error: Error, object: &Object) -> Error {
         let Error::NotFound(_) = error else { return error };

@@ -16,6 +16,7 @@ use crate::promote::image::follow::Follow;
 use crate::promote::image::message::short;
 use crate::promote::image::propose::{self, Taking, Wish};
 use crate::promote::image::target::Target;
+use crate::promote::window::{self, Gateway};
 use crate::registry::{self, Repository, Tag, Tagged};
 use crate::source::snapshot::SnapshotFiles;
 
@@ -66,12 +67,25 @@ pub(super) async fn look(daemon: &Daemon, name: &SmolStr, wanted: &Wanted) -> Re
             Err(error) => drop(trouble.get_or_insert(error)),
         }
     }
+    if let Some(why) = shut(daemon, name).filter(|_| !changes.is_empty()) {
+        return Err(Trouble::ForGood(why));
+    }
     for (target, images, whys) in changes {
         if let Err(error) = commit(daemon, name, &url, branch, target, images, whys).await {
             trouble.get_or_insert(error);
         }
     }
     trouble.map_or(Ok(()), Err)
+}
+
+/// Why nothing enters the environment now without a person.
+fn shut(daemon: &Daemon, name: &SmolStr) -> Option<String> {
+    let environment = daemon.written.environment(name)?;
+    if let Gateway::Closed { why, .. } = window::of(&environment, false, now()) {
+        return Some(why);
+    }
+    let hold = environment.spec.promotion.as_ref()?.hold.as_ref().filter(|hold| hold.holds(now()))?;
+    Some(format!("{name} is held: {}", hold.reason))
 }
 
 /// The version that one image is to get, and where.

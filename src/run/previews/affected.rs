@@ -20,15 +20,15 @@ const AT_ONCE: usize = 8;
 
 /// What a pull request is compared by.
 #[derive(Clone)]
-pub(super) struct Merge {
+pub(in crate::run) struct Merge {
     /// The repository.
-    pub(super) url: RepoUrl,
+    pub(in crate::run) url: RepoUrl,
     /// The target branch.
-    pub(super) branch: String,
+    pub(in crate::run) branch: String,
     /// Where that branch stands.
-    pub(super) base: Snapshot,
+    pub(in crate::run) base: Snapshot,
     /// What it would hold once the pull request was merged.
-    pub(super) merged: Snapshot,
+    pub(in crate::run) merged: Snapshot,
 }
 
 impl Merge {

@@ -35,9 +35,9 @@ const DEPTH: usize = 8;
 const MOST_OBJECTS: usize = 20_000;
 
 /// It renders to more than a preview may cost.
-pub(super) struct TooLarge {
+pub(in crate::run) struct TooLarge {
     /// Objects so far.
-    pub(super) objects: usize,
+    pub(in crate::run) objects: usize,
 }
 
 /// One application, compared.
@@ -64,7 +64,7 @@ struct Place {
 ///
 /// # Errors
 /// When it is too much.
-pub(super) async fn preview(
+pub(in crate::run) async fn preview(
     daemon: &Daemon,
     merge: &Merge,
     pull: Pull,

@@ -85,6 +85,18 @@ fn generators_once_differed() {
             &[("kustomization.yaml", "configMapGenerator: [{name: c, literals: [1=x]}]\n")],
             "refused",
         ),
+        (
+            "the name and the namespace of what is merged are written anew, and nobody has said that they are text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml, d.yaml]\ngeneratorOptions: {disableNameSuffixHash: true}\nconfigMapGenerator:\n- {name: c, namespace: ns, behavior: merge, literals: [k=v]}\n- {name: '2020-01-01', namespace: '7', behavior: replace, literals: [k=v]}\nreplacements:\n- sourceValue: '310'\n  targets: [{select: {name: c}, fieldPaths: [metadata.name, metadata.namespace]}]\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: ns}\n"),
+                ("d.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '2020-01-01', namespace: '7'}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: 310\n  namespace: 310\n---\napiVersion: v1\ndata:\n  k: v\nkind: ConfigMap\nmetadata:\n  name: \"2020-01-01T00:00:00Z\"\n  namespace: \"7\"\n",
+        ),
     ];
     check(cases);
 }

@@ -195,6 +195,47 @@ fn marks_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: \"5\"\n  b: 5\nkind: ConfigMap\nmetadata:\n  name: p-c\n",
         ),
+        (
+            "a field spec without a path",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nlabels:\n- pairs: {a: b}\n  fields:\n  - {kind: C, create: true}\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a field spec of another kind without a path, and a slash in front of one",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nlabels:\n- pairs: {a: b}\n  fields:\n  - {kind: D}\n  - {path: /spec, create: true}\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: e/v1\nkind: C\nmetadata:\n  labels:\n    a: b\n  name: c\nspec:\n  a: b\n",
+        ),
+        (
+            "a path with a slash at its end",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nlabels:\n- pairs: {a: b}\n  fields:\n  - {path: spec/}\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec: {a: b}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "two slashes in a path that is not followed so far",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nlabels:\n- pairs: {a: b}\n  fields:\n  - {path: spec//a}\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\n"),
+            ],
+            "apiVersion: e/v1\nkind: C\nmetadata:\n  labels:\n    a: b\n  name: c\n",
+        ),
     ];
     check(cases);
 }

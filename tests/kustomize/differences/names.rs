@@ -279,6 +279,15 @@ fn names_once_differed() {
             ],
             "apiVersion: v1\nkind: Service\nmetadata:\n  name: s\nspec:\n  a: 5\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - args:\n    - 5\n    - x5\n    name: c\n",
         ),
+        (
+            "a name reference in a field without a name, though no name has changed",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nconfigurations: [names.yaml]\n"),
+                ("names.yaml", "nameReference: [{kind: Service, fieldSpecs: [{kind: C, path: spec//name}]}]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec: {a: b}\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

@@ -240,6 +240,21 @@ fn operations_once_differed() {
             ],
             "apiVersion: e/v1\nd: \"\"\nkind: C\nmetadata:\n  c: \"\"\n  copied: null\n  moved: null\n  name: c\nspec: null\n",
         ),
+        (
+            "text that nobody has given a type is a number behind operations, so that a patch behind them puts it into no quotes",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: ConfigMap}\n  patch: '- {op: add, path: /metadata/annotations, value: {x: z}}'\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: c, labels: {d: e}}\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: ConfigMap, fieldPath: data.k, options: {delimiter: '-', index: 1}}\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [metadata.labels.a], options: {create: true}}]\n- sourceValue: '310'\n  targets: [{select: {kind: ConfigMap}, fieldPaths: [metadata.labels.b], options: {create: true}}]\n",
+                ),
+                ("base/c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {k: gamma-2}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  k: gamma-2\nkind: ConfigMap\nmetadata:\n  annotations:\n    x: z\n  labels:\n    a: 2\n    b: 310\n    d: e\n  name: c\n",
+        ),
     ];
     check(cases);
 }

@@ -510,6 +510,121 @@ fn patches_once_differed() {
             ],
             "apiVersion: e/v1\nkind: C\nmetadata:\n  name: c\nspec:\n  a:\n    b:\n      c:\n      - 1\n  e:\n  - f:\n      g: x\n    h: null\n",
         ),
+        (
+            "a comment behind braces whose place stands on lines of its own waits for the next key",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a: [z] # why\n  b: []\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a:\n  - x\n  b:\n  - x\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the same behind a mapping, of which the patch says nothing new",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a: {x: z} # why\n  b: {s: null}\n",
+                ),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a:\n    x: z\n  b:\n    s: x\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a scalar behind it takes the comment that waits",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a: [z] # why\n  c: []\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a:\n  - x\n  b: s\n  c:\n  - x\n"),
+            ],
+            "apiVersion: e/v1\nkind: C\nmetadata:\n  name: c\nspec:\n  a:\n  - z\n  b: s\n  c: []\n",
+        ),
+        (
+            "a scalar with a comment of its own does not",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a: [z] # why\n  b: t # what\n  c: \"t\" # what\n  d: []\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nspec:\n  a:\n  - x\n  b: \"s\"\n  c: s\n  d:\n  - x\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "an item behind it has no place for its braces",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: a, image: x} # why\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n  - {name: b}\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "an item on lines of its own has one for the comment",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                (
+                    "change.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - {name: a, image: x} # why\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n  - name: b\n    args: []\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - image: x\n    name: a\n  - args: []\n    name: b\n",
+        ),
+        (
+            "a comment that waits for a key lets items pass",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: change.yaml}]\n"),
+                ("change.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  hostname: h\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: a\n    env: # why\n      []\n  - {name: b}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\nspec:\n  containers:\n  - env: []\n    name: a\n  - name: b\n  hostname: h\n",
+        ),
+        (
+            "a word that YAML 1.1 takes for a bool is in quotes behind a patch, in which the next one puts its number, too",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {z: y, d: y, n: {o: off}}\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {a: 5, b: 5, c: 5, d: 5, e: {f: 5}, z: 5, n: {o: 5}}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec:\n  a: y\n  b: NO\n  c: 1:30\n  d: x\n  e: {f: on}\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  a: \"5\"\n  b: \"5\"\n  c: 5\n  d: 5\n  e:\n    f: \"5\"\n  \"n\":\n    o: \"5\"\n  z: \"5\"\n",
+        ),
+        (
+            "a text that a file says is one gets no quotes, nor what is put there",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\npatches:\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {z: !!str y, a: y, d: !!str y}\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {}\n- patch: |\n    apiVersion: e/v1\n    kind: W\n    metadata: {name: w}\n    spec: {a: 5, b: 5, c: 5, d: 5, z: 5}\n",
+                ),
+                (
+                    "w.yaml",
+                    "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec:\n  a: !!str y\n  b: !!str true\n  c: !!str 12\n  d: x\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  a: 5\n  b: 5\n  c: 5\n  d: \"5\"\n  z: 5\n",
+        ),
     ];
     check(cases);
 }

@@ -454,6 +454,131 @@ fn replacements_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  a: \"310\"\n  b: \"true\"\n  c: 310\nkind: ConfigMap\nmetadata:\n  name: c\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: s\n",
         ),
+        (
+            "a number in the path of a source is no key",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- source: {kind: W, fieldPath: spec.12}\n  targets: [{select: {kind: W}, fieldPaths: [spec.a], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {\"12\": x}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a number has a sign and zeros in front",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- source: {kind: W, fieldPath: spec.l.+01}\n  targets: [{select: {kind: W}, fieldPaths: [spec.l.-0], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {l: [x, z]}\n"),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  l:\n  - z\n  - z\n",
+        ),
+        (
+            "one that Go can't hold is a key, which is none of text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- sourceValue: x\n  targets: [{select: {kind: W}, fieldPaths: [spec.99999999999999999999], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the same that is there",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- sourceValue: x\n  targets: [{select: {kind: W}, fieldPaths: [spec.99999999999999999999], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {\"99999999999999999999\": z}\n"),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  \"99999999999999999999\": x\n",
+        ),
+        (
+            "a key that is made and no text",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- sourceValue: x\n  targets: [{select: {kind: W}, fieldPaths: [spec.true], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "blanks and nothing in the path of a source",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- source: {kind: W, fieldPath: \" spec.. a.\"}\n  targets: [{select: {kind: W}, fieldPaths: [spec.b], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {a: x}\n"),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  a: x\n  b: x\n",
+        ),
+        (
+            "a blank in the path of a target is one of the key",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml]\nreplacements:\n- sourceValue: x\n  targets: [{select: {kind: W}, fieldPaths: [\"spec. a\"], options: {create: true}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {a: x}\n"),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  ' a': x\n  a: x\n",
+        ),
+        (
+            "an element by its field, for a variable",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml, v.yaml]\nvars: [{name: V, objref: {apiVersion: e/v1, kind: W, name: w}, fieldref: {fieldpath: 'spec.l.[a=x].a'}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {l: [{a: x}], '5': z}\n"),
+                ("v.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: $(V)}}\n"),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  \"5\": z\n  l:\n  - a: x\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    a: x\n  name: p\n",
+        ),
+        (
+            "the number of an element for a variable",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml, v.yaml]\nvars: [{name: V, objref: {apiVersion: e/v1, kind: W, name: w}, fieldref: {fieldpath: ' spec.l[0].a.'}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {l: [{a: x}], '5': z}\n"),
+                ("v.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: $(V)}}\n"),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  \"5\": z\n  l:\n  - a: x\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  annotations:\n    a: x\n  name: p\n",
+        ),
+        (
+            "a key in brackets, for a variable",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml, v.yaml]\nvars: [{name: V, objref: {apiVersion: e/v1, kind: W, name: w}, fieldref: {fieldpath: 'spec.l[0][a]'}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {l: [{a: x}], '5': z}\n"),
+                ("v.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: $(V)}}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a number that is a key, for a variable",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [w.yaml, v.yaml]\nvars: [{name: V, objref: {apiVersion: e/v1, kind: W, name: w}, fieldref: {fieldpath: 'spec.5'}}]\n",
+                ),
+                ("w.yaml", "apiVersion: e/v1\nkind: W\nmetadata: {name: w}\nspec: {l: [{a: x}], '5': z}\n"),
+                ("v.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {a: $(V)}}\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }

@@ -16,13 +16,13 @@ use super::super::subject::{application, state_directory, told};
 use super::super::terminal::{Symbol, Terminal, bold};
 use super::super::tree::{self, Opened, Reach};
 use super::super::{Exit, Failure};
-use super::environment;
 use crate::error::Diagnostic;
 use crate::git::{self, Author, Changed, CredentialStore, Credentials, LocalRepositories, Mirrors, RepoUrl};
 use crate::promote::edit::{FieldPath, Image};
 use crate::promote::image::message;
 use crate::promote::image::propose::{self, Taking, Wish};
 use crate::promote::image::target::{Edited, Target};
+use crate::promote::window::{self, Gateway};
 use crate::source::Files;
 
 /// Write new versions of images into an environment
@@ -152,11 +152,15 @@ impl ImageArgs {
             return Ok(Branch { url, name: branch.clone(), path, credentials });
         }
         let cluster = self.target.connect().await?;
-        let found = environment::find(&cluster, &self.environment, self.target.namespace.as_deref()).await?;
+        let found = super::environment(&cluster, &self.target, &self.environment).await?;
         let Some(name) = found.spec.branch.clone().filter(|branch| !branch.is_empty() && branch != "HEAD") else {
             let problem = Diagnostic::new(format!("the Environment `{}` names no branch", self.environment));
             return Err(told(problem.with_hint("Set `spec.branch`, or name the branch with `--repo` and `--branch`.")));
         };
+        if let Gateway::Closed { why, .. } = window::of(&found, true, Timestamp::now()) {
+            let hint = format!("`leeboard unlock {}` takes a lock away, time opens a window.", found.name());
+            return Err(told(Diagnostic::new(why).with_hint(hint)));
+        }
         let url = RepoUrl::parse(&found.spec.repo_url).map_err(|error| anyhow!("{error}"))?;
         let control = found.metadata.namespace.clone().unwrap_or_default();
         let credentials = application::credentials(&cluster, &control).await;
