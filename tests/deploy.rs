@@ -31,8 +31,10 @@ async fn leeboard_renders_this_repository_as_kustomize_does() {
         let labels = "      labels:\n        app.kubernetes.io/part-of: shop\n";
         let expected = expected.replace(&format!("{claims}{labels}"), claims);
         // Nor does it know that these are not namespaced.
-        let policy = "  name: leeboard-promotions\n";
-        let expected = expected.replace(&format!("{policy}  namespace: leeboard\n"), policy);
+        let expected = ["", "-restricted"].iter().fold(expected, |text, suffix| {
+            let policy = format!("  name: leeboard-promotions{suffix}\n");
+            text.replace(&format!("{policy}  namespace: leeboard{suffix}\n"), &policy)
+        });
         let rendered = build(&path).await;
         assert_eq!(rendered, expected, "{path}");
     }
@@ -154,6 +156,9 @@ async fn its_rights_are_those_that_are_written_down() {
         ("patch", "applications.argoproj.io", "OWN", "yes", "yes"),
         ("delete", "applications.argoproj.io", "OWN", "yes", "yes"),
         ("patch", "environments.leeboard.dev/status", "OWN", "yes", "yes"),
+        ("create", "promotions.leeboard.dev", "OWN", "yes", "yes"),
+        ("speak-for", "promotions.leeboard.dev", "OWN", "yes", "yes"),
+        ("patch", "promotions.leeboard.dev/status", "OWN", "yes", "yes"),
         ("list", "secrets", "OWN", "yes", "yes"),
         ("watch", "configmaps", "OWN", "yes", "yes"),
         ("create", "leases.coordination.k8s.io", "OWN", "yes", "yes"),

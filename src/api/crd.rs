@@ -132,11 +132,16 @@ fn environment() -> Value {
         require(&mut spec, &format!("{gates}.soak"), &["duration"]);
         require(&mut spec, &format!("{gates}.job"), &["template"]);
         require(&mut spec, &format!("{gates}.webhook"), &["url"]);
+        require(&mut spec, &format!("{gates}.metric"), &["templateRef", "thresholdRange"]);
+        require(&mut spec, &format!("{gates}.metric.templateRef"), &["name"]);
+        require(&mut spec, &format!("{gates}.alarms.alertmanager"), &["url", "matchers"]);
+        require(&mut spec, &format!("{gates}.alarms.pagerduty"), &["serviceIDs", "secretName"]);
         validate(
             &mut spec,
             gates,
-            "[has(self.soak), has(self.approval), has(self.job), has(self.checks), has(self.webhook)].filter(kind, kind).size() == 1",
-            "write exactly one kind: soak, approval, job, checks or webhook",
+            "[has(self.soak), has(self.approval), has(self.job), has(self.checks), has(self.webhook), has(self.metric), \
+             has(self.alarms)].filter(kind, kind).size() == 1",
+            "write exactly one kind: soak, approval, job, checks, webhook, metric or alarms",
         );
     }
     for (field, rule, message) in ENVIRONMENT_RULES {

@@ -7,8 +7,8 @@ mod pagerduty;
 
 use std::collections::BTreeMap;
 
-use self::alertmanager::Alertmanager;
-use self::pagerduty::PagerDuty;
+pub use self::alertmanager::Alertmanager;
+pub use self::pagerduty::PagerDuty;
 use super::settings::Refusal;
 use super::world::Reading;
 use crate::api::flagger::Canary;
@@ -24,6 +24,17 @@ pub enum Alarms {
     Alertmanager(Alertmanager),
     /// Incidents.
     PagerDuty(PagerDuty),
+}
+
+/// What is written is no use; each with what would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Where is asked.
+    Address(&'static str),
+    /// Which alarms are meant: all would be, also those that always fire.
+    Which(&'static str),
+    /// The Secret's name.
+    Secret(&'static str),
 }
 
 /// A request.

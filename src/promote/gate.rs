@@ -5,6 +5,7 @@
 
 mod approval;
 mod checks;
+mod measured;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use crate::api::leeboard::promotion::{Gate, GateState, GateStatus, Override, Pro
 
 pub use self::approval::{Asker, approval};
 pub use self::checks::checks;
+pub use self::measured::{alarms, metric};
 
 /// What a gate says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +87,10 @@ pub enum Kind {
     Checks,
     /// [`Gate::webhook`].
     Webhook,
+    /// [`Gate::metric`].
+    Metric,
+    /// [`Gate::alarms`].
+    Alarms,
 }
 
 impl Kind {
@@ -96,6 +102,8 @@ impl Kind {
             Kind::Job => "job",
             Kind::Checks => "checks",
             Kind::Webhook => "webhook",
+            Kind::Metric => "metric",
+            Kind::Alarms => "alarms",
         }
     }
 
@@ -107,6 +115,8 @@ impl Kind {
             gate.job.as_ref().map(|_| Kind::Job),
             gate.checks.as_ref().map(|_| Kind::Checks),
             gate.webhook.as_ref().map(|_| Kind::Webhook),
+            gate.metric.as_ref().map(|_| Kind::Metric),
+            gate.alarms.as_ref().map(|_| Kind::Alarms),
         ];
         let mut written = written.into_iter().flatten();
         let first = written.next()?;

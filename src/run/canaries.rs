@@ -46,6 +46,7 @@ use attending::{Attending, Brief};
 use guard::{Guard, Guards};
 use sights::Sights;
 
+pub(super) use ask::{by_template, look_for_alarms};
 pub use blame::{answered, blamed};
 pub use claim::{Claim, Fields, yielded};
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::api::flagger::ThresholdRange;
 use crate::api::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 
 /// How commits arrive in an environment, and what they have to have proved before.
@@ -288,6 +289,12 @@ pub struct Gate {
     /// An HTTP endpoint says yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<WebhookGate>,
+    /// A metric stays within its bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricGate>,
+    /// No alarm is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmsGate>,
 }
 
 /// Of [`Gate::soak`].
@@ -389,6 +396,104 @@ pub struct WebhookGate {
     /// `X-Leeboard-Signature-256`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
+}
+
+/// Of [`Gate::metric`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetricGate {
+    /// The MetricTemplate, as canaries have it; its `{{ name }}` and `{{ target }}` are the Environment.
+    pub template_ref: TemplateReference,
+    /// What the value may be.
+    pub threshold_range: ThresholdRange,
+    /// Between two measurements; 1m when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// How many have to be within; 3 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// How many may be outside; none when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_limit: Option<u32>,
+    /// What the template's `{{ variables.… }}` are.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub template_variables: BTreeMap<String, String>,
+}
+
+impl MetricGate {
+    /// The default of [`MetricGate::interval`].
+    pub const INTERVAL: Duration = Duration::from_secs(60);
+
+    /// Between two measurements; never shorter than a second.
+    pub fn interval(&self) -> Duration {
+        let asked = self.interval.as_deref().and_then(duration::parse);
+        asked.map_or(Self::INTERVAL, |interval| interval.max(Duration::from_secs(1)))
+    }
+
+    /// How many have to be within.
+    pub fn count(&self) -> u32 {
+        self.count.unwrap_or(3).max(1)
+    }
+}
+
+/// Of [`Gate::alarms`]. At least one kind is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AlarmsGate {
+    /// Alerts of an Alertmanager; what is silenced does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alertmanager: Option<AlertmanagerAlarms>,
+    /// Open incidents of PagerDuty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pagerduty: Option<PagerDutyAlarms>,
+    /// How long it has to have been quiet; 5m when absent.
+    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lasts: Option<String>,
+}
+
+impl AlarmsGate {
+    /// The default of [`AlarmsGate::lasts`].
+    pub const LASTS: Duration = Duration::from_secs(300);
+
+    /// How long it has to have been quiet.
+    pub fn lasts(&self) -> Duration {
+        self.lasts.as_deref().and_then(duration::parse).unwrap_or(Self::LASTS)
+    }
+}
+
+/// Which alerts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AlertmanagerAlarms {
+    /// Its address.
+    pub url: String,
+    /// Labels as `app=web,severity=~"page|critical"`.
+    pub matchers: String,
+}
+
+/// Which incidents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PagerDutyAlarms {
+    /// Ids of services.
+    #[serde(rename = "serviceIDs")]
+    pub service_ids: Vec<String>,
+    /// Name of a Secret of the same namespace with an API key under `token`.
+    pub secret_name: String,
+    /// Where its API is, when it is not PagerDuty's own address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+/// Names a MetricTemplate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TemplateReference {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; that of the Environment when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 /// One run of carrying one commit into one environment: who, what, why, and what proved it.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::super::metric::Encoded;
 use super::super::settings::Refusal;
 use super::super::world::Reading;
-use super::{annotation, excerpt, firing, refused};
+use super::{Unfit, annotation, excerpt, firing, refused};
 use crate::api::flagger::Canary;
 
 /// Annotation: the address of the Alertmanager.
@@ -46,18 +46,29 @@ impl Alertmanager {
     /// When the address is no URL, or it is not said which alerts are meant: all alerts would be, also those that always
     /// fire.
     pub(super) fn of(canary: &Canary) -> Result<Option<Self>, Refusal> {
-        let address = annotation(canary, ADDRESS).trim_end_matches('/');
+        let (address, text) = (annotation(canary, ADDRESS), annotation(canary, MATCHERS));
         if address.is_empty() {
             return Ok(None);
         }
-        if !address.starts_with("http://") && !address.starts_with("https://") {
-            return Err(refused(ADDRESS, address, "an address as `http://alertmanager:9093`"));
+        match Alertmanager::new(address, text) {
+            Ok(alertmanager) => Ok(Some(alertmanager)),
+            Err(Unfit::Address(expected)) => Err(refused(ADDRESS, address, expected)),
+            Err(Unfit::Which(expected) | Unfit::Secret(expected)) => Err(refused(MATCHERS, text, expected)),
         }
-        let text = annotation(canary, MATCHERS);
+    }
+
+    /// The alerts at an address that these matchers mean.
+    ///
+    /// # Errors
+    /// What would be right, where something is not.
+    pub fn new(address: &str, text: &str) -> Result<Self, Unfit> {
+        let address = address.trim_end_matches('/');
+        if !address.starts_with("http://") && !address.starts_with("https://") {
+            return Err(Unfit::Address("an address as `http://alertmanager:9093`"));
+        }
         let matchers = matchers(text).filter(|matchers| !matchers.is_empty());
-        let matchers =
-            matchers.ok_or_else(|| refused(MATCHERS, text, "labels of alerts as `app=web,severity=page`"))?;
-        Ok(Some(Alertmanager { address: address.to_owned(), matchers }))
+        let matchers = matchers.ok_or(Unfit::Which("labels of alerts as `app=web,severity=page`"))?;
+        Ok(Alertmanager { address: address.to_owned(), matchers })
     }
 
     /// What is asked of it.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::super::settings::Refusal;
 use super::super::world::Reading;
-use super::{Request, annotation, excerpt, firing, refused};
+use super::{Request, Unfit, annotation, excerpt, firing, refused};
 use crate::api::flagger::Canary;
 use crate::object::secret::Masked;
 
@@ -40,22 +40,34 @@ impl PagerDuty {
         if services.is_empty() {
             return Ok(None);
         }
-        let ids: Vec<&str> = services.split(',').map(str::trim).collect();
-        let is_id = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !ids.iter().all(is_id) {
-            return Err(refused(SERVICES, services, "ids of services as `PXPGF42,P5UM1MC`"));
+        let (secret, address) = (annotation(canary, SECRET), annotation(canary, ADDRESS));
+        let ids = services.split(',').map(str::trim);
+        match PagerDuty::new(ids, secret, address) {
+            Ok(pagerduty) => Ok(Some(pagerduty)),
+            Err(Unfit::Which(expected)) => Err(refused(SERVICES, services, expected)),
+            Err(Unfit::Address(expected)) => Err(refused(ADDRESS, address, expected)),
+            Err(Unfit::Secret(expected)) => Err(refused(SECRET, secret, expected)),
         }
-        let secret = annotation(canary, SECRET);
+    }
+
+    /// The incidents of these services; at PagerDuty's own address, where none is said.
+    ///
+    /// # Errors
+    /// What would be right, where something is not.
+    pub fn new<'a>(ids: impl IntoIterator<Item = &'a str>, secret: &str, address: &str) -> Result<Self, Unfit> {
+        let services: Vec<String> = ids.into_iter().map(str::to_owned).collect();
+        let is_id = |id: &String| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if services.is_empty() || !services.iter().all(is_id) {
+            return Err(Unfit::Which("ids of services as `PXPGF42,P5UM1MC`"));
+        }
         if secret.is_empty() {
-            return Err(refused(SECRET, secret, "the name of a Secret with an API key under `token`"));
+            return Err(Unfit::Secret("the name of a Secret with an API key under `token`"));
         }
-        let address = Some(annotation(canary, ADDRESS).trim_end_matches('/')).filter(|text| !text.is_empty());
-        let address = address.unwrap_or(API);
+        let address = Some(address.trim_end_matches('/')).filter(|text| !text.is_empty()).unwrap_or(API);
         if !address.starts_with("https://") && !address.starts_with("http://") {
-            return Err(refused(ADDRESS, address, "an address as `https://api.eu.pagerduty.com`"));
+            return Err(Unfit::Address("an address as `https://api.eu.pagerduty.com`"));
         }
-        let services = ids.into_iter().map(str::to_owned).collect();
-        Ok(Some(PagerDuty { address: address.to_owned(), services, secret: secret.to_owned() }))
+        Ok(PagerDuty { address: address.to_owned(), services, secret: secret.to_owned() })
     }
 
     pub(super) fn secret(&self) -> &str {

@@ -4,9 +4,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::super::gate::{self, Answer, Asker, Kind, approval, checks};
 use super::{at, commit};
+use crate::api::flagger::ThresholdRange;
 use crate::api::leeboard::promotion::{
-    Approval, Checks, Gate, GateState, GateStatus, JobGate, Override, PromotionTrack, Soak, Tenure, Word, WordVerdict,
+    AlarmsGate, Approval, Checks, Gate, GateState, GateStatus, JobGate, MetricGate, Override, PromotionTrack, Soak,
+    TemplateReference, Tenure, Word, WordVerdict,
 };
+use crate::canary::world::Reading;
 use crate::forge::{Account, Check, State};
 
 fn word(user: &str, verdict: WordVerdict, plan: &str, seconds: i64) -> Word {
@@ -230,4 +233,64 @@ fn a_gate_has_a_name_a_kind_and_an_end() {
     assert_eq!(answer.message, "overridden: it burns (it said: too slow)");
     assert_eq!(gate::overridden("soak", &skip, Answer::fail("too short")).state, GateState::Fail);
     assert_eq!(gate::overridden("load", &skip, Answer::pass("fine")).state, GateState::Pass);
+}
+
+#[test]
+fn a_metric_is_measured_several_times() {
+    let bounds = ThresholdRange { min: Some(99.0), max: None };
+    let reference = TemplateReference { name: "success".into(), namespace: None };
+    let gate = MetricGate { template_ref: reference, threshold_range: bounds, count: Some(2), ..MetricGate::default() };
+    let forgiving = MetricGate { failure_limit: Some(1), ..gate.clone() };
+    let value = Reading::Value;
+    let silent = || Reading::NoData(String::new());
+    let cases = [
+        // gate, measurements, what it says at last
+        (&gate, vec![value(100.0)], GateState::Wait, "success is 100: 1 of 2 measurements"),
+        (&gate, vec![value(100.0), value(99.5)], GateState::Pass, "success is 99.5: 2 measurements within its bounds"),
+        (
+            &gate,
+            vec![value(100.0), value(98.0)],
+            GateState::Fail,
+            "success is 98: 1 of 2 measurements outside of its bounds",
+        ),
+        (
+            &forgiving,
+            vec![value(98.0), value(100.0), value(100.0)],
+            GateState::Pass,
+            "success is 100: 2 measurements within its bounds",
+        ),
+        (&gate, vec![silent(), silent()], GateState::Wait, "success has no data: 0 of 2 measurements"),
+        (
+            &gate,
+            vec![Reading::Error("refused".into())],
+            GateState::Wait,
+            "success cannot be measured: refused: 0 of 2 measurements",
+        ),
+    ];
+    for (gate, readings, state, message) in cases {
+        let mut answer = Answer::wait("");
+        for reading in &readings {
+            answer = gate::metric(gate, reading, &answer.evidence, at(0));
+        }
+        assert_eq!((answer.state, answer.message.as_str()), (state, message), "{readings:?}");
+        assert_eq!(answer.next_check, (state == GateState::Wait).then(|| at(60)), "{readings:?}");
+    }
+}
+
+#[test]
+fn it_has_to_be_quiet_for_a_while() {
+    let gate = AlarmsGate { lasts: Some("1m".into()), ..AlarmsGate::default() };
+    let (quiet, loud) = (|| vec![Reading::Value(0.0)], || vec![Reading::Firing("Checkout".into())]);
+    let first = gate::alarms(&gate, &quiet(), &Answer::wait("").evidence, false, at(0));
+    assert_eq!(first.message, "no alarm since 2026-11-22 10:00:00Z: until 2026-11-22 10:01:00Z");
+    let second = gate::alarms(&gate, &quiet(), &first.evidence, false, at(61));
+    assert_eq!((second.state, second.message.as_str()), (GateState::Pass, "no alarm for 1m1s"));
+    let broken = gate::alarms(&gate, &loud(), &first.evidence, false, at(30));
+    assert_eq!((broken.state, broken.message.as_str()), (GateState::Wait, "an alarm is on: Checkout"));
+    let anew = gate::alarms(&gate, &quiet(), &broken.evidence, false, at(61));
+    assert_eq!(anew.state, GateState::Wait, "the time begins anew");
+    assert_eq!(gate::alarms(&gate, &loud(), &first.evidence, true, at(30)).state, GateState::Fail);
+    let unknown = gate::alarms(&gate, &[Reading::Error("no route".into())], &first.evidence, false, at(61));
+    assert_eq!((unknown.state, unknown.message.as_str()), (GateState::Error, "alarms are not known: no route"));
+    assert_eq!(gate::alarms(&gate, &[], &first.evidence, false, at(61)).state, GateState::Fail);
 }

@@ -87,7 +87,9 @@ impl Asker<'_> {
                 let asked = checks.iter().map(|check| async {
                     if let MetricSource::Alarms(at) = check.source {
                         return match self.settings.alarms.get(at) {
-                            Some(alarms) => look_for_alarms(self.daemon, self.canary, alarms).await,
+                            Some(alarms) => {
+                                look_for_alarms(self.daemon, self.canary.metadata.namespace.as_deref(), alarms).await
+                            }
                             None => Ok(world::Reading::Error("its alarms are not named any more".into())),
                         };
                     }
@@ -269,10 +271,17 @@ async fn post(daemon: &Daemon, hook: &Webhook, payload: &Value) -> Result<(u16, 
 }
 
 /// Whether an alarm is on.
-async fn look_for_alarms(daemon: &Daemon, canary: &Canary, alarms: &Alarms) -> Result<world::Reading, client::Error> {
+///
+/// # Errors
+/// When the Secret cannot be read.
+pub(in crate::run) async fn look_for_alarms(
+    daemon: &Daemon,
+    namespace: Option<&str>,
+    alarms: &Alarms,
+) -> Result<world::Reading, client::Error> {
     let secret = match alarms.secret() {
         None => BTreeMap::new(),
-        Some(name) => match find_secret(daemon, name, canary.metadata.namespace.as_deref()).await? {
+        Some(name) => match find_secret(daemon, name, namespace).await? {
             Some(secret) => secret,
             None => return Ok(world::Reading::Error(format!("secrets \"{name}\" not found"))),
         },
@@ -346,39 +355,48 @@ async fn measure(
                 return Ok(world::Reading::Error("no template is named".into()));
             };
             let namespace = reference.namespace.clone().or_else(|| canary.metadata.namespace.clone());
-            let found = match find_template(daemon, &reference.name, namespace.as_deref()).await? {
-                Ok(found) => found,
-                Err(why) => return Ok(world::Reading::Error(why)),
-            };
-            let spec = &found.spec;
-            let query = match template::render(&spec.query, &variables) {
-                Ok(query) => query,
-                Err(error) => {
-                    let place = format!("MetricTemplate {}: ", reference.name);
-                    return Ok(world::Reading::Error(format!("{place}{error}")));
-                }
-            };
-            let secret = match &spec.provider.secret_ref {
-                Some(secret) => match find_secret(daemon, &secret.name, namespace.as_deref()).await? {
-                    Some(secret) => secret,
-                    None => {
-                        return Ok(world::Reading::Error(format!("secrets \"{}\" not found", secret.name)));
-                    }
-                },
-                None => BTreeMap::new(),
-            };
-            let ask = Ask {
-                address: &spec.provider.address,
-                region: spec.provider.region.as_deref().unwrap_or_default(),
-                headers: &spec.provider.headers,
-                secret: &secret,
-                query: &query,
-                interval,
-                now: now(),
-            };
-            Ok(send(daemon, spec.provider.what, &ask, spec.provider.insecure_skip_verify).await.into())
+            by_template(daemon, &reference.name, namespace.as_deref(), &variables, interval).await
         }
     }
+}
+
+/// Measures by a MetricTemplate.
+///
+/// # Errors
+/// When the API server cannot be asked for it.
+pub(in crate::run) async fn by_template(
+    daemon: &Daemon,
+    name: &str,
+    namespace: Option<&str>,
+    variables: &template::Variables,
+    interval: Duration,
+) -> Result<world::Reading, client::Error> {
+    let found = match find_template(daemon, name, namespace).await? {
+        Ok(found) => found,
+        Err(why) => return Ok(world::Reading::Error(why)),
+    };
+    let spec = &found.spec;
+    let query = match template::render(&spec.query, variables) {
+        Ok(query) => query,
+        Err(error) => return Ok(world::Reading::Error(format!("MetricTemplate {name}: {error}"))),
+    };
+    let secret = match &spec.provider.secret_ref {
+        Some(secret) => match find_secret(daemon, &secret.name, namespace).await? {
+            Some(secret) => secret,
+            None => return Ok(world::Reading::Error(format!("secrets \"{}\" not found", secret.name))),
+        },
+        None => BTreeMap::new(),
+    };
+    let ask = Ask {
+        address: &spec.provider.address,
+        region: spec.provider.region.as_deref().unwrap_or_default(),
+        headers: &spec.provider.headers,
+        secret: &secret,
+        query: &query,
+        interval,
+        now: now(),
+    };
+    Ok(send(daemon, spec.provider.what, &ask, spec.provider.insecure_skip_verify).await.into())
 }
 
 static NO_HEADERS: BTreeMap<String, Vec<String>> = BTreeMap::new();

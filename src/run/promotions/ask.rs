@@ -14,14 +14,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::super::canaries::{by_template, look_for_alarms};
 use super::super::web;
 use super::Subject;
 use super::see::{Source, seven};
 use crate::api::leeboard::promotion::{
-    Approval, Checks, Gate, GateState, GateStatus, JobGate, Promotion, PromotionKind, WebhookGate, Word, WordVerdict,
+    AlarmsGate, Approval, Checks, Gate, GateState, GateStatus, JobGate, MetricGate, Promotion, PromotionKind,
+    WebhookGate, Word, WordVerdict,
 };
 use crate::api::{VERSION, duration};
+use crate::canary::alarm::{Alarms, Alertmanager, PagerDuty, Unfit};
 use crate::canary::job::last_words;
+use crate::canary::metric::template::Variables;
+use crate::canary::world::Reading;
 use crate::forge::Verdict;
 use crate::git::Oid;
 use crate::live::client::{self, ListOptions};
@@ -30,7 +35,7 @@ use crate::promote::gate::{self, Answer, Asker, Kind};
 use crate::promote::machine::Proposal;
 
 /// How often a forge, an endpoint or a Job is asked that has not decided yet.
-const CHECKS_AGAIN: SignedDuration = SignedDuration::from_secs(30);
+const CHECKS_AGAIN: SignedDuration = SignedDuration::from_secs(20);
 const WEBHOOK_AGAIN: SignedDuration = SignedDuration::from_secs(30);
 const JOB_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 /// How long an endpoint may think.
@@ -108,7 +113,7 @@ impl About<'_> {
         let before = known.iter().find(|status| status.name == name && status.after == after);
         let (kind, answer) = match Kind::of(gate) {
             None => ("gate", Answer::fail("no kind, or several, are written: write exactly one")),
-            Some(kind) => (kind.as_str(), self.answer(gate, name, before).await),
+            Some(kind) => (kind.as_str(), self.answer(gate, name, before, after).await),
         };
         let answer = gate::timed_out(gate, before, answer, now);
         let answer = gate::overridden(name, &self.promotion.spec.overrides, answer);
@@ -121,7 +126,7 @@ impl About<'_> {
         gate::noted(name, kind, after, answer, known, now)
     }
 
-    async fn answer(&self, gate: &Gate, name: &str, before: Option<&GateStatus>) -> Answer {
+    async fn answer(&self, gate: &Gate, name: &str, before: Option<&GateStatus>, after: bool) -> Answer {
         if let Some(soak) = &gate.soak {
             let tracks: Vec<_> =
                 self.sources.iter().filter_map(|source| Some((source.name.as_str(), source.track.as_ref()?))).collect();
@@ -137,6 +142,8 @@ impl About<'_> {
             Gate { job: Some(job), .. } => self.job(job, gate, name).await,
             Gate { checks: Some(checks), .. } => self.checks(checks).await,
             Gate { webhook: Some(webhook), .. } => self.webhook(webhook, name).await,
+            Gate { metric: Some(metric), .. } => self.metric(metric, before).await,
+            Gate { alarms: Some(alarms), .. } => self.alarms(alarms, before, after).await,
             _ => Answer::fail("no kind is written"),
         }
         .with("commit", self.commit)
@@ -324,6 +331,56 @@ impl About<'_> {
         .with("status", status.to_string())
     }
 
+    /// What was found so far of this very commit and plan.
+    fn so_far(&self, before: Option<&GateStatus>) -> BTreeMap<String, String> {
+        let plan = self.plan().map(|(hash, _)| hash).unwrap_or_default();
+        let is =
+            |known: &GateStatus, name: &str, value: &str| known.evidence.get(name).is_some_and(|text| text == value);
+        let of_it = before.filter(|known| is(known, "commit", self.commit) && is(known, "plan", plan));
+        of_it.map(|known| known.evidence.clone()).unwrap_or_default()
+    }
+
+    async fn metric(&self, metric: &MetricGate, before: Option<&GateStatus>) -> Answer {
+        let (environment, namespace) = (&self.promotion.spec.environment, self.promotion.namespace());
+        let variables = Variables {
+            name: environment.clone(),
+            namespace: namespace.to_owned(),
+            target: environment.clone(),
+            interval: metric.interval.clone().unwrap_or_else(|| "1m".into()),
+            variables: metric.template_variables.clone(),
+            ..Variables::default()
+        };
+        let reference = &metric.template_ref;
+        let namespace = reference.namespace.as_deref().unwrap_or(namespace);
+        let reading =
+            by_template(self.subject.daemon, &reference.name, Some(namespace), &variables, metric.interval()).await;
+        let reading = reading.unwrap_or_else(|error| Reading::Error(error.to_string()));
+        gate::metric(metric, &reading, &self.so_far(before), self.subject.now)
+    }
+
+    async fn alarms(&self, alarms: &AlarmsGate, before: Option<&GateStatus>, after: bool) -> Answer {
+        let mut asked = Vec::new();
+        if let Some(written) = &alarms.alertmanager {
+            match Alertmanager::new(&written.url, &written.matchers) {
+                Ok(alertmanager) => asked.push(Alarms::Alertmanager(alertmanager)),
+                Err(unfit) => return Answer::fail(format!("alertmanager: write {}", expected(unfit))),
+            }
+        }
+        if let Some(written) = &alarms.pagerduty {
+            let ids = written.service_ids.iter().map(String::as_str);
+            match PagerDuty::new(ids, &written.secret_name, written.url.as_deref().unwrap_or_default()) {
+                Ok(pagerduty) => asked.push(Alarms::PagerDuty(pagerduty)),
+                Err(unfit) => return Answer::fail(format!("pagerduty: write {}", expected(unfit))),
+            }
+        }
+        let mut readings = Vec::new();
+        for one in &asked {
+            let reading = look_for_alarms(self.subject.daemon, Some(self.promotion.namespace()), one).await;
+            readings.push(reading.unwrap_or_else(|error| Reading::Error(error.to_string())));
+        }
+        gate::alarms(alarms, &readings, &self.so_far(before), after, self.subject.now)
+    }
+
     async fn secret(&self, name: &str) -> Result<Vec<u8>, String> {
         let namespace = Some(self.promotion.namespace().into());
         let key = ObjectKey { group: "".into(), kind: "Secret".into(), namespace, name: name.into() };
@@ -462,6 +519,13 @@ impl Subject<'_> {
         let reference = self.environment.spec.previews.as_ref().and_then(|previews| previews.forge.as_ref());
         let forge = self.daemon.previews.forges.repository(&self.url, reference).await;
         forge.map_err(|error| error.to_string())
+    }
+}
+
+/// What would be right in place of what is written.
+fn expected(unfit: Unfit) -> &'static str {
+    match unfit {
+        Unfit::Address(expected) | Unfit::Which(expected) | Unfit::Secret(expected) => expected,
     }
 }
 
