@@ -60,7 +60,7 @@ enum Command {
     Demo(demo::Demo),
     Health(health::HealthOf),
     Canary(canary::CanaryArgs),
-    Promote(promotion::Promote),
+    Promote(Box<promotion::PromoteArgs>),
     Approve(promotion::Approve),
     Reject(promotion::Reject),
     Abort(promotion::Abort),

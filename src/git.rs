@@ -1,8 +1,9 @@
 //! Mirrors of repositories, and snapshots of their commits.
 //!
 //! **In:** a repository's address, revisions, credentials. **Out:** [`Commit`]s and [`Snapshot`]s, a commit taken back
-//! ([`Reverted`]) or carried to another branch ([`Carried`]), or an [`Error`] in one sentence. **May not:** check anything out, spawn a process, run a hook, follow a link or a redirect to another
-//! server, or lose what it had because of an answer that is odd, partial or missing.
+//! ([`Reverted`]) or carried to another branch ([`Carried`]), files changed ([`Changed`]), or an [`Error`] in one sentence.
+//! **May not:** check anything out, spawn a process, run a hook, follow a link or a redirect to another server, or lose what it
+//! had because of an answer that is odd, partial or missing.
 //!
 //! [`Mirrors`] holds one [`Mirror`] per repository. `Mirror::refresh` asks the server where revisions stand
 //! (`remote`, over `http` or `local`, speaking `protocol`), fetches one pack with what moved into the bare repository
@@ -10,6 +11,7 @@
 //! speaks neither version 2 of git's protocol nor our TLS stack. [`Watch`] notices pushes to repositories on this machine.
 
 mod carry;
+mod change;
 mod credentials;
 pub(crate) mod egress;
 mod error;
@@ -36,6 +38,7 @@ mod url;
 mod watch;
 
 pub use carry::{Brought, Carried, Carry, Holding, RESTORES, Way};
+pub use change::{Author, Changed, Proposal, Touch};
 pub use credentials::{CredentialStore, Credentials, CredentialsError};
 pub use error::{Distrust, Error};
 pub use follow::{Change, Followed};

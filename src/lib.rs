@@ -11,6 +11,9 @@ pub mod error;
 /// Logs and metric names, in one place.
 pub mod telemetry;
 
+/// Versions with numbers, and ranges of them.
+pub mod version;
+
 /// Work on several threads whose results come in the order of what they were made of.
 pub mod in_order;
 
@@ -31,6 +34,9 @@ pub mod git;
 
 /// Pull requests, comments and statuses of GitHub, GitLab, Gitea and Bitbucket.
 pub mod forge;
+
+/// Images and the registries that have them.
+pub mod registry;
 
 /// From an application to the files it is rendered from.
 pub mod source;
@@ -62,7 +68,7 @@ pub mod policy;
 /// What a pull request would change, as its readers see it.
 pub mod preview;
 
-/// Carrying commits that have proved themselves from one environment to the next.
+/// Carrying what has proved itself from one environment to the next: commits, and versions of images.
 pub mod promote;
 
 /// Executes a plan, resumes it, reports it.

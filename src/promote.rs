@@ -7,11 +7,17 @@
 //!
 //! Read [`track`] (which commit has been where, and for how long), [`candidate`] (what comes next), [`gate`] (may it enter),
 //! then [`machine`] (one promotion from its beginning to its end). [`graph`] refuses environments that lead in a circle,
-//! [`vulnerability`] judges what scanners have found, [`window`] knows when a branch is closed, [`message`] writes what git and people read.
+//! [`vulnerability`] judges what scanners have found, [`window`] knows when a branch is closed, [`message`] writes what git and
+//! people read.
+//!
+//! New versions come in otherwise: [`image`] chooses one of those that a registry has, [`edit`] writes it into a file and leaves
+//! every other byte as it was.
 
 pub mod candidate;
+pub mod edit;
 pub mod gate;
 pub mod graph;
+pub mod image;
 pub mod machine;
 pub mod message;
 pub mod track;

@@ -14,6 +14,7 @@ pub mod data;
 pub mod deletion;
 pub mod destinations;
 pub mod environment;
+pub mod images;
 pub mod lease;
 pub mod look;
 mod mail;
@@ -52,6 +53,7 @@ use self::canaries::Canaries;
 use self::claims::Claims;
 use self::data::DataDir;
 use self::destinations::{Connected, Destinations, Target};
+use self::images::Images;
 use self::lease::Seat;
 use self::memory::{Memory, Reads, Trial};
 use self::previews::Previews;
@@ -164,6 +166,8 @@ pub struct Daemon {
     pub canaries: Canaries,
     /// Who is told of applications, and what they were told.
     pub alerts: Alerts,
+    /// Which images follow their registries.
+    pub images: Images,
     /// The pull requests that are looked at.
     pub previews: Previews,
     /// What is carried from environment to environment.
@@ -263,6 +267,7 @@ pub async fn run(options: Options) -> Result<(), Error> {
         data_dir,
         canaries: Canaries::default(),
         alerts: Alerts::default(),
+        images: Images::default(),
         previews: Previews::default(),
         promotions: Promotions::default(),
         pages,

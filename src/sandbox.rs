@@ -7,7 +7,7 @@
 //!
 //! Beside it, for tests of traffic: a real [`Router`], a real [`Prometheus`], the [`PodHost`] that answers for the
 //! pods, the [`Load`] of clients, and the [`Definitions`] of the kinds that routers read. For tests of previews: a real
-//! forge, [`Gitea`].
+//! forge, [`Gitea`]; for tests of images a real [`Registry`].
 //!
 //! Nothing here is used by the daemon. Read [`control_plane`], then [`process`], [`pod_host`] and [`router`].
 
@@ -23,6 +23,7 @@ mod ports;
 mod probe;
 mod process;
 mod prometheus;
+mod registry;
 mod router;
 mod workshop;
 
@@ -35,5 +36,6 @@ pub use load::{Load, Sample, Wire, by_version};
 pub use pod_host::{PodHost, Tally};
 pub use process::{Process, Signal};
 pub use prometheus::Prometheus;
+pub use registry::{Admission, Registry};
 pub use router::Router;
 pub use workshop::Progress;

@@ -3,6 +3,8 @@
 pub mod promotion;
 pub mod vulnerabilities;
 
+mod images;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +16,8 @@ use self::promotion::{PromotionPolicy, PromotionTrack};
 use super::argo::{Application, ApplicationSpec, Automated, Destination, HealthStatus, Source, SyncPolicy, SyncStatus};
 use super::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 use crate::object::annotation;
+
+pub use images::{FollowedImage, ImagePolicy, ImageUpdates};
 
 /// An environment branch, a cluster directory in it, and the cluster that it is for.
 ///
@@ -105,6 +109,9 @@ pub struct EnvironmentSpec {
     /// What pull requests against the branch are told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub previews: Option<PreviewPolicy>,
+    /// Which images follow their registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub images: Option<ImageUpdates>,
     /// How commits arrive on the branch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub promotion: Option<PromotionPolicy>,

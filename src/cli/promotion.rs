@@ -1,24 +1,28 @@
 //! `promote`, `approve`, `reject`, `abort`, `lock`, `unlock`, `hold`, `resume`, `rollback`, `promotion show`: commits on their
 //! way from environment to environment, and what people have to say to it.
 //!
-//! Each command writes an object that `kubectl` can write too; the API server knows who asks, and what they may.
+//! Each command writes an object that `kubectl` can write too; the API server knows who asks, and what they may. `promote image`
+//! writes into git instead.
 
 mod begin;
 mod closed;
+mod image;
 mod show;
 mod word;
 
 use std::collections::BTreeSet;
 
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::Failure;
 use super::cluster::Target;
 use super::diff::runtime;
 use super::nearest::nearest;
 use super::subject::{reached, told, unreachable};
+use super::terminal::Terminal;
+use super::{Exit, Failure};
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Promotion, PromotionTrack, Tenure};
 use crate::api::{self, LEEBOARD_GROUP, VERSION};
@@ -26,10 +30,38 @@ use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, ListOptions};
 use crate::object::{GroupKind, ObjectKey};
 
-pub(super) use self::begin::{Promote, Rollback};
+pub(super) use self::begin::Rollback;
 pub(super) use self::closed::{Hold, Lock, Resume, Unlock};
 pub(super) use self::show::PromotionArgs;
 pub(super) use self::word::{Abort, Approve, Reject};
+
+/// Carry a commit into an environment, past its gates
+///
+/// Or write new versions of images into one: leeboard promote image. For example: leeboard promote prod --watch
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct PromoteArgs {
+    #[command(flatten)]
+    commit: Option<begin::Promote>,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What is promoted beside commits.
+#[derive(Debug, Subcommand)]
+enum Other {
+    Image(image::ImageArgs),
+}
+
+impl PromoteArgs {
+    pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
+        match (&self.other, &self.commit) {
+            (Some(Other::Image(command)), _) => command.run(terminal),
+            (None, Some(command)) => command.run(terminal),
+            (None, None) => Err(told(Diagnostic::new("name the environment that gets it"))),
+        }
+    }
+}
 
 /// Runs what has to wait for the cluster.
 fn waiting<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

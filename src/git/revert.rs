@@ -8,6 +8,7 @@ use git2::{Repository, Signature, Time};
 use jiff::Timestamp;
 
 use super::carry::NOT_THERE;
+use super::change::pack;
 use super::error::Error;
 use super::mirror::Mirror;
 use super::oid::Oid;
@@ -156,12 +157,5 @@ fn undo(repository: &Repository, head: Oid, commit: Oid, reason: &str, now: Time
     let message = format!("Revert \"{subject}\"\n\n{reason}\n\n{mark}.\n");
     let signature = Signature::new(NAME, MAIL, &Time::new(now.as_second(), 0))?;
     let id = repository.commit(None, &signature, &signature, &message, &tree, &[&head])?;
-    let mut walk = repository.revwalk()?;
-    walk.push(id)?;
-    walk.hide(head.id())?;
-    let mut builder = repository.packbuilder()?;
-    builder.insert_walk(&mut walk)?;
-    let mut pack = git2::Buf::new();
-    builder.write_buf(&mut pack)?;
-    Ok(Undone::Made { id: id.into(), pack: pack.to_vec() })
+    Ok(Undone::Made { id: id.into(), pack: pack(repository, id, head.id())? })
 }

@@ -57,6 +57,10 @@ impl Snapshot {
         Snapshot { shared: Arc::new(Shared { store, url, commit, root, trees: Mutex::default() }) }
     }
 
+    pub(super) fn store(&self) -> &Arc<Store> {
+        &self.shared.store
+    }
+
     /// The repository.
     pub fn repository(&self) -> &RepoUrl {
         &self.shared.url

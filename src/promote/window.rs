@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 
 use crate::api::duration;
+use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Window, WindowKind};
 
 /// Whether promotions may be written.
@@ -29,6 +30,17 @@ pub enum Gateway {
 
 /// How far ahead it is looked for an opening.
 const AHEAD: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// Whether anything may enter an environment now: it is not locked, and its windows are open.
+pub fn of(environment: &Environment, by_person: bool, now: Timestamp) -> Gateway {
+    let Some(policy) = &environment.spec.promotion else { return Gateway::Open };
+    if let Some(lock) = policy.locked.as_ref().filter(|lock| lock.holds(now)) {
+        let by = if lock.by.is_empty() { String::new() } else { format!(" by {}", lock.by) };
+        let why = format!("{} is locked{by}: {}", environment.name(), lock.reason);
+        return Gateway::Closed { why, opens: lock.until.as_ref().map(|until| until.0) };
+    }
+    look(&policy.windows, by_person, now)
+}
 
 /// Whether promotions may be written now; `by_person` when a person began it.
 pub fn look(windows: &[Window], by_person: bool, now: Timestamp) -> Gateway {

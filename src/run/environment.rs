@@ -54,7 +54,8 @@ async fn reconcile(daemon: &Daemon, environment: &Environment) -> Result<(), Err
         Err(_) => None,
     };
     let previews = daemon.previews.trouble(environment);
-    let after = status(environment, known.as_deref(), subject, previews, Timestamp::now());
+    let images = daemon.images.trouble(environment.name());
+    let after = status(environment, known.as_deref(), subject, Blocked { previews, images }, Timestamp::now());
     let as_value = |status: &EnvironmentStatus| serde_json::to_value(status).unwrap_or(Value::Null);
     let before = environment.status.as_ref().map_or_else(|| json!({}), as_value);
     let Some(change) = merge_patch(&before, &as_value(&after)) else { return Ok(()) };
@@ -87,13 +88,21 @@ fn application(environment: &Environment) -> Value {
     body
 }
 
-/// What an Environment reports, from its Application; `subject` is the first line of the commit's message, `previews` what
-/// keeps pull requests from being told what they would change.
+/// What is in the way of what an Environment does beside its Application.
+#[derive(Clone, Debug, Default)]
+pub struct Blocked {
+    /// Of pull requests being told what they would change.
+    pub previews: Option<String>,
+    /// Of images following their registries.
+    pub images: Option<String>,
+}
+
+/// What an Environment reports, from its Application; `subject` is the first line of the commit's message.
 pub fn status(
     environment: &Environment,
     application: Option<&Application>,
     subject: Option<String>,
-    previews: Option<String>,
+    blocked: Blocked,
     now: Timestamp,
 ) -> EnvironmentStatus {
     let found = application.and_then(|application| application.status.as_ref());
@@ -112,7 +121,8 @@ pub fn status(
                 .map_or(Time(now), |c| c.last_transition_time.clone()),
         }
     };
-    let blocked = previews.map(|why| condition("PreviewBlocked", "True", "NotTold", why));
+    let blocked = [("PreviewBlocked", "NotTold", blocked.previews), ("ImagesBlocked", "NotSet", blocked.images)];
+    let blocked = blocked.into_iter().filter_map(|(kind, reason, why)| Some(condition(kind, "True", reason, why?)));
     EnvironmentStatus {
         observed_generation: environment.metadata.generation,
         subject: subject.filter(|_| commit.is_some()),

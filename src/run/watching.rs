@@ -21,7 +21,7 @@ use super::destinations::secret::ClusterSecret;
 use super::look::now;
 use super::queue::Priority;
 use super::written::Change;
-use super::{Daemon, alerts, canaries, environment, previews, promotions};
+use super::{Daemon, alerts, canaries, environment, images, previews, promotions};
 use crate::api::argo::{AppProject, Application, Condition, Destination};
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::Promotion;
@@ -64,6 +64,8 @@ pub(super) async fn start(
     let clusters: Collection<SecretData> = watch(daemon, secret(), "v1", Some(clusters), None);
     let forges = format!("{}=forge", previews::LABEL);
     let forges: Collection<SecretData> = watch(daemon, secret(), "v1", Some(&forges), None);
+    let registries = format!("{}=registry", previews::LABEL);
+    let registries: Collection<SecretData> = watch(daemon, secret(), "v1", Some(&registries), None);
     let webhooks: Collection<SecretData> = watch(daemon, secret(), "v1", None, Some("argocd-secret"));
     let config_map = || GroupKind::new("", "ConfigMap");
     let known_hosts: Collection<ConfigData> =
@@ -77,6 +79,7 @@ pub(super) async fn start(
     first_list(daemon, readiness, &webhooks).await;
     first_list(daemon, readiness, &clusters).await;
     first_list(daemon, readiness, &forges).await;
+    first_list(daemon, readiness, &registries).await;
     first_list(daemon, readiness, &projects).await;
     first_list(daemon, readiness, &environments).await;
     first_list(daemon, readiness, &applications).await;
@@ -87,6 +90,7 @@ pub(super) async fn start(
     credentials.take_in(daemon);
     see_clusters(daemon, &clusters, clusters.changed().await);
     see_forges(daemon, &forges);
+    see_registries(daemon, &registries);
     see_projects(daemon, &projects, projects.changed().await);
     see_environments(daemon, &environments, environments.changed().await);
     if !carried.all().is_empty() {
@@ -143,6 +147,13 @@ pub(super) async fn start(
             see_forges(&this, &forges);
         }
     });
+    let this = daemon.clone();
+    spawn(daemon, async move {
+        loop {
+            registries.changed().await;
+            see_registries(&this, &registries);
+        }
+    });
     spawn(daemon, async move {
         loop {
             webhooks.changed().await;
@@ -155,6 +166,7 @@ pub(super) async fn start(
     spawn(daemon, environment::work(daemon.clone()));
     spawn(daemon, canaries::work(daemon.clone(), lost));
     spawn(daemon, previews::work(daemon.clone()));
+    spawn(daemon, images::work(daemon.clone()));
     spawn(daemon, promotions::work(daemon.clone()));
     spawn(daemon, alerts::work(daemon.clone()));
 }
@@ -315,6 +327,7 @@ fn see_projects(daemon: &Daemon, projects: &Collection<Value>, changed: BTreeSet
             Some(Item::Undecodable { error }) => daemon.written.see_project(&key.name, Err(error.to_string())),
             None => daemon.written.forget_project(&key.name),
         }
+        daemon.images.look_again();
         // Rules have changed: whoever is bound by them is looked at again.
         for application in daemon.written.applications() {
             if application.spec.project() == key.name {
@@ -353,6 +366,7 @@ fn see_environments(daemon: &Daemon, environments: &Collection<Value>, changed: 
         }
         daemon.environments.push(&key.name, Priority::Person);
         daemon.previews.look_again();
+        daemon.images.look_again();
         daemon.promotions_of(&key.name);
     }
 }
@@ -389,6 +403,17 @@ fn see_forges(daemon: &Daemon, forges: &Collection<SecretData>) {
     }
     daemon.previews.forges.take_in(secrets);
     daemon.previews.look_again();
+}
+
+fn see_registries(daemon: &Daemon, registries: &Collection<SecretData>) {
+    let mut secrets = BTreeMap::new();
+    for (key, item) in registries.all() {
+        match item {
+            Item::Decoded(secret) => drop(secrets.insert(key.name.to_string(), secret.decoded())),
+            Item::Undecodable { .. } => warn!(secret = %key, "Secret of a registry cannot be read"),
+        }
+    }
+    daemon.images.take_in(&secrets);
 }
 
 fn see_clusters(daemon: &Daemon, clusters: &Collection<SecretData>, changed: BTreeSet<ObjectKey>) {

@@ -101,6 +101,20 @@ fn gitea_stamps() -> String {
     format!("-X main.Version={GITEA_VERSION}")
 }
 
+const REGISTRY: Module = Module {
+    directory: "registry",
+    what: "the registry",
+    files: &[
+        ("go.mod", include_str!("../../tests/registry/go.mod")),
+        ("go.sum", include_str!("../../tests/registry/go.sum")),
+    ],
+    programs: &[("registry", "github.com/distribution/distribution/v3/cmd/registry")],
+    copies: &[],
+    tags: "",
+    c_flags: None,
+    stamps: String::new,
+};
+
 /// A program that is run beside a control plane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
@@ -112,6 +126,8 @@ pub enum Program {
     Prometheus,
     /// A forge.
     Gitea,
+    /// Where images are.
+    Registry,
 }
 
 impl Program {
@@ -132,6 +148,7 @@ impl Program {
             Program::Traefik => TRAEFIK,
             Program::Prometheus => PROMETHEUS,
             Program::Gitea => GITEA,
+            Program::Registry => REGISTRY,
         }
     }
 }
@@ -303,7 +320,7 @@ mod tests {
 
     #[test]
     fn a_module_without_code_names_every_program_as_a_tool() {
-        for module in [CONTROL_PLANE, TRAEFIK, PROMETHEUS, GITEA] {
+        for module in [CONTROL_PLANE, TRAEFIK, PROMETHEUS, GITEA, REGISTRY] {
             for (_, package) in module.programs {
                 let names_it = |line: &str| line.trim().trim_start_matches("tool ") == *package;
                 assert!(module.definition().lines().any(names_it), "{package}");

@@ -5,6 +5,7 @@
 #[path = "../harness/authority.rs"]
 #[allow(unreachable_pub, reason = "shared with tests/harness")]
 mod authority;
+mod change;
 mod figures;
 mod merge;
 mod mirror;

@@ -90,6 +90,11 @@ impl Repo {
         self.git_in(&self.clone_path(), arguments)
     }
 
+    /// Runs git in the bare repository; panics when it fails.
+    pub fn in_bare(&self, arguments: &[&str]) -> String {
+        self.git_in(&self.bare(), arguments)
+    }
+
     fn switch(&self, branch: &str) {
         let known = self.try_git(&self.clone_path(), &["rev-parse", "--verify", "--quiet", branch]).is_ok();
         if known {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -239,6 +240,13 @@ pub struct Lock {
     /// When it ends by itself; when absent, it does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
+}
+
+impl Lock {
+    /// False once it has ended by itself.
+    pub fn holds(&self, now: Timestamp) -> bool {
+        self.until.as_ref().is_none_or(|until| now < until.0)
+    }
 }
 
 /// A commit that does not enter.

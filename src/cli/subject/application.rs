@@ -286,7 +286,7 @@ async fn environment(cluster: &Cluster, application: &Application) -> Option<Env
 }
 
 /// What opens repositories, as far as this person may read it.
-async fn credentials(cluster: &Cluster, control: &str) -> CredentialStore {
+pub(in super::super) async fn credentials(cluster: &Cluster, control: &str) -> CredentialStore {
     let mut store = CredentialStore::new();
     let options = ListOptions {
         namespace: Some(control.into()),

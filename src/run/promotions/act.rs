@@ -255,20 +255,7 @@ fn rejected(seen: &Seen<'_>, promotion: &Promotion, track: &PromotionTrack) -> O
 /// Whether the branch takes it now.
 fn gateway(subject: &Subject<'_>, promotion: &Promotion) -> Gateway {
     let by_person = promotion.spec.requested_by.is_some();
-    closed(subject.environment, by_person, subject.now)
-}
-
-fn closed(environment: &Environment, by_person: bool, now: Timestamp) -> Gateway {
-    let policy = environment.spec.promotion.clone().unwrap_or_default();
-    if let Some(lock) = &policy.locked {
-        let until = lock.until.as_ref().map(|Time(at)| *at);
-        if until.is_none_or(|until| now < until) {
-            let by = if lock.by.is_empty() { String::new() } else { format!(" by {}", lock.by) };
-            let why = format!("{} is locked{by}: {}", environment.name(), lock.reason);
-            return Gateway::Closed { why, opens: until };
-        }
-    }
-    window::look(&policy.windows, by_person, now)
+    window::of(subject.environment, by_person, subject.now)
 }
 
 /// The commit on the branch that this promotion has made, whatever the status says: it may have been written just before a
@@ -425,7 +412,7 @@ async fn still_wanted(subject: &Subject<'_>, promotion: &Promotion) -> Result<()
     let environment: Environment =
         cluster.get_as(&environment, PROMOTION_VERSION).await.map_err(|error| error.to_string())?;
     let by_person = promotion.spec.requested_by.is_some();
-    if let Gateway::Closed { why, .. } = closed(&environment, by_person, Timestamp::now()) {
+    if let Gateway::Closed { why, .. } = window::of(&environment, by_person, Timestamp::now()) {
         return Err(why);
     }
     let now: Promotion = cluster.get_as(&key(promotion), PROMOTION_VERSION).await.map_err(|error| error.to_string())?;

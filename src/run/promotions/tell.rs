@@ -59,11 +59,8 @@ pub(super) async fn begun(subject: &Subject<'_>, offer: &Offer) -> Result<Option
             offer.source
         )));
     }
-    if let Some(hold) = &subject.policy.hold {
-        let is_over = hold.until.as_ref().is_some_and(|until| subject.now >= until.0);
-        if !is_over {
-            return Ok(Some(format!("held: {}; {command} begins {short} all the same", hold.reason)));
-        }
+    if let Some(hold) = subject.policy.hold.as_ref().filter(|hold| hold.holds(subject.now)) {
+        return Ok(Some(format!("held: {}; {command} begins {short} all the same", hold.reason)));
     }
     let spec = PromotionSpec {
         environment: environment.into(),
