@@ -17,6 +17,9 @@ pub mod version;
 /// Work on several threads whose results come in the order of what they were made of.
 pub mod in_order;
 
+/// Regular expressions as Go reads them.
+pub mod pattern;
+
 /// One Kubernetes object: its key, its order, whose it is, which of its fields are ours.
 pub mod object;
 

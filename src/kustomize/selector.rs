@@ -7,6 +7,7 @@ use super::entry::Selector;
 use super::error::{Error, Problem};
 use super::resource::{Id, Resource};
 use super::set::Set;
+use crate::pattern::translated;
 use crate::yaml::Node;
 
 /// A regular expression that must match the whole text; most are plain words, which need no machine.
@@ -30,10 +31,9 @@ impl Pattern {
         if text.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '/')) {
             return Ok(Pattern::Word(text.clone()));
         }
-        match Regex::new(&format!("^(?:{text})$")) {
+        match anchored(text) {
             Ok(regex) => Ok(Pattern::Regex(Box::new(regex))),
-            Err(error) => {
-                let reason = error.to_string().lines().last().unwrap_or_default().to_owned();
+            Err(reason) => {
                 let problem = Problem::Regex { pattern: text.to_string(), reason };
                 Err(at.map_or_else(|| Error::from_origin(None, problem.clone()), |at| Error::at(at, problem.clone())))
             }
@@ -47,6 +47,13 @@ impl Pattern {
             Pattern::Regex(regex) => regex.is_match(text),
         }
     }
+}
+
+/// An expression of Go's that must match the whole text; else why it is none.
+fn anchored(text: &str) -> Result<Regex, String> {
+    let translated = translated(text).map_err(|error| error.to_string())?;
+    let last_line = |error: regex::Error| error.to_string().lines().last().unwrap_or_default().to_owned();
+    Regex::new(&format!("^(?:{translated})$")).map_err(last_line)
 }
 
 /// A selector that is ready to be asked.

@@ -7,6 +7,7 @@ use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::place::{Make, Place, check_scalar, write_text};
 use crate::kustomize::resource::Gvk;
 use crate::kustomize::set::Set;
+use crate::pattern::translated;
 use crate::yaml::Node;
 
 /// Changes the image wherever it is used: where the field specs say, and in everything that looks like a list of
@@ -51,7 +52,7 @@ impl<'a> Pattern<'a> {
         if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'/' | b':' | b'.')) {
             return Some(Pattern::Name(name));
         }
-        Regex::new(&format!("^{name}{REST}")).ok().map(|regex| Pattern::Regex(Box::new(regex)))
+        Regex::new(&format!("^{}{REST}", translated(name).ok()?)).ok().map(|regex| Pattern::Regex(Box::new(regex)))
     }
 
     fn matches(&self, reference: &str) -> bool {

@@ -4,6 +4,7 @@ use regex::Regex;
 use smol_str::SmolStr;
 
 use crate::kustomize::place::untyped;
+use crate::pattern::translated;
 use crate::yaml::{Content, Entry, Node, Resolve, Sequence};
 
 /// The parts of a path. Dots in a name are written `\.`, or the name in brackets.
@@ -73,7 +74,7 @@ impl Step {
         }
         if let Some(inner) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
             let (field, value) = inner.split_once('=')?;
-            let pattern = Box::new(Regex::new(value).ok()?);
+            let pattern = Box::new(Regex::new(&translated(value).ok()?).ok()?);
             return Some(Step::Where { field: field.into(), value: value.into(), pattern });
         }
         Some(if text == "*" { Step::All } else { Step::Field(text.into()) })

@@ -625,6 +625,50 @@ fn patches_once_differed() {
             ],
             "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\nspec:\n  a: 5\n  b: 5\n  c: 5\n  d: \"5\"\n  z: 5\n",
         ),
+        (
+            "a brace that repeats nothing is a brace",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap, name: 'C{n-\\d'}\n  patch: '- {op: add, path: /x, value: z}'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'C{n-5'}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: C{n-5\nx: z\n",
+        ),
+        (
+            "two & in a class take nothing from it, and classes have names",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap, name: 'C[{&&n]+-[[:digit:]]'}\n  patch: '- {op: add, path: /x, value: z}'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'C{n-5'}\n"),
+            ],
+            "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: C{n-5\nx: z\n",
+        ),
+        (
+            "what is repeated is not repeated again",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap, name: 'C.**'}\n  patch: '- {op: add, path: /x, value: z}'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'C{n-5'}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a class without a name that Go knows",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\npatches:\n- target: {kind: ConfigMap, name: '[[:foo:]]'}\n  patch: '- {op: add, path: /x, value: z}'\n",
+                ),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: 'C{n-5'}\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }
