@@ -25,7 +25,8 @@ use super::Daemon;
 use super::queue::Priority;
 use crate::api::leeboard::promotion::Lock;
 use crate::api::leeboard::{Environment, ImageUpdates};
-use crate::registry::{Error, Keychain, Registries, Repository, Settings, Tag};
+use crate::object::image::split;
+use crate::registry::{Digest, Error, Keychain, Manifest, Registries, Repository, Settings, Tag};
 
 /// On an AppProject: `allow` lets commits be made without a person.
 const PERMIT: &str = "leeboard.dev/auto-promotion";
@@ -113,6 +114,56 @@ impl Images {
         let tags: Arc<[Tag]> = self.registries().await?.tags(repository, &self.keychain()).await?.into();
         *list = Some(List { at: Instant::now(), tags: Arc::clone(&tags) });
         Ok(tags)
+    }
+}
+
+/// A document that refers to an image: whose it is said to be, and what it holds.
+pub(super) struct Attached {
+    pub(super) name: String,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Images {
+    /// What the tag of an image means now; `None` when there is no such tag.
+    ///
+    /// # Errors
+    /// When the registry does not tell; in a sentence.
+    pub(super) async fn digest(&self, image: &str) -> Result<Option<Digest>, String> {
+        let (repository, tag, _) = split(image);
+        let repository = Repository::parse(repository).map_err(|error| error.to_string())?;
+        let tag = Tag::new(tag.unwrap_or("latest")).map_err(|error| error.to_string())?;
+        let registries = self.registries().await.map_err(|error| error.to_string())?;
+        registries.digest(&repository, &tag, &self.keychain()).await.map_err(|error| error.to_string())
+    }
+
+    /// What refers to an image: the layers of all artifacts of a type, each of at most so many bytes.
+    ///
+    /// # Errors
+    /// When the registry does not tell; in a sentence.
+    pub(super) async fn attached(
+        &self,
+        image: &str,
+        digest: &str,
+        artifact_type: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Attached>, String> {
+        let (repository, ..) = split(image);
+        let repository = Repository::parse(repository).map_err(|error| error.to_string())?;
+        let digest = Digest::new(digest).map_err(|error| error.to_string())?;
+        let registries = self.registries().await.map_err(|error| error.to_string())?;
+        let keychain = self.keychain();
+        let told = |error: Error| error.to_string();
+        let referrers = registries.referrers(&repository, &digest, artifact_type, &keychain).await.map_err(told)?;
+        let mut found = Vec::new();
+        for referrer in referrers {
+            let manifest = registries.manifest(&repository, &referrer.digest, &keychain).await.map_err(told)?;
+            let Manifest::Image { layers, .. } = manifest else { continue };
+            for layer in layers {
+                let bytes = registries.blob(&repository, &layer.digest, limit, &keychain).await.map_err(told)?;
+                found.push(Attached { name: format!("{image}: {}", referrer.digest.short()), bytes });
+            }
+        }
+        Ok(found)
     }
 }
 

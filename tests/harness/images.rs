@@ -66,7 +66,19 @@ impl Images {
 
     /// Notes, as clients do where a registry has no list of it, that an artifact of this type refers to a manifest.
     pub async fn refer(&self, repository: &str, digest: &str, artifact_type: &str) -> String {
-        let artifact = self.image(repository, &json!({"of": digest})).await.to_string();
+        self.attach(repository, digest, artifact_type, &[]).await
+    }
+
+    /// The same of an artifact with these documents.
+    pub async fn attach(&self, repository: &str, digest: &str, artifact_type: &str, documents: &[&str]) -> String {
+        let mut artifact = self.image(repository, &json!({"of": digest})).await;
+        for document in documents {
+            let layer = json!({
+                "mediaType": artifact_type, "digest": self.blob(repository, document).await, "size": document.len(),
+            });
+            artifact["layers"].as_array_mut().unwrap().push(layer);
+        }
+        let artifact = artifact.to_string();
         let artifact_digest = sha256(artifact.as_bytes());
         self.put(repository, &format!("manifests/{artifact_digest}"), OF_IMAGE, artifact.clone()).await;
         let index = json!({"schemaVersion": 2, "mediaType": OF_INDEX, "manifests": [{
@@ -79,19 +91,25 @@ impl Images {
     /// The manifest of an image with this configuration, which is there then.
     async fn image(&self, repository: &str, config: &Value) -> Value {
         let config = config.to_string();
-        let digest = sha256(config.as_bytes());
+        let digest = self.blob(repository, &config).await;
+        json!({
+            "schemaVersion": 2, "mediaType": OF_IMAGE, "layers": [],
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": config.len()},
+        })
+    }
+
+    /// Pushes bytes; their digest.
+    async fn blob(&self, repository: &str, text: &str) -> String {
+        let digest = sha256(text.as_bytes());
         let begun =
             self.send(self.client.request(Method::POST, self.url(repository, "blobs/uploads/")), StatusCode::ACCEPTED);
         let location = begun.await.headers()["location"].to_str().unwrap().to_owned();
         let mut location = reqwest::Url::parse(&self.url(repository, "")).unwrap().join(&location).unwrap();
         location.query_pairs_mut().append_pair("digest", &digest);
         let upload = self.client.request(Method::PUT, location);
-        let upload = upload.header("content-type", "application/octet-stream").body(config.clone());
+        let upload = upload.header("content-type", "application/octet-stream").body(text.to_owned());
         self.send(upload, StatusCode::CREATED).await;
-        json!({
-            "schemaVersion": 2, "mediaType": OF_IMAGE, "layers": [],
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": config.len()},
-        })
+        digest
     }
 
     async fn put_manifest(&self, repository: &str, tag: &str, media_type: &str, manifest: &Value) -> String {

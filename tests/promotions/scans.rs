@@ -2,13 +2,21 @@
 
 use serde_json::{Value, json};
 
+use leeboard::sandbox::Admission;
+
+use crate::harness::Images;
 use crate::stage::{Pipeline, shop};
 
 const DIGEST: &str = "sha256:3f9a1c20b7e4d5c6a1b2c3d4e5f60718293a4b5c6d7e8f901a2b3c4d5e6f7081";
 const OTHER: &str = "sha256:0000000000000000000000000000000000000000000000000000000000000001";
 
-/// The shop with a pod whose image this is.
+/// The shop with a pod whose image has this digest.
 fn objects(digest: &str) -> String {
+    with_image(&format!("registry.example/web:1.4@{digest}"))
+}
+
+/// The shop with a pod of this image.
+fn with_image(image: &str) -> String {
     format!(
         "{}---
 apiVersion: apps/v1
@@ -19,7 +27,7 @@ spec:
   template:
     metadata: {{labels: {{app: web}}}}
     spec:
-      containers: [{{name: web, image: \"registry.example/web:1.4@{digest}\"}}]
+      containers: [{{name: web, image: \"{image}\"}}]
 ",
         shop("hello")
     )
@@ -89,4 +97,30 @@ async fn a_critical_finding_never_enters_and_a_high_one_needs_a_waiver() {
     pipeline.reaches("prod", &ended, "Succeeded").await;
     let next = pipeline.write("env/dev", "apps/shop/shop.yaml", &objects(DIGEST).replace("hello", "good day"));
     refused(&next, "waiver expired 2026-01-01").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tag_is_asked_for_its_digest_and_the_registry_for_the_report_that_is_attached_to_it() {
+    let images = Images::start(Admission::Everybody).await;
+    let digest = images.push("shop/web", "1.4", "2026-11-20T10:00:00Z").await;
+    let image = format!("{}:1.4", images.name("shop/web"));
+    let kind = "application/vnd.example.scan";
+    let gates = json!([{"vulnerabilities": {"sources": [{"from": "oci", "artifactType": kind}], "missing": "wait"}}]);
+    let policy = json!({"from": [{"environment": "dev"}], "auto": true, "gates": gates});
+    let pipeline = Pipeline::start(&[("dev", Value::Null), ("prod", policy)]).await;
+    let commit = pipeline.write("env/dev", "apps/shop/shop.yaml", &with_image(&image));
+    pipeline
+        .until("prod", &commit, "waits for the scanner", |one| {
+            one["status"]["message"].as_str().is_some_and(|text| text.contains("no report"))
+        })
+        .await;
+    let report = report(&digest, &[("CVE-2026-1004", 5.1)]);
+    images.attach("shop/web", &digest, kind, &[&report]).await;
+    // Something of the environment changes: it is looked at before the minute is over.
+    pipeline.control.kubectl(["annotate", "environment", "prod", "look=now"]).await.unwrap();
+    let done = pipeline.reaches("prod", &commit, "Succeeded").await;
+    let gates = done["status"]["gates"].as_array().unwrap();
+    let gate = gates.iter().find(|gate| gate["name"] == "vulnerabilities").unwrap();
+    assert_eq!(gate["message"], "1 image: 1 medium", "{gate}");
+    assert_eq!(gate["evidence"]["images"], format!("{}@{digest}", images.name("shop/web")));
 }

@@ -27,6 +27,8 @@ const CRITICAL: &str = "leeboard.dev/critical-waivers";
 const OPERATOR: (&str, &str, &str) = ("aquasecurity.github.io", "VulnerabilityReport", "v1alpha1");
 /// Before it is judged again: a report may have come.
 const AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// So many images are named in the evidence.
+const SHOWN: usize = 20;
 /// How long a server of reports may think.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -59,7 +61,17 @@ impl About<'_> {
                 return Answer::fail(words.join("; ")).binding();
             }
         };
-        let wanted: Vec<Image> = planned.images.wanted.iter().map(|name| Image::new(name)).collect();
+        let mut wanted: Vec<Image> = planned.images.wanted.iter().map(|name| Image::new(name)).collect();
+        // What a tag means is asked once, and is then what the answer is about.
+        for image in wanted.iter_mut().filter(|image| image.digest.is_none()) {
+            match self.subject.daemon.images.digest(&image.name).await {
+                Ok(digest) => image.digest = digest.and_then(|digest| Digest::parse(digest.as_str())),
+                Err(why) => {
+                    let message = format!("{}: its digest is not known: {why}", image.name);
+                    return Answer::error(message).again(later).binding();
+                }
+            }
+        }
         let deployed: Vec<Image> = planned.images.deployed.iter().map(|name| Image::new(name)).collect();
         let mut found = Found::default();
         for source in &gate.sources {
@@ -69,7 +81,7 @@ impl About<'_> {
                 }
                 ReportPlace::Cluster => self.of_cluster(source, &mut found).await,
                 ReportPlace::Url => self.of_server(source, &wanted, &mut found).await,
-                ReportPlace::Oci => Ok(()),
+                ReportPlace::Oci => self.of_registry(source, &wanted, &mut found).await,
             };
             if let Err(why) = looked {
                 return Answer::error(format!("reports cannot be read: {why}")).again(later).binding();
@@ -99,7 +111,8 @@ impl About<'_> {
             // A person can write a waiver: into the commit that comes next.
             Verdict::NeedsWaiver(_) | Verdict::Refuse(_) => Answer::fail(message),
         };
-        answer.with("images", wanted.len().to_string()).with("reports", found.reports.len().to_string()).binding()
+        let pinned: Vec<String> = wanted.iter().take(SHOWN).map(Image::pinned).collect();
+        answer.with("images", pinned.join(" ")).with("reports", found.reports.len().to_string()).binding()
     }
 
     fn critical_waivers(&self) -> CriticalWaivers {
@@ -149,6 +162,24 @@ impl About<'_> {
                 // It knows no such image: it is missed.
                 404 => {}
                 _ => return Err(format!("{url} answers {status}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is attached to each image in its registry.
+    async fn of_registry(&self, source: &ReportSource, images: &[Image], found: &mut Found) -> Result<(), String> {
+        for image in images {
+            let Some(digest) = &image.digest else { continue };
+            let kind = source.artifact_type.as_deref();
+            let all =
+                self.subject.daemon.images.attached(&image.name, digest.as_str(), kind, report::MAX_BYTES).await?;
+            for document in all {
+                // Without a type all is looked at, also what is no report: a signature, a list of parts.
+                let mut one = Found::default();
+                self.deliver(&document.name, &document.bytes, source, digest, &mut one);
+                found.reports.extend(one.reports);
+                found.unreadable.extend(one.unreadable.into_iter().filter(|_| kind.is_some()));
             }
         }
         Ok(())
