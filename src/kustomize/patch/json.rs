@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 
 use crate::kustomize::error::{Error, Problem};
 use crate::kustomize::go_json;
-use crate::kustomize::place::typed;
+use crate::kustomize::place::{is_untyped, typed};
 use crate::kustomize::resource::{count, depth};
 use crate::yaml::emit::Traits;
 use crate::yaml::{self, CollectionStyle, Content, Entry, Node, Plain, Resolve, ScalarStyle};
@@ -400,6 +400,7 @@ fn settle_scalar(node: &mut Node, around: CollectionStyle) {
     if node.tag().is_some_and(|tag| tag.starts_with("!!") && tag != "!!str") {
         return;
     }
+    let is_empty = scalar.text.is_empty() && is_untyped(node);
     let is_small = |text: &str| (1..=6).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
     let is_bare = scalar.style == ScalarStyle::Plain && node.tag().is_none();
     if is_bare && is_small(&scalar.text) && !scalar.text.starts_with('0') {
@@ -411,8 +412,9 @@ fn settle_scalar(node: &mut Node, around: CollectionStyle) {
         Ok(Some(Plain::Uint(number))) => number as f64,
         Ok(Some(Plain::Float(number))) => number,
         // Nothing can be written without quotes inside of braces: there it is an empty string.
-        Ok(Some(Plain::Null)) if around == CollectionStyle::Flow && node.is_unwritten() => {
-            return settle_string(node, around);
+        Ok(Some(Plain::Null)) if around == CollectionStyle::Flow && (node.is_unwritten() || is_empty) => {
+            *node = Node::string("").at_place_of(node);
+            return;
         }
         Ok(Some(Plain::Null)) => {
             *node = typed("null", "!!null");

@@ -255,6 +255,21 @@ fn operations_once_differed() {
             ],
             "apiVersion: v1\ndata:\n  k: gamma-2\nkind: ConfigMap\nmetadata:\n  annotations:\n    x: z\n  labels:\n    a: 2\n    b: 310\n    d: e\n  name: c\n",
         ),
+        (
+            "nothing that nobody has given a type is an empty text behind operations where braces are around it, and else null",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [base]\npatches:\n- target: {kind: C}\n  patch: '- {op: add, path: /d, value: z}'\n",
+                ),
+                (
+                    "base/kustomization.yaml",
+                    "resources: [c.yaml]\nreplacements:\n- source: {kind: C, fieldPath: a, options: {delimiter: '-', index: 0}}\n  targets: [{select: {kind: C}, fieldPaths: [b, s.t, metadata.annotations.c], options: {create: true}}]\n",
+                ),
+                ("base/c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: --x\ns: {}\n"),
+            ],
+            "a: --x\napiVersion: e/v1\nb: null\nd: z\nkind: C\nmetadata:\n  annotations:\n    c: \"\"\n  name: c\ns:\n  t: \"\"\n",
+        ),
     ];
     check(cases);
 }
