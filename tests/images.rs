@@ -233,7 +233,8 @@ impl Following {
     }
 
     async fn follow(&self, policy: Value) {
-        self.follow_while(policy, json!({})).await;
+        // Not empty: an apply that takes the last field out of a mapping leaves null behind.
+        self.follow_while(policy, json!({"historyLimit": 50})).await;
     }
 
     /// The same, while this is said of promotion.
