@@ -42,7 +42,7 @@ pub(super) use self::word::{Abort, Approve, Reject};
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct PromoteArgs {
     #[command(flatten)]
-    commit: Option<begin::Promote>,
+    commit: begin::Promote,
     #[command(subcommand)]
     other: Option<Other>,
 }
@@ -55,10 +55,9 @@ enum Other {
 
 impl PromoteArgs {
     pub(super) fn run(&self, terminal: &mut Terminal) -> Result<Exit, Failure> {
-        match (&self.other, &self.commit) {
-            (Some(Other::Image(command)), _) => command.run(terminal),
-            (None, Some(command)) => command.run(terminal),
-            (None, None) => Err(told(Diagnostic::new("name the environment that gets it"))),
+        match &self.other {
+            Some(Other::Image(command)) => command.run(terminal),
+            None => self.commit.run(terminal),
         }
     }
 }

@@ -22,7 +22,8 @@ use serde_json::json;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Promote {
     /// The environment that gets it
-    environment: String,
+    #[arg(required = true)]
+    environment: Option<String>,
     /// The commit [default: what comes next]
     #[arg(long, value_name = "COMMIT")]
     commit: Option<String>,
@@ -48,7 +49,12 @@ impl Promote {
             let cluster = self.target.connect().await?;
             let environments: Vec<Environment> =
                 list(&cluster, "Environment", self.target.namespace.as_deref()).await?;
-            let environment = super::one(environments.clone(), "environment", &self.environment, place)?;
+            let environment = super::one(
+                environments.clone(),
+                "environment",
+                self.environment.as_deref().unwrap_or_default(),
+                place,
+            )?;
             let commit = match &self.commit {
                 Some(text) => whole(text, &environments)?,
                 None => next(&environment, &environments)?,
