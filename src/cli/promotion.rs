@@ -124,6 +124,7 @@ fn one<T>(all: Vec<T>, what: &str, name: &str, place: impl Fn(&T) -> (String, St
         problem.hint = Some(match nearest(name, names.iter().map(String::as_str)) {
             Some(near) => format!("Did you mean `{near}`?"),
             None if names.is_empty() => "There are none at all.".into(),
+            None if what == "promotion" => "`leeboard promotion list` lists them.".into(),
             None => format!("`leeboard get {what}s` lists them."),
         });
         told(problem)

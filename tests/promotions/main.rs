@@ -8,6 +8,7 @@ mod gates;
 mod harness;
 mod pulls;
 mod scans;
+#[allow(dead_code, reason = "the bench asks it more")]
 mod stage;
 #[path = "../forge/world.rs"]
 #[allow(dead_code, reason = "the forge's own tests ask it more")]
@@ -343,4 +344,49 @@ async fn what_cannot_be_is_said_in_one_sentence() {
         let (code, _, error) = pipeline.leeboard(arguments).await;
         assert!(code == Some(1) && error.contains(words), "{arguments:?}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_nothing_of_an_environment_goes_through_it_to_those_behind() {
+    let pipeline = Pipeline::start(&[
+        ("dev", Value::Null),
+        ("int", json!({"from": [{"environment": "dev"}], "auto": true, "gates": [{"approval": {}}]})),
+        ("prod", json!({"from": [{"environment": "int"}], "auto": true})),
+    ])
+    .await;
+    let text = "resources: [../../apps/shop]\nnamePrefix: prod-\ncommonAnnotations: {note: new}\n";
+    let commit = pipeline.write("env/dev", "clusters/prod/kustomization.yaml", text);
+    let done = pipeline.reaches("int", &commit, "Succeeded").await;
+    let gates = done["status"]["gates"].as_array().unwrap();
+    let approval = gates.iter().find(|gate| gate["name"] == "approval").unwrap();
+    assert_eq!(approval["message"], "nothing to approve: no object changes");
+    let there = done["status"]["write"]["commit"].as_str().unwrap().to_owned();
+    pipeline.reaches("prod", &there, "Succeeded").await;
+    let note = pipeline.target.field("configmap/prod-shop", "{.metadata.annotations.note}").await;
+    assert_eq!(note.as_deref(), Ok("new"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hotfix_leaves_out_what_its_author_may_leave_out_and_says_so() {
+    let pipeline = Pipeline::start(&[
+        ("dev", Value::Null),
+        ("int", json!({"from": [{"environment": "dev"}]})),
+        ("prod", json!({"from": [{"environment": "int"}], "gates": [{"soak": {"duration": "24h"}}]})),
+    ])
+    .await;
+    let commit = pipeline.push("dev", "mended");
+    pipeline.deployed("dev", "mended").await;
+    let hotfix =
+        ["promote", "prod", "--commit", &commit, "--hotfix", "--skip", "source,soak", "-m", "it burns", "--watch"];
+    let (code, text, error) = pipeline.leeboard(&hotfix).await;
+    assert_eq!(code, Some(0), "{text}{error}");
+    pipeline.deployed("prod", "mended").await;
+    let done = pipeline.reaches("prod", &commit, "Succeeded").await;
+    assert_eq!((&done["spec"]["type"], &done["spec"]["reason"]), (&json!("hotfix"), &json!("it burns")));
+    for name in ["source", "soak"] {
+        let gate = done["status"]["gates"].as_array().unwrap().iter().find(|gate| gate["name"] == name).unwrap();
+        assert_eq!(gate["state"], "overridden", "{gate}");
+        assert!(gate["message"].as_str().unwrap().starts_with("overridden: it burns (it said: "), "{gate}");
+    }
+    assert_eq!(pipeline.greeting("int").await.unwrap(), "hello", "int has not asked for it");
 }

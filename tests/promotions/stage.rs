@@ -270,6 +270,14 @@ impl Pipeline {
         self.git(&["rev-parse", &format!("refs/remotes/there/{}", branch(environment))])
     }
 
+    /// The same of a repository on this machine, without a fetch.
+    pub fn bare_head(&self, environment: &str) -> String {
+        match &self.origin {
+            Origin::Files(repo) => repo.head(&branch(environment)),
+            Origin::Forge(_) => self.head(environment),
+        }
+    }
+
     /// The message of a commit of the server.
     pub fn message(&self, commit: &str) -> String {
         self.fetch();

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Environment;
 use super::vulnerabilities::VulnerabilityGate;
 use crate::api::flagger::ThresholdRange;
 use crate::api::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
@@ -531,6 +532,20 @@ impl Promotion {
             spec,
             status: None,
         }
+    }
+
+    /// The promotion with this name into an environment, with which it goes.
+    pub fn owned_by(environment: &Environment, name: &str, spec: PromotionSpec) -> Self {
+        let mut promotion = Promotion::new(name, environment.namespace(), spec);
+        let owner = environment.metadata.uid.clone().map(|uid| OwnerReference {
+            api_version: environment.api_version.clone(),
+            kind: environment.kind.clone(),
+            name: environment.name().into(),
+            uid,
+            ..OwnerReference::default()
+        });
+        promotion.metadata.owner_references = owner.map(|owner| vec![owner]);
+        promotion
     }
 
     /// Where it stands.

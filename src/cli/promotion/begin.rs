@@ -202,8 +202,7 @@ async fn begin(
             let problem = Diagnostic::new(format!("{name} is under way: {}", known.phase().as_str()));
             return Err(told(problem.with_hint(format!("`leeboard promotion show {name} --watch` follows it."))));
         }
-        let mut promotion = Promotion::new(&name, environment.namespace(), spec.clone());
-        promotion.metadata.owner_references = None;
+        let promotion = Promotion::owned_by(environment, &name, spec.clone());
         let body = serde_json::to_value(&promotion)?;
         let object = Object::from_value(body, None)?;
         match cluster.create(&object).await {

@@ -188,7 +188,9 @@ async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &PromotionTrack) ->
     if let (Some(limit), Some(Time(started))) = (subject.policy.timeout(), &status.started_at)
         && let Ok(limit) = SignedDuration::try_from(limit)
     {
-        wakes.push(after(*started, limit).max(after(now, SignedDuration::from_secs(1))));
+        let ends = after(*started, limit);
+        // What waits for people beyond it is looked at when they have spoken.
+        wakes.extend((ends > now).then_some(ends));
     }
     let unhealthy = seen.sight.unhealthy.clone().filter(|_| subject.policy.require_healthy_target);
     let facts = Facts {

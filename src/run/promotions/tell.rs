@@ -95,17 +95,7 @@ pub(super) async fn pushed(subject: &Subject<'_>, sight: &Sight, track: &Promoti
 }
 
 async fn make(subject: &Subject<'_>, name: &str, spec: PromotionSpec) -> Result<(), String> {
-    let mut promotion = Promotion::new(name, subject.environment.namespace(), spec);
-    // It goes with its environment.
-    promotion.metadata.owner_references = subject.environment.metadata.uid.clone().map(|uid| {
-        vec![k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference {
-            api_version: subject.environment.api_version.clone(),
-            kind: subject.environment.kind.clone(),
-            name: subject.environment.name().into(),
-            uid,
-            ..Default::default()
-        }]
-    });
+    let promotion = Promotion::owned_by(subject.environment, name, spec);
     let body = serde_json::to_value(&promotion).map_err(|error| error.to_string())?;
     let object = Object::from_value(body, None).map_err(|error| error.to_string())?;
     match subject.daemon.cluster.create(&object).await {
