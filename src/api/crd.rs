@@ -144,6 +144,12 @@ fn environment() -> Value {
             "write exactly one kind: soak, approval, job, checks, webhook, metric, alarms or vulnerabilities",
         );
     }
+    validate(
+        &mut spec,
+        "promotion.after[]",
+        "!has(self.soak) && !has(self.approval) && !has(self.vulnerabilities)",
+        "write soak, approval and vulnerabilities in `gates`: they are about what is not deployed yet",
+    );
     for (field, rule, message) in ENVIRONMENT_RULES {
         validate(&mut spec, field, rule, message);
     }

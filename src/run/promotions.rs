@@ -5,10 +5,11 @@
 //! the forge and the cluster can be asked.
 //!
 //! An environment is looked at when something of it has changed, or when a time has come that a gate has named; never
-//! otherwise. [`see`] sees, [`plan`] says what a write would change, [`ask`] asks the gates, [`act`] writes, [`tell`] notes it.
+//! otherwise. [`see`] sees, [`plan`] says what a write would change, [`ask`] asks the gates, [`facts`] brings that together, [`act`] writes, [`tell`] notes it.
 
 mod act;
 mod ask;
+mod facts;
 mod plan;
 mod scans;
 mod see;
@@ -27,6 +28,7 @@ use tracing::{info, warn};
 use self::plan::Planned;
 use super::Daemon;
 use super::queue::{Priority, Queue};
+use super::written::is_newer;
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Promotion, PromotionPhase, PromotionPolicy, PromotionTrack};
 use crate::git::RepoUrl;
@@ -54,12 +56,7 @@ impl Promotions {
     pub(super) fn see(&self, promotion: Promotion) -> bool {
         let mut known = self.known.write();
         let name = SmolStr::new(promotion.name());
-        let version =
-            |one: &Promotion| one.metadata.resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
-        let is_old = known.get(&name).is_some_and(|before| {
-            before.metadata.uid == promotion.metadata.uid
-                && version(before).zip(version(&promotion)).is_some_and(|(before, now)| now <= before)
-        });
+        let is_old = known.get(&name).is_some_and(|before| !is_newer(&promotion.metadata, &before.metadata));
         if !is_old {
             known.insert(name, Arc::new(promotion));
         }
@@ -205,7 +202,7 @@ async fn look(daemon: &Arc<Daemon>, environment: &Environment) -> Result<Option<
         Next::Wait(_) | Next::Nothing => None,
     };
     for promotion in daemon.promotions.of(name).iter().filter(|one| !one.phase().is_final()) {
-        let seen = act::Seen { subject: &subject, sources: &sources, sight: &sight, candidate: taken.as_deref() };
+        let seen = facts::Seen { subject: &subject, sources: &sources, sight: &sight, candidate: taken.as_deref() };
         let step = act::step(&seen, promotion, &mut track).await?;
         wakes.extend(step);
     }

@@ -14,6 +14,8 @@ use crate::cli::subject::told;
 use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, Part};
 use crate::object::Object;
+use crate::promote::candidate::short;
+use crate::promote::message;
 use serde_json::json;
 
 /// Carry a commit into an environment, past its gates
@@ -188,10 +190,7 @@ async fn begin(
     let (user, _) = whoami(cluster).await?;
     spec.requested_by = Some(user);
     let all: Vec<Promotion> = list(cluster, "Promotion", Some(environment.namespace())).await?;
-    let short = spec.commit.get(..12).unwrap_or(&spec.commit);
-    let word = if spec.kind == PromotionKind::Rollback { "-back" } else { "" };
-    let plain = format!("{}{word}-{short}", environment.name());
-    let names = (1..).map(|attempt| if attempt == 1 { plain.clone() } else { format!("{plain}-{attempt}") });
+    let names = (1..).map(|attempt| message::name(environment.name(), spec.kind, &spec.commit, attempt));
     for name in names {
         if let Some(known) = all.iter().find(|one| one.name() == name) {
             // One that leaves out gates takes the place of one that nobody has asked for.
@@ -210,7 +209,7 @@ async fn begin(
                 let made: Option<Promotion> = made.body.as_ref().and_then(|body| api::decode(body).ok());
                 let good = terminal.symbol(Symbol::Good);
                 let what = bold(&name);
-                let commit = spec.commit.get(..7).unwrap_or(&spec.commit);
+                let commit = short(&spec.commit);
                 terminal.print(&format!("{good} {what} begins: {commit} into {}\n", environment.name()))?;
                 if follow && let Some(made) = made {
                     return watch(cluster, &made, terminal).await;

@@ -14,6 +14,7 @@ use crate::api::leeboard::promotion::{Promotion, WordVerdict};
 use crate::cli::subject::told;
 use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, Part};
+use crate::promote::candidate::short;
 
 /// Say yes to a promotion
 ///
@@ -177,9 +178,9 @@ impl Word {
         let written = cluster.merge_patch(&key, VERSION, Part::Whole, &patch).await;
         written.map_err(|error| refused(&cluster, &error))?;
         let good = terminal.symbol(Symbol::Good);
-        let short = commit.get(..7).unwrap_or(&commit);
         let name = bold(found.name());
-        terminal.print(&format!("{good} {short} does not enter {name}, nor what takes its commits from it\n"))?;
+        terminal
+            .print(&format!("{good} {} does not enter {name}, nor what takes its commits from it\n", short(&commit)))?;
         Ok(Exit::Ok)
     }
 }

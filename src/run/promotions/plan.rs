@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use super::super::memory::Trial;
 use super::super::previews::{Merge, TooLarge, compared};
 use super::Subject;
-use super::see::seven;
 use crate::api::leeboard::promotion::{PlanSummary, Promotion, PromotionKind, WriteMode};
 use crate::git::{Brought, Holding, Merged, Mirror, Oid, Snapshot};
 use crate::object::ObjectKey;
 use crate::plan::of_wanted;
 use crate::policy::Says;
 use crate::preview::{ChangeKind, Outcome, Preview, Pull, Reach};
+use crate::promote::candidate::short;
 use crate::promote::machine::Proposal;
 use crate::sync::status::images;
 
@@ -127,7 +127,7 @@ async fn proposed(
             is_there |= is_held(&known).unwrap_or(false);
         }
         if is_there {
-            return nothing(Proposal::Needless(format!("{} has {}", subject.branch, seven(&commit.to_string()))));
+            return nothing(Proposal::Needless(format!("{} has {}", subject.branch, short(&commit.to_string()))));
         }
         let mode = subject.policy.write.as_ref().map(|write| write.mode).unwrap_or_default();
         if mode == WriteMode::FastForward && !mirror.holds(commit, base)? {
