@@ -395,7 +395,9 @@ pub fn noted(before: &PromotionStatus, decision: &Decision, facts: &Facts) -> Pr
         && !decision.phase.is_final()
         && matches!(decision.phase, P::Pending | P::Gated | P::Writing | P::PullRequest)
     {
-        status.plan = Some(plan.clone());
+        let same = before.plan.as_ref().filter(|known| known.hash == plan.hash);
+        let since = same.and_then(|known| known.since.clone()).unwrap_or_else(|| now.clone());
+        status.plan = Some(PlanSummary { since: Some(since), ..plan.clone() });
     }
     if !facts.gates.is_empty() || !facts.after.is_empty() {
         let kept = |after: bool, fresh: &[GateStatus]| -> Vec<GateStatus> {

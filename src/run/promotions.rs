@@ -14,6 +14,7 @@ mod plan;
 mod scans;
 mod see;
 mod tell;
+pub(super) mod wish;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

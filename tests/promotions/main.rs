@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
+mod comments;
 mod gates;
 #[path = "../harness/mod.rs"]
 mod harness;

@@ -350,6 +350,9 @@ pub struct PromotionSpec {
     /// Who wants it; the API server lets nobody write another's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// The comment in which they asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// What people said to it; the API server lets nobody speak for another.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Word>,
@@ -414,6 +417,12 @@ pub struct Word {
     /// When.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
+    /// Their account on the forge, where they said it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The comment in which they said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
 }
 
 /// Yes or no.

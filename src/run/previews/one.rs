@@ -19,7 +19,7 @@ use super::told::{Previewed, Statuses, Text, Told, flavour};
 use crate::api::leeboard::{CommentMode, ForkPolicy, StatusMode, UnreachablePolicy};
 use crate::forge::{self, Permission, Pull, Source};
 use crate::git::{Merged, Oid};
-use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
+use crate::preview::comment::{self, Comment, Data, Flavour, Notice, Options, notice};
 use crate::preview::full::full;
 use crate::preview::mask::Masks;
 use crate::preview::risk::{self, Failing, Risk, Standards};
@@ -73,10 +73,13 @@ pub(super) async fn look(
             (Text::of(comment, &about, true), each(daemon, followed, &Status::too_large(objects)))
         }
         Found::Preview { preview, tree } => {
-            told.previewed = Some(Previewed::of(&preview, tree));
+            let previewed = Previewed::of(&preview, tree, told.previewed.as_ref());
+            let accepted = previewed.accepted.clone();
+            told.previewed = Some(previewed);
             // A large one takes a while.
-            let (page, comment, statuses) =
-                tokio::task::block_in_place(|| written(daemon, followed, flavour, &preview, begun));
+            let (page, comment, statuses) = tokio::task::block_in_place(|| {
+                written(daemon, followed, flavour, &preview, accepted.as_deref(), begun)
+            });
             link = page.or(link);
             (Text::of(comment, &preview.pull, !preview.is_empty()), statuses)
         }
@@ -206,6 +209,7 @@ fn written(
     followed: &Followed,
     flavour: Flavour,
     preview: &Preview,
+    accepted: Option<&str>,
     begun: Instant,
 ) -> (Option<String>, Comment, Statuses) {
     let risks = risk::assess(preview, &Standards::default());
@@ -213,12 +217,14 @@ fn written(
     let page = page(daemon, followed, preview, &risks, &masks);
     let options = Options { took: Some(begun.elapsed()), link: page.clone(), ..Options::new(flavour) };
     let comment = comment::write(preview, &risks, &masks, &options.lowered_to(followed.policy.max_bytes));
+    let is_accepted = accepted.is_some() && accepted == Data::of(preview).plan.as_deref();
     let statuses = contexts(daemon, followed).into_iter().map(|(context, environment)| {
         let status = match environment {
-            None => Status::of(preview, &risks, &masks, &judgement(followed)),
+            None => Status::of(preview, &risks, &masks, &judgement(followed, preview, is_accepted)),
             Some(name) => {
                 let of_it = preview.of_environment(&name);
-                Status::of(&of_it, &risk::assess(&of_it, &Standards::default()), &masks, &judgement(followed))
+                let judgement = judgement(followed, &of_it, is_accepted);
+                Status::of(&of_it, &risk::assess(&of_it, &Standards::default()), &masks, &judgement)
             }
         };
         (context, status)
@@ -242,7 +248,7 @@ fn page(daemon: &Daemon, followed: &Followed, preview: &Preview, risks: &[Risk],
     }
 }
 
-fn judgement(followed: &Followed) -> Judgement {
+fn judgement(followed: &Followed, preview: &Preview, is_accepted: bool) -> Judgement {
     Judgement {
         // The CRD lets no other words in.
         fail: followed.policy.fail.iter().filter_map(|word| Failing::from_str(word).ok()).collect(),
@@ -251,6 +257,6 @@ fn judgement(followed: &Followed) -> Judgement {
             UnreachablePolicy::Fail => Unreachable::Fail,
             UnreachablePolicy::Success => Unreachable::Success,
         },
-        accepted: None,
+        accepted: Data::of(preview).plan.filter(|_| is_accepted),
     }
 }

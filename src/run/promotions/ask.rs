@@ -250,6 +250,7 @@ impl About<'_> {
     async fn reviews(&self, number: u64, plan: &str) -> Result<Vec<Word>, String> {
         let forge = self.subject.forge().await?;
         let head: Option<Oid> = self.commit.parse().ok();
+        let people = self.subject.environment.spec.previews.as_ref().and_then(|previews| previews.forge.as_ref());
         let reviews = forge.reviews(number).await.map_err(|error| error.to_string())?;
         Ok(reviews
             .into_iter()
@@ -260,8 +261,15 @@ impl About<'_> {
                     Verdict::ChangesRequested => WordVerdict::Reject,
                     Verdict::Commented => return None,
                 };
+                let account = &review.author;
+                let person = people.and_then(|people| people.person(&account.id, &account.login));
+                let login = account.login.clone();
+                let (user, groups) =
+                    person.map_or((login, Vec::new()), |person| (person.user.clone(), person.groups.clone()));
                 Some(Word {
-                    user: review.author.login,
+                    user,
+                    groups,
+                    account: Some(review.author.login),
                     verdict,
                     plan_hash: plan.to_owned(),
                     at: Some(Time(review.submitted.unwrap_or(self.subject.now))),

@@ -65,6 +65,9 @@ pub struct Place {
 pub struct PlanSummary {
     /// Of what git would want then, keyed: who approves it approves this.
     pub hash: String,
+    /// Since when it is this one.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub since: Option<Time>,
     /// Objects that come.
     pub added: u32,
     /// Objects that change.
