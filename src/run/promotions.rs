@@ -32,8 +32,9 @@ use super::queue::{Priority, Queue};
 use super::written::is_newer;
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Promotion, PromotionPhase, PromotionPolicy, PromotionTrack};
-use crate::git::RepoUrl;
+use crate::git::{Oid, RepoUrl};
 use crate::promote::candidate::{self, Next};
+use crate::promote::machine::Verdict;
 use crate::promote::track;
 
 /// Environments that are looked at at once.
@@ -50,6 +51,8 @@ pub struct Promotions {
     known: RwLock<BTreeMap<SmolStr, Arc<Promotion>>>,
     /// What the last look at a promotion would have changed: of the same commits it is the same.
     planned: Mutex<HashMap<SmolStr, Planned>>,
+    /// What the pull request of each was told last.
+    told: Mutex<HashMap<SmolStr, (Oid, Verdict)>>,
 }
 
 impl Promotions {
@@ -67,6 +70,7 @@ impl Promotions {
     /// A Promotion is gone: the environment that it led to.
     pub(super) fn forget(&self, name: &str) -> Option<SmolStr> {
         self.planned.lock().remove(name);
+        self.told.lock().remove(name);
         let gone = self.known.write().remove(name)?;
         Some(gone.spec.environment.as_str().into())
     }

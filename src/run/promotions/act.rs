@@ -12,14 +12,18 @@ use super::plan::{Planned, diverged, held};
 use super::{Subject, tell};
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{
-    AfterFailure, MergeMethod, Place, Promotion, PromotionKind, PromotionStatus, PromotionTrack, WriteMode, Written,
+    AfterFailure, MergeMethod, Place, Promotion, PromotionKind, PromotionPhase, PromotionStatus, PromotionTrack,
+    WriteMode, Written,
 };
 use crate::forge::{self, Method, Opening};
 use crate::git::{Author, Brought, Carried, Carry, Error, Mirror, Oid, Reverted, Way};
 use crate::object::ObjectKey;
-use crate::promote::machine::{self, Action, Decision, Outcome};
+use crate::promote::machine::{self, Action, Decision, Outcome, Verdict};
 use crate::promote::message;
 use crate::promote::window::{self, Gateway};
+
+/// What branch protection knows the status by.
+const STATUS: &str = "leeboard/promotion";
 
 /// Takes a promotion one step further. When to look again.
 pub(super) async fn step(
@@ -58,6 +62,16 @@ pub(super) async fn step(
             look.wakes.push(subject.now);
         }
         decision = next;
+    }
+    if decision.phase == PromotionPhase::PullRequest {
+        let ours = || status.write.as_ref()?.commit.as_ref()?.parse::<Oid>().ok();
+        let verdict = machine::verdict(&promotion, &subject.policy, &look.facts);
+        if let Some(head) = look.foreign.or_else(ours)
+            && let Err(why) = judge(subject, &promotion, head, verdict).await
+        {
+            tracing::warn!(promotion = promotion.name(), why, "Status of the pull request not set");
+            look.wakes.push(after(subject.now, AGAIN));
+        }
     }
     if decision.phase.is_final() && before.phase != decision.phase {
         // Others may have their turn.
@@ -260,6 +274,32 @@ async fn merge(subject: &Subject<'_>, status: &PromotionStatus) -> Outcome {
         Err(error) if error.is_transient() => Outcome::Again(error.to_string()),
         Err(error) => Outcome::Refused(told(&error, error.hint())),
     }
+}
+
+/// Sees to it that the head of a pull request has a status that says whether it may be merged: branch protection can ask
+/// for it.
+async fn judge(subject: &Subject<'_>, promotion: &Promotion, head: Oid, verdict: Verdict) -> Result<(), String> {
+    let told = (head, verdict);
+    if subject.daemon.promotions.told.lock().get(promotion.name()) == Some(&told) {
+        return Ok(());
+    }
+    let (state, description) = match &told.1 {
+        Verdict::Passes => (forge::State::Success, "all gates have passed"),
+        Verdict::Waits(why) => (forge::State::Pending, why.as_str()),
+        Verdict::Fails(why) => (forge::State::Failure, why.as_str()),
+    };
+    let status = forge::Status {
+        commit: head,
+        branch: Some(aside(subject.environment.name())),
+        context: STATUS.to_owned(),
+        state,
+        description: description.to_owned(),
+        page: promotion.status.as_ref().and_then(|status| status.write.as_ref()?.url.clone()),
+    };
+    let forge = subject.forge().await?;
+    forge.put_status(&status).await.map_err(|error| self::told(&error, error.hint()))?;
+    subject.daemon.promotions.told.lock().insert(promotion.name().into(), told);
+    Ok(())
 }
 
 /// Closes a pull request with a word why; what cannot be closed is told in the log.

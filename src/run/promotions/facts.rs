@@ -40,6 +40,8 @@ pub(super) struct Seen<'a> {
 pub(super) struct Look {
     pub(super) facts: Facts,
     pub(super) planned: Option<Planned>,
+    /// The head of its pull request, where others have pushed there.
+    pub(super) foreign: Option<Oid>,
     /// Times at which something may be different.
     pub(super) wakes: Vec<Timestamp>,
 }
@@ -67,9 +69,9 @@ pub(super) async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &Promoti
     let mut proposal = Proposal::Unknown("not looked at yet".into());
     let mut gates = Answers { gates: Vec::new(), waits_for_people: false };
     let behind = behind(subject, promotion);
+    // What others have pushed to its branch is theirs: it is planned as it is.
+    let foreign = matches!(pull, Pull::Open { is_foreign: true, .. }).then_some(head).flatten();
     if is_before && !is_push && behind.is_none() {
-        // What others have pushed to its branch is theirs: it is planned as it is.
-        let foreign = matches!(pull, Pull::Open { is_foreign: true, .. }).then_some(head).flatten();
         let found = plan(subject, promotion, foreign.unwrap_or(commit)).await?;
         proposal = found.proposal.clone();
         if matches!(proposal, Proposal::Unknown(_)) {
@@ -157,7 +159,7 @@ pub(super) async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &Promoti
         after: afterwards,
         unhealthy,
     };
-    Ok(Look { facts, planned, wakes })
+    Ok(Look { facts, planned, foreign, wakes })
 }
 
 /// Whose turn it is, when it is not this one's.
