@@ -8,6 +8,7 @@ mod gates;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod pulls;
+mod refusals;
 mod scans;
 #[allow(dead_code, reason = "the bench asks it more")]
 mod stage;
