@@ -27,8 +27,8 @@ pub(super) trait Dialect: Send + Sync {
     /// The name that a repository has now.
     fn name(&self, repo: &RepoName) -> Call<RepoName>;
 
-    /// The open pull requests that are for this branch.
-    fn open_pulls(&self, repo: &RepoName, base: &str) -> Call<Page<Sketch>>;
+    /// The open pull requests that are for this branch, or for any.
+    fn open_pulls(&self, repo: &RepoName, base: Option<&str>) -> Call<Page<Sketch>>;
 
     /// One pull request.
     fn pull(&self, repo: &RepoName, number: u64) -> Call<Sketch>;

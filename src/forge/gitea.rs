@@ -212,18 +212,18 @@ impl Dialect for Gitea {
         })
     }
 
-    fn open_pulls(&self, repo: &RepoName, base: &str) -> Call<Page<Sketch>> {
-        let base = base.to_owned();
-        Call::get(format!("list the pull requests of {repo}"), &["repos", repo.owner(), repo.name(), "pulls"])
-            .query("state", "open")
-            .query("base_branch", base.as_str())
-            .query("limit", PAGE)
-            .query("page", "1")
-            .reads(move |answer| {
-                let pulls: Vec<PullRequest> = answer.json()?;
-                // Older ones do not know the filter.
-                Ok(page_of(answer, pulls, |pull| (pull.base.name == base).then(|| pull.into())))
-            })
+    fn open_pulls(&self, repo: &RepoName, base: Option<&str>) -> Call<Page<Sketch>> {
+        let wanted = base.map(str::to_owned);
+        let list =
+            Call::get(format!("list the pull requests of {repo}"), &["repos", repo.owner(), repo.name(), "pulls"])
+                .query("state", "open");
+        let list = base.into_iter().fold(list, |list, base| list.query("base_branch", base));
+        list.query("limit", PAGE).query("page", "1").reads(move |answer| {
+            let pulls: Vec<PullRequest> = answer.json()?;
+            // Older ones do not know the filter.
+            let is_wanted = |pull: &PullRequest| wanted.as_ref().is_none_or(|base| pull.base.name == *base);
+            Ok(page_of(answer, pulls, |pull| is_wanted(&pull).then(|| pull.into())))
+        })
     }
 
     fn pull(&self, repo: &RepoName, number: u64) -> Call<Sketch> {

@@ -261,11 +261,12 @@ impl Dialect for GitHub {
         })
     }
 
-    fn open_pulls(&self, repo: &RepoName, base: &str) -> Call<Page<Sketch>> {
-        Call::get(format!("list the pull requests of {repo}"), &["repos", repo.owner(), repo.name(), "pulls"])
-            .query("state", "open")
-            .query("base", base)
-            .query("per_page", PAGE)
+    fn open_pulls(&self, repo: &RepoName, base: Option<&str>) -> Call<Page<Sketch>> {
+        let list =
+            Call::get(format!("list the pull requests of {repo}"), &["repos", repo.owner(), repo.name(), "pulls"])
+                .query("state", "open");
+        let list = base.into_iter().fold(list, |list, base| list.query("base", base));
+        list.query("per_page", PAGE)
             .reads(|answer| Ok(page_of(answer, answer.json::<Vec<PullRequest>>()?, |pull| Some(pull.into()))))
     }
 

@@ -227,17 +227,16 @@ impl Dialect for GitLab {
         })
     }
 
-    fn open_pulls(&self, repo: &RepoName, base: &str) -> Call<Page<Sketch>> {
-        Call::get(format!("list the merge requests of {repo}"), &["projects", &repo.to_string(), "merge_requests"])
-            .query("state", "opened")
-            .query("target_branch", base)
-            .query("per_page", PAGE)
-            .reads(|answer| {
-                // One that is being prepared has no head; it is there at the next look.
-                let prepared = answer.json::<Vec<MergeRequest>>()?.into_iter().filter(|request| request.sha.is_some());
-                let items = prepared.map(MergeRequest::sketch).collect::<Result<_, _>>()?;
-                Ok(Page { items, next: Next::query(answer.linked()) })
-            })
+    fn open_pulls(&self, repo: &RepoName, base: Option<&str>) -> Call<Page<Sketch>> {
+        let path = ["projects", &repo.to_string(), "merge_requests"];
+        let list = Call::get(format!("list the merge requests of {repo}"), &path).query("state", "opened");
+        let list = base.into_iter().fold(list, |list, base| list.query("target_branch", base));
+        list.query("per_page", PAGE).reads(|answer| {
+            // One that is being prepared has no head; it is there at the next look.
+            let prepared = answer.json::<Vec<MergeRequest>>()?.into_iter().filter(|request| request.sha.is_some());
+            let items = prepared.map(MergeRequest::sketch).collect::<Result<_, _>>()?;
+            Ok(Page { items, next: Next::query(answer.linked()) })
+        })
     }
 
     fn pull(&self, repo: &RepoName, number: u64) -> Call<Sketch> {

@@ -106,6 +106,18 @@ impl Repository {
     /// # Errors
     /// When the list is not whole: nothing can then be concluded of a pull request that is not in it.
     pub async fn open_pulls(&self, base: &str) -> Result<Vec<Pull>, Error> {
+        self.listed(Some(base)).await
+    }
+
+    /// All open pull requests, whatever branch they are for.
+    ///
+    /// # Errors
+    /// As of [`Repository::open_pulls`].
+    pub async fn all_open_pulls(&self) -> Result<Vec<Pull>, Error> {
+        self.listed(None).await
+    }
+
+    async fn listed(&self, base: Option<&str>) -> Result<Vec<Pull>, Error> {
         let dialect = self.forge().dialect();
         let sketches = self.all(|repo| dialect.open_pulls(repo, base)).await?;
         let mut pulls = Vec::with_capacity(sketches.len());

@@ -199,7 +199,7 @@ pub fn judged(promotion: &Promotion) -> Result<PlanSummary, Unclear> {
     ended(promotion)?;
     let status = promotion.status.clone().unwrap_or_default();
     let name = promotion.name().to_owned();
-    status.plan.ok_or(Unclear::NoPlan { name, message: status.message })
+    status.changed.or(status.plan).ok_or(Unclear::NoPlan { name, message: status.message })
 }
 
 /// What has come to an end takes no more words.

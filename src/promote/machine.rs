@@ -43,10 +43,21 @@ pub struct Facts {
     pub pull: Pull,
     /// What the cluster holds of it.
     pub deployed: Deployed,
+    /// It came onto the branch as another plan than was approved.
+    pub changed: Option<Changed>,
     /// What the gates after the deployment say.
     pub after: Vec<GateStatus>,
     /// The environment is not healthy, and has to be for a write.
     pub unhealthy: Option<String>,
+}
+
+/// Another plan than the one that was approved, on the branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The plan.
+    pub plan: PlanSummary,
+    /// What keeps it from being applied; `None` once people have approved it.
+    pub waits: Option<String>,
 }
 
 /// What it would be to write a promotion.
@@ -328,6 +339,11 @@ pub fn verdict(promotion: &Promotion, policy: &PromotionPolicy, facts: &Facts) -
 
 fn deploying(promotion: &Promotion, policy: &PromotionPolicy, facts: &Facts) -> Decision {
     use PromotionPhase as P;
+    if let Some(why) = facts.changed.as_ref().and_then(|changed| changed.waits.as_ref()) {
+        let environment = &promotion.spec.environment;
+        let way = format!("`leeboard approve {environment}` takes it; `abort` and `rollback` take it back");
+        return Decision::stay(P::Deploying, format!("PlanChanged: it is on the branch as another plan: {why}; {way}"));
+    }
     match &facts.deployed {
         Deployed::Not(why) => Decision::stay(P::Deploying, why.clone()),
         Deployed::Failed(why) | Deployed::Degraded(why) => failed(promotion, policy, P::Deploying, why),
@@ -434,6 +450,14 @@ pub fn noted(before: &PromotionStatus, decision: &Decision, facts: &Facts) -> Pr
         let same = before.plan.as_ref().filter(|known| known.hash == plan.hash);
         let since = same.and_then(|known| known.since.clone()).unwrap_or_else(|| now.clone());
         status.plan = Some(PlanSummary { since: Some(since), ..plan.clone() });
+    }
+    if let Some(Changed { plan, waits }) = &facts.changed {
+        let since = before.changed.as_ref().and_then(|known| known.since.clone()).unwrap_or_else(|| now.clone());
+        let plan = PlanSummary { since: Some(since), ..plan.clone() };
+        match waits {
+            Some(_) => status.changed = Some(plan),
+            None => (status.changed, status.plan) = (None, Some(plan)),
+        }
     }
     if !facts.gates.is_empty() || !facts.after.is_empty() {
         let kept = |after: bool, fresh: &[GateStatus]| -> Vec<GateStatus> {

@@ -11,6 +11,7 @@ mod act;
 mod ask;
 mod facts;
 mod plan;
+mod pulls;
 mod scans;
 mod see;
 mod tell;
@@ -27,12 +28,14 @@ use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
 use self::plan::Planned;
+use self::pulls::Pulls;
 use super::Daemon;
 use super::queue::{Priority, Queue};
 use super::written::is_newer;
+use crate::api::argo::Application;
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Promotion, PromotionPhase, PromotionPolicy, PromotionTrack};
-use crate::git::{Oid, RepoUrl};
+use crate::git::{Commit, Oid, RepoUrl};
 use crate::promote::candidate::{self, Next};
 use crate::promote::machine::Verdict;
 use crate::promote::track;
@@ -53,6 +56,7 @@ pub struct Promotions {
     planned: Mutex<HashMap<SmolStr, Planned>>,
     /// What the pull request of each was told last.
     told: Mutex<HashMap<SmolStr, (Oid, Verdict)>>,
+    pulls: Pulls,
 }
 
 impl Promotions {
@@ -83,6 +87,16 @@ impl Promotions {
         found
     }
 
+    /// A repository has moved: what waits to be written may be another plan now.
+    fn plan_again(&self) {
+        let known = self.known.read();
+        let waiting = known.values().filter(|one| {
+            let is_written = one.status.as_ref().is_some_and(|status| status.written_at.is_some());
+            !is_written && !one.phase().is_final()
+        });
+        waiting.for_each(|one| self.look_at(&one.spec.environment));
+    }
+
     /// An environment is looked at soon.
     pub(super) fn look_at(&self, environment: &str) {
         self.queue.push(environment, Priority::Push);
@@ -111,12 +125,41 @@ impl Daemon {
             }
             let environment = self.written.environment(&promotion.spec.environment);
             let url = environment.and_then(|environment| RepoUrl::parse(&environment.spec.repo_url).ok());
-            if url.is_some_and(|url| concerns(&url)) {
+            if let Some(url) = url.filter(|url| concerns(url)) {
+                self.promotions.pulls.hint(&url, number);
                 self.promotions.look_at(&promotion.spec.environment);
                 found = true;
             }
         }
         found
+    }
+
+    /// Why an application is not synced to commits that a promotion has brought: they are not what was approved, or it is not
+    /// known yet whether they are.
+    pub(super) fn not_as_approved(&self, application: &Application, commits: &[Commit]) -> Option<Unapproved> {
+        let environment = self.environment_above(application)?;
+        let all = self.promotions.of(environment.name());
+        let is_here = |id: &str| commits.iter().any(|commit| commit.id.to_string() == id);
+        for one in all.iter().rev() {
+            let Some(status) = &one.status else { continue };
+            let written = status.write.as_ref().and_then(|write| write.commit.as_deref());
+            if status.changed.is_some() && written.is_some_and(is_here) {
+                return Some(Unapproved::Changed(format!("{}: {}", one.name(), status.message)));
+            }
+            let (Some(plan), Some(base)) = (&status.plan, &status.base) else { continue };
+            if one.phase() != PromotionPhase::PullRequest || is_here(&base.commit) {
+                continue;
+            }
+            let url = RepoUrl::parse(&environment.spec.repo_url).ok()?;
+            let head = self.repositories.known_commit(&url, &base.branch)?;
+            let tree = self.repositories.mirrors().mirror(&url).snapshot_at(head.id).ok()?.root().to_string();
+            if is_here(&head.id.to_string()) && plan.tree.as_ref() != Some(&tree) {
+                // It is merged, perhaps: its look says so, or that others have pushed here.
+                self.promotions.look_at(environment.name());
+                return Some(Unapproved::NotKnown);
+            }
+        }
+        None
     }
 
     /// The branches that an environment takes commits from, beside its own.
@@ -128,6 +171,14 @@ impl Daemon {
     }
 }
 
+/// What keeps a commit from being synced that came by a promotion.
+pub(super) enum Unapproved {
+    /// It is another plan than the one that was approved: a sentence.
+    Changed(String),
+    /// That is looked at.
+    NotKnown,
+}
+
 fn takes_from(environment: &Environment, source: &str) -> bool {
     let from = environment.spec.promotion.iter().flat_map(|policy| &policy.from);
     from.into_iter().any(|from| from.environment.as_deref() == Some(source))
@@ -137,7 +188,13 @@ fn takes_from(environment: &Environment, source: &str) -> bool {
 pub(super) async fn work(daemon: Arc<Daemon>) {
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     loop {
-        let job = daemon.promotions.queue.pop(&slots).await;
+        let job = tokio::select! {
+            job = daemon.promotions.queue.pop(&slots) => job,
+            () = daemon.repositories.moved() => {
+                daemon.promotions.plan_again();
+                continue;
+            }
+        };
         let Some(environment) = daemon.written.environment(&job.key) else { continue };
         let this = daemon.clone();
         daemon.tasks.spawn(async move {

@@ -14,6 +14,7 @@ use super::canaries;
 use super::look::{self, Asked, Look, Trouble, now};
 use super::memory::Memory;
 use super::operate;
+use super::promotions::Unapproved;
 use super::queue::{Job, Priority};
 use crate::api::argo::{Application, ApplicationStatus, Condition, SelectedResource, SyncStatus};
 use crate::object::annotation;
@@ -54,6 +55,8 @@ pub async fn reconcile(daemon: &Arc<Daemon>, job: &Job) {
     }
 }
 
+/// How long a commit waits that a promotion may have brought, before it is asked again whether it is what was approved.
+const APPROVAL_SETTLES: Duration = Duration::from_secs(1);
 /// How long a sync that prunes waits for others to be looked at, before it asks again whether they were.
 const CLAIMS_SETTLE: Duration = Duration::from_millis(50);
 
@@ -77,7 +80,12 @@ impl Reconciliation<'_> {
         self.memory.inventory.take_stock(&look.content.desired, &look.owner, &look.live());
         let plan = look.proved_plan(self.daemon, self.memory, &policy, &run).await;
         let revisions = look.revisions();
-        let decision = self.decide(&plan, &revisions);
+        let unapproved = match self.daemon.not_as_approved(&self.application, &look.commits) {
+            Some(Unapproved::NotKnown) => return Some(APPROVAL_SETTLES),
+            Some(Unapproved::Changed(why)) => Some(why),
+            None => None,
+        };
+        let decision = self.decide(&plan, &revisions, unapproved);
         debug!(application = self.application.name(), ?decision, "Decided");
         match decision {
             // Another application may want by now what this one would prune: a moment later it is known.
@@ -95,7 +103,7 @@ impl Reconciliation<'_> {
         }
     }
 
-    fn decide(&self, plan: &Plan, revisions: &[String]) -> Decision {
+    fn decide(&self, plan: &Plan, revisions: &[String], unapproved: Option<String>) -> Decision {
         let differing = || plan.resources.iter().filter(|r| r.counts && r.status == SyncStatus::OutOfSync);
         let out_of_sync: Vec<_> = differing()
             .map(|resource| SelectedResource {
@@ -105,8 +113,8 @@ impl Reconciliation<'_> {
                 namespace: resource.key.namespace.as_deref().unwrap_or_default().to_owned(),
             })
             .collect();
-        let waits_for: Vec<_> =
-            plan.refusals.iter().filter(|refusal| refusal.is_transient()).map(ToString::to_string).collect();
+        let transient = plan.refusals.iter().filter(|refusal| refusal.is_transient()).map(ToString::to_string);
+        let waits_for: Vec<_> = transient.chain(unapproved).collect();
         let waits_for = (!waits_for.is_empty()).then(|| waits_for.join("; "));
         decide::decide(&Situation {
             application: &self.application,

@@ -45,6 +45,8 @@ struct Shared {
     followers: Mutex<HashMap<SmolStr, BTreeSet<(RepoUrl, String)>>>,
     /// When a push was noticed that an application has not answered yet.
     noticed: Mutex<HashMap<SmolStr, Instant>>,
+    /// Rung when a revision has become another commit.
+    moved: Notify,
 }
 
 struct Repository {
@@ -64,6 +66,8 @@ struct State {
     interval: Duration,
     /// Refreshes that failed in a row.
     failures: u32,
+    /// How often an answer was another one than before.
+    moves: u64,
 }
 
 #[derive(Default)]
@@ -92,6 +96,7 @@ impl Repositories {
             repositories: Mutex::default(),
             followers: Mutex::default(),
             noticed: Mutex::default(),
+            moved: Notify::new(),
         }))
     }
 
@@ -157,6 +162,19 @@ impl Repositories {
     /// The commit that a revision means, as far as the last refresh knows; `None` when there was none yet.
     pub fn known_commit(&self, url: &RepoUrl, revision: &str) -> Option<Commit> {
         self.0.repositories.lock().get(url)?.answer(revision)?.ok()
+    }
+
+    /// Waits until a revision has become another commit; for one who waits.
+    pub async fn moved(&self) {
+        self.0.moved.notified().await;
+    }
+
+    /// How often revisions of all repositories but this one have been seen to become other commits: while that stays, what was
+    /// read of them is what would be read.
+    pub fn moves_elsewhere(&self, url: &RepoUrl) -> u64 {
+        let repositories = self.0.repositories.lock();
+        let others = repositories.values().filter(|repository| !repository.url.is_same_repository(url));
+        others.map(|repository| repository.state.lock().moves).sum()
     }
 
     /// Asks the server now, whatever was known; for a person who wants a refresh.
@@ -280,6 +298,9 @@ impl Repositories {
         // Before anybody can act on the new answers.
         self.0.claims.moved(&moved);
         drop(state);
+        if !moved.is_empty() {
+            self.0.moved.notify_one();
+        }
         for application in &moved {
             self.0.noticed.lock().insert(application.clone(), started);
             self.0.queue.push(application, priority);
@@ -318,6 +339,7 @@ impl State {
             _ => false,
         };
         if !same {
+            self.moves += 1;
             moved.extend(followed.applications.iter().cloned());
         }
         followed.answer = Some(answer);

@@ -7,6 +7,7 @@ mod comments;
 mod gates;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod outages;
 mod pulls;
 mod refusals;
 mod scans;

@@ -12,7 +12,7 @@ impl Pipeline {
     }
 
     /// The pull request of a promotion that has one.
-    async fn asked(&self, commit: &str) -> u64 {
+    pub async fn asked(&self, commit: &str) -> u64 {
         let one = self.until("prod", commit, "has a pull request", |one| {
             one["status"]["phase"] == "PullRequest" && one["status"]["write"]["pullRequest"].is_u64()
         });
@@ -183,6 +183,45 @@ async fn a_status_says_whether_a_pull_request_may_be_merged() {
     assert_eq!(pipeline.pull(number).await["state"], "open");
     pipeline.check(&commit, "success").await;
     pipeline.told(number, "success", "all gates have passed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_merged_as_another_plan_than_was_approved_is_not_applied_before_people_say_so() {
+    let write = json!({"mode": "pullRequest"});
+    let gates = json!([{"approval": {}}]);
+    let mut pipeline = Pipeline::on_forge("unlike", &[("dev", Value::Null), ("prod", policy(&write, &gates))]).await;
+    let commit = pipeline.push("dev", "one");
+    let number = pipeline.asked(&commit).await;
+    let (code, _, error) = pipeline.leeboard(&["approve", "prod"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    pipeline.told(number, "success", "all gates have passed").await;
+
+    // While nobody looks, somebody pushes something else to the branch, and somebody merges.
+    pipeline.daemon.kill();
+    let more = "resources: [../../apps/shop]\nnamePrefix: prod-\ncommonAnnotations: {colour: red}\n";
+    pipeline.write("env/prod", "clusters/prod/kustomization.yaml", more);
+    pipeline.merge(number, "merge").await;
+    pipeline.daemon.restart().await;
+    let held = pipeline
+        .until("prod", &commit, "is held", |one| {
+            one["status"]["message"].as_str().is_some_and(|text| text.starts_with("PlanChanged: "))
+        })
+        .await;
+    assert_eq!(held["status"]["phase"], "Deploying", "{held}");
+    assert_ne!(held["status"]["changed"]["hash"], held["status"]["plan"]["hash"], "{held}");
+    eventually("the application says why it is not synced", A_WHILE, async || {
+        let application = pipeline.control.object("application/prod").await?;
+        let told = application["status"]["conditions"].to_string();
+        if told.contains("PlanChanged") { Ok(()) } else { Err(told) }
+    })
+    .await;
+    assert_eq!(pipeline.greeting("prod").await.unwrap(), "hello");
+
+    let (code, _, error) = pipeline.leeboard(&["approve", "prod", "-m", "red is fine"]).await;
+    assert_eq!(code, Some(0), "{error}");
+    let done = pipeline.reaches("prod", &commit, "Succeeded").await;
+    assert!(done["status"]["changed"].is_null(), "{done}");
+    assert_eq!(pipeline.greeting("prod").await.unwrap(), "one");
 }
 
 fn shop_text() -> String {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::Repo;
 use crate::stage::{Pipeline, shop};
 
 /// In git, and in no status, Event or log.
@@ -58,4 +59,30 @@ async fn what_cannot_be_changed_is_refused_without_a_value_and_a_hook_is_made_an
     for told in [failed.to_string(), text, error, pipeline.daemon.log()] {
         assert!(!told.contains(PLANTED), "{told}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_another_one_when_a_base_elsewhere_moves() {
+    let policy = json!({"from": [{"environment": "dev"}], "auto": true, "gates": [{"approval": {"min": 2}}]});
+    let pipeline = Pipeline::start(&[("dev", Value::Null), ("prod", policy)]).await;
+    let bases = Repo::new();
+    let base = |colour: &str| {
+        let object = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: far}}\ndata: {{colour: {colour}}}\n");
+        bases.commit("main", &[("base/kustomization.yaml", "resources: [far.yaml]\n"), ("base/far.yaml", &object)]);
+    };
+    base("red");
+    let far = format!("resources: [shop.yaml, '{}//base?ref=main']\n", bases.url());
+    let commit = pipeline.write("env/dev", "apps/shop/kustomization.yaml", &far);
+    let one =
+        pipeline.until("prod", &commit, "waits", |one| one["status"]["message"] == "approval: waits for 2 approvals");
+    let hash = one.await["status"]["plan"]["hash"].clone();
+    let (code, _, error) = pipeline.leeboard(&["approve", "prod"]).await;
+    assert_eq!(code, Some(0), "{error}");
+
+    // dev takes the base's new commit by itself; what waits for prod would be something else now.
+    base("green");
+    let other = pipeline.until("prod", &commit, "has another plan", |one| one["status"]["plan"]["hash"] != hash).await;
+    let gates = other["status"]["gates"].as_array().unwrap();
+    let approval = gates.iter().find(|gate| gate["name"] == "approval").unwrap();
+    assert_eq!(approval["message"], "waits for 2 approvals (admin approved another plan)", "{other}");
 }

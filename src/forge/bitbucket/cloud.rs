@@ -256,14 +256,17 @@ impl Dialect for Cloud {
         )
     }
 
-    fn open_pulls(&self, repo: &RepoName, base: &str) -> Call<Page<Sketch>> {
-        let base = base.to_owned();
+    fn open_pulls(&self, repo: &RepoName, base: Option<&str>) -> Call<Page<Sketch>> {
+        let wanted = base.map(str::to_owned);
+        let of_base = base.map(|base| format!(" AND destination.branch.name={}", quoted(base))).unwrap_or_default();
         let path = ["repositories", repo.owner(), repo.name(), "pullrequests"];
         Call::get(format!("list the pull requests of {repo}"), &path)
-            .query("q", format!("state=\"OPEN\" AND destination.branch.name={}", quoted(&base)))
+            .query("q", format!("state=\"OPEN\"{of_base}"))
             .query("pagelen", PAGE)
             .gives(move |list: List<PullRequest>| {
-                Ok(list.page(|pull| (pull.destination.branch.name == base).then(|| pull.into())))
+                let name =
+                    |pull: &PullRequest| wanted.as_ref().is_none_or(|base| pull.destination.branch.name == *base);
+                Ok(list.page(|pull| name(&pull).then(|| pull.into())))
             })
     }
 

@@ -292,12 +292,11 @@ impl Dialect for Server {
         })
     }
 
-    fn open_pulls(&self, repo: &RepoName, base: &str) -> Call<Page<Sketch>> {
-        Call::get(format!("list the pull requests of {repo}"), &path(repo, &["pull-requests"]))
-            .query("state", "OPEN")
-            .query("at", format!("refs/heads/{base}"))
-            .query("limit", PAGE)
-            .gives(|list: List<PullRequest>| Ok(list.page(|pull| Some(pull.into()))))
+    fn open_pulls(&self, repo: &RepoName, base: Option<&str>) -> Call<Page<Sketch>> {
+        let list = Call::get(format!("list the pull requests of {repo}"), &path(repo, &["pull-requests"]))
+            .query("state", "OPEN");
+        let list = base.into_iter().fold(list, |list, base| list.query("at", format!("refs/heads/{base}")));
+        list.query("limit", PAGE).gives(|list: List<PullRequest>| Ok(list.page(|pull| Some(pull.into()))))
     }
 
     fn pull(&self, repo: &RepoName, number: u64) -> Call<Sketch> {

@@ -19,7 +19,7 @@ fn whole(sketch: Sketch) -> Pull {
 #[test]
 fn open_pull_requests_are_read() {
     for kind in Kind::ALL {
-        let list = given(kind, &dialect::of(kind).open_pulls(&shop(kind), "main"), "pulls");
+        let list = given(kind, &dialect::of(kind).open_pulls(&shop(kind), Some("main")), "pulls");
         let pulls: Vec<Pull> = list.items.into_iter().map(whole).collect();
         let numbers: Vec<u64> = pulls.iter().map(|pull| pull.number).collect();
         let server = kind == Kind::BitbucketServer;
@@ -67,7 +67,7 @@ fn git_can_have_every_head_that_is_there() {
         let forge = Forge::new(kind, site, &Access::default()).unwrap();
         let host = site.split('/').take(3).collect::<Vec<_>>().join("/");
         let repository = forge.repository(&RepoUrl::parse(&format!("{host}/{owner}/shop")).unwrap()).unwrap();
-        let list = given(kind, &dialect::of(kind).open_pulls(&shop(kind), "main"), "pulls");
+        let list = given(kind, &dialect::of(kind).open_pulls(&shop(kind), Some("main")), "pulls");
         for (pull, expected) in list.items.into_iter().map(whole).zip(expected) {
             let source = repository.source(&pull).map(|source| match source.repository {
                 Some(url) => format!("{url} {}", source.reference),
@@ -145,13 +145,13 @@ fn a_head_that_is_cut_short_is_none() {
 fn the_next_page_is_found() {
     let link = r#"<https://elsewhere.example/x?page=2&per_page=100>; rel="next""#;
     for kind in [Kind::GitHub, Kind::GitLab, Kind::Gitea] {
-        let call = dialect::of(kind).open_pulls(&shop(kind), "main");
+        let call = dialect::of(kind).open_pulls(&shop(kind), Some("main"));
         let page = (call.read)(&answer(200, &[("link", link)], &fixture(kind, "pulls"))).unwrap();
         let Next::Query(next) = page.next else { panic!("{kind}: {:?}", page.next) };
         assert!(next.contains(&("page".to_owned(), "2".to_owned())), "{kind} {next:?}");
     }
     for (kind, expected) in [(Kind::BitbucketCloud, ("page", "2")), (Kind::BitbucketServer, ("start", "100"))] {
-        let call = dialect::of(kind).open_pulls(&shop(kind), "main");
+        let call = dialect::of(kind).open_pulls(&shop(kind), Some("main"));
         let Next::Query(next) = given(kind, &call, "pulls").next else { panic!("{kind}") };
         assert!(next.contains(&(expected.0.to_owned(), expected.1.to_owned())), "{kind} {next:?}");
         let query = call.at(next).query;
@@ -420,7 +420,7 @@ fn every_truncation_of_every_answer_is_refused() {
         let (dialect, repo) = (dialect::of(kind), shop(kind));
         let body = fixture(kind, "pulls");
         let body = body.trim_ascii_end();
-        let call = dialect.open_pulls(&repo, "main");
+        let call = dialect.open_pulls(&repo, Some("main"));
         for length in 0..body.len() {
             assert!(matches!(read(&call, 200, &body[..length]), Err(Unread::Malformed(_))), "{kind} cut at {length}");
         }

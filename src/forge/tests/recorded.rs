@@ -62,7 +62,8 @@ fn recorded_lists_are_read() {
     ];
     for (kind, file) in lists {
         let base = "master";
-        let sketches: Vec<Sketch> = recorded(&folder, file, &dialect::of(kind).open_pulls(&shop(kind), base)).items;
+        let sketches: Vec<Sketch> =
+            recorded(&folder, file, &dialect::of(kind).open_pulls(&shop(kind), Some(base))).items;
         assert!(!sketches.is_empty(), "{file}");
     }
     let comments = [

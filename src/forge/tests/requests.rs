@@ -38,7 +38,7 @@ fn requests(kind: Kind) -> String {
     let mut lines = vec![
         shown(&dialect.myself()),
         shown(&dialect.name(&repo)),
-        shown(&dialect.open_pulls(&repo, "env/dev")),
+        shown(&dialect.open_pulls(&repo, Some("env/dev"))),
         shown(&dialect.pull(&repo, 482)),
     ];
     let opening =

@@ -4,7 +4,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use proptest::prelude::*;
 
 use super::super::gate::{self, Answer};
-use super::super::machine::{Action, Decision, Deployed, Facts, Outcome, Proposal, Pull, after, decide, noted};
+use super::super::machine::{
+    Action, Changed, Decision, Deployed, Facts, Outcome, Proposal, Pull, after, decide, noted,
+};
 use super::super::window::Gateway;
 use super::{at, commit};
 use crate::api::leeboard::promotion::{
@@ -43,6 +45,7 @@ fn facts() -> Facts {
         written: None,
         pull: Pull::None,
         deployed: Deployed::Not("not there".into()),
+        changed: None,
         after: vec![],
         unhealthy: None,
     }
@@ -188,6 +191,32 @@ fn each_state_goes_where_the_facts_lead() {
             Action::None,
         ),
         (P::Writing, &plain, red, P::Failed, "load: it is Fail", Action::None),
+        // What came onto the branch is another plan.
+        (
+            P::Deploying,
+            &plain,
+            |f| {
+                f.written = Some(commit('b'));
+                f.changed = Some(Changed { plan: PlanSummary::default(), waits: Some("waits for 1 approval".into()) });
+                f.deployed = Deployed::Held(None)
+            },
+            P::Deploying,
+            "PlanChanged: it is on the branch as another plan: waits for 1 approval; `leeboard approve prod` takes it; \
+             `abort` and `rollback` take it back",
+            Action::None,
+        ),
+        (
+            P::Deploying,
+            &plain,
+            |f| {
+                f.written = Some(commit('b'));
+                f.changed = Some(Changed { plan: PlanSummary::default(), waits: None });
+                f.deployed = Deployed::Held(None)
+            },
+            P::Succeeded,
+            "verified in prod",
+            Action::None,
+        ),
         // A pull request.
         (P::Gated, &pulls, |_| {}, P::PullRequest, "a pull request is opened", Action::Propose),
         (
@@ -379,6 +408,25 @@ fn a_person_ends_it_where_it_stands() {
         let found = decide(&promotion, &PromotionPolicy::default(), &Facts { pull, ..facts() });
         assert_eq!(found, Decision { phase: P::Aborted, message: message.into(), action });
     }
+}
+
+#[test]
+fn another_plan_is_on_record_until_people_have_approved_it() {
+    let plan = |hash: &str| PlanSummary { hash: hash.into(), ..PlanSummary::default() };
+    let before = PromotionStatus { plan: Some(plan("p1")), ..PromotionStatus::default() };
+    let decision = Decision { phase: PromotionPhase::Deploying, message: String::new(), action: Action::None };
+    let seen = |waits: Option<&str>| {
+        let changed = Changed { plan: plan("p2"), waits: waits.map(str::to_owned) };
+        Facts { changed: Some(changed), ..facts() }
+    };
+    let hashes = |status: &PromotionStatus| {
+        let hash = |plan: &Option<PlanSummary>| plan.as_ref().map(|plan| plan.hash.clone());
+        (hash(&status.plan), hash(&status.changed))
+    };
+    let held = noted(&before, &decision, &seen(Some("waits for 1 approval")));
+    assert_eq!(hashes(&held), (Some("p1".into()), Some("p2".into())));
+    let taken = noted(&held, &decision, &seen(None));
+    assert_eq!(hashes(&taken), (Some("p2".into()), None));
 }
 
 #[test]

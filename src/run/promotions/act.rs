@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+use super::super::queue::Priority;
 use super::ask::{PROMOTION_VERSION, key};
 use super::facts::{AGAIN, Seen, after, look, mode};
 use super::plan::{Planned, diverged, held};
@@ -62,6 +63,12 @@ pub(super) async fn step(
             look.wakes.push(subject.now);
         }
         decision = next;
+    }
+    if (&before.base, &before.changed) != (&status.base, &status.changed) || before.phase != status.phase {
+        // What is held until it is known whose a commit is, and whether it is what was approved, may go on.
+        for application in super::see::applications(subject.daemon, subject.environment.name()) {
+            subject.daemon.queue.push(application.name(), Priority::Push);
+        }
     }
     if decision.phase == PromotionPhase::PullRequest {
         let ours = || status.write.as_ref()?.commit.as_ref()?.parse::<Oid>().ok();
@@ -236,6 +243,7 @@ async fn propose(seen: &Seen<'_>, promotion: &Promotion, planned: &Planned, stat
                 taken_back: None,
             };
             status.write = Some(write);
+            subject.daemon.promotions.pulls.hint(&subject.url, pull.number);
             Outcome::Proposed(pull.number)
         }
         Err(error) if error.is_transient() => Outcome::Again(error.to_string()),
@@ -266,7 +274,10 @@ async fn merge(subject: &Subject<'_>, status: &PromotionStatus) -> Outcome {
         Err(why) => return Outcome::Again(why),
     };
     match forge.merge(number, head, method).await {
-        Ok(forge::Merged::Done { .. }) => Outcome::Again(format!("pull request #{number} is merged")),
+        Ok(forge::Merged::Done { .. }) => {
+            subject.daemon.promotions.pulls.hint(&subject.url, number);
+            Outcome::Again(format!("pull request #{number} is merged"))
+        }
         Ok(forge::Merged::HeadMoved) => Outcome::Again("others have pushed to its branch".into()),
         Ok(forge::Merged::NotYet { said }) => Outcome::Again(said),
         Ok(forge::Merged::Refused { said }) => Outcome::Refused(said),

@@ -11,11 +11,12 @@ use super::plan::{Planned, plan};
 use super::see::{self, Source};
 use super::{Subject, holder};
 use crate::api::leeboard::promotion::{
-    GateState, Promotion, PromotionKind, PromotionPhase, PromotionTrack, Select, Tenure, WriteMode,
+    Approval, GateState, Promotion, PromotionKind, PromotionPhase, PromotionTrack, Select, Tenure, WriteMode,
 };
 use crate::forge::PullState;
 use crate::git::{Mirror, Oid};
-use crate::promote::machine::{Deployed, Facts, Proposal, Pull};
+use crate::promote::gate::{self, Asker};
+use crate::promote::machine::{Changed, Deployed, Facts, Proposal, Pull};
 use crate::promote::message;
 use crate::promote::track::Sight;
 use crate::promote::window::{self, Gateway};
@@ -108,6 +109,7 @@ pub(super) async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &Promoti
         None if is_push => deployed(seen, promotion, &spec.commit, &mut wakes),
         None => Deployed::Not("it is not on the branch".into()),
     };
+    let changed = changed(seen, promotion, written.as_deref()).await?;
     let mut afterwards = Vec::new();
     if deployed == Deployed::Held(None) && !subject.policy.after.is_empty() {
         let commit = written.clone().unwrap_or_else(|| spec.commit.clone());
@@ -156,10 +158,40 @@ pub(super) async fn look(seen: &Seen<'_>, promotion: &Promotion, track: &Promoti
         written,
         pull,
         deployed,
+        changed,
         after: afterwards,
         unhealthy,
     };
     Ok(Look { facts, planned, foreign, wakes })
+}
+
+/// What came onto the branch as another plan, and whether people have approved that.
+async fn changed(seen: &Seen<'_>, promotion: &Promotion, written: Option<&str>) -> Result<Option<Changed>, String> {
+    let subject = seen.subject;
+    let status = promotion.status.clone().unwrap_or_default();
+    let Some(written) = written.and_then(|written| written.parse::<Oid>().ok()) else { return Ok(None) };
+    let plan = match status.changed {
+        Some(known) => Some(known),
+        // It has just come there.
+        None if status.written_at.is_none() => super::plan::changed(subject, promotion, written).await?,
+        None => None,
+    };
+    let Some(plan) = plan else { return Ok(None) };
+    let mirror = subject.daemon.repositories.mirrors().mirror(&subject.url);
+    let base = status.base.and_then(|base| base.commit.parse().ok());
+    let authors = match base {
+        Some(base) => mirror.brought(base, written).await.map(|brought| brought.authors).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let asker = Asker { requested_by: promotion.spec.requested_by.clone(), authors };
+    let any = Approval { not_author: Some(false), ..Approval::default() };
+    let mut gates: Vec<&Approval> = subject.policy.gates.iter().filter_map(|gate| gate.approval.as_ref()).collect();
+    if gates.is_empty() {
+        gates.push(&any);
+    }
+    let asked = |gate| gate::approval(gate, &promotion.spec.approvals, &plan.hash, true, &asker, subject.now);
+    let open = gates.into_iter().map(asked).find(|answer| answer.state != GateState::Pass);
+    Ok(Some(Changed { waits: open.map(|answer| answer.message), plan }))
 }
 
 /// Whose turn it is, when it is not this one's.
@@ -252,13 +284,16 @@ async fn pull(seen: &Seen<'_>, promotion: &Promotion, wakes: &mut Vec<Timestamp>
     };
     let previews = subject.environment.spec.previews.clone().unwrap_or_default();
     let interval = SignedDuration::try_from(previews.interval()).unwrap_or(AGAIN);
-    wakes.push(after(subject.now, interval));
     let ours: Option<Oid> = write.commit.as_ref().and_then(|commit| commit.parse().ok());
-    let asked = match subject.forge().await {
-        Ok(forge) => forge.pull(number).await.map_err(|error| error.to_string()),
-        Err(why) => Err(why),
-    };
-    match asked {
+    let base = promotion.status.as_ref().and_then(|status| status.base.as_ref());
+    let head = subject.daemon.repositories.known_commit(&subject.url, &subject.branch);
+    if head.map(|head| head.id.to_string()) != base.map(|base| base.commit.clone()) {
+        // The branch has moved: perhaps because somebody has merged it.
+        subject.daemon.promotions.pulls.hint(&subject.url, number);
+    }
+    let asked = subject.daemon.promotions.pulls.one(subject, number, ours, interval).await;
+    wakes.push(asked.as_ref().map_or_else(|_| after(subject.now, interval), |(_, again)| *again));
+    match asked.map(|(pull, _)| pull) {
         Ok(pull) => match pull.state {
             PullState::Merged { commit } => (Pull::Merged(commit.map(|commit| commit.to_string())), Some(pull.head)),
             PullState::Closed => (Pull::Closed, Some(pull.head)),

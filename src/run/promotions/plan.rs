@@ -1,7 +1,7 @@
 //! What it would be to write a promotion: merged, rendered and planned as a sync would plan it, before anything is written.
 //!
 //! **In:** a promotion, where the branch stands. **Out:** a [`Proposal`]. **May not:** write anything; or plan the same two
-//! commits twice.
+//! commits twice while no other repository moves.
 
 use std::collections::BTreeSet;
 
@@ -38,6 +38,8 @@ pub(super) struct Planned {
     pub(super) committed: Timestamp,
     /// The files that the branch would hold.
     pub(super) files: Option<Snapshot>,
+    /// How often other repositories had moved by then: bases may be in them.
+    moves: u64,
 }
 
 /// Images by the names that objects have for them.
@@ -66,8 +68,9 @@ pub(super) async fn plan(subject: &Subject<'_>, promotion: &Promotion, commit: O
     let mirror = daemon.repositories.mirrors().mirror(&subject.url);
     let base = daemon.repositories.commit(&subject.url, &subject.branch).await;
     let base = base.map_err(|error| format!("{}: {error}", subject.branch))?.id;
+    let moves = daemon.repositories.moves_elsewhere(&subject.url);
     if let Some(known) = daemon.promotions.planned.lock().get(promotion.name())
-        && (known.base, known.commit) == (base, commit)
+        && (known.base, known.commit, known.moves) == (base, commit, moves)
         && !matches!(known.proposal, Proposal::Unknown(_))
     {
         return Ok(known.clone());
@@ -79,7 +82,7 @@ pub(super) async fn plan(subject: &Subject<'_>, promotion: &Promotion, commit: O
     // The merge has no time of its own.
     let committed = mirror.snapshot_at(commit).map_or(Timestamp::UNIX_EPOCH, |snapshot| snapshot.commit().time);
     let brought = mirror.brought(base, commit).await.unwrap_or_default();
-    let planned = Planned { base, commit, proposal, brought, images, committed, files };
+    let planned = Planned { base, commit, proposal, brought, images, committed, files, moves };
     daemon.promotions.planned.lock().insert(promotion.name().into(), planned.clone());
     Ok(planned)
 }
@@ -156,12 +159,51 @@ async fn proposed(
     let about = Pull { number: 0, head: commit.to_string().into(), base: base.to_string().into() };
     let instance = promotion.name().into();
     Ok(match compared(subject.daemon, &merge, about, instance, Trial::Own).await {
-        Ok(preview) => (judged(subject, &preview), Images::of(&preview), files),
+        Ok(preview) => (of_tree(judged(subject, &preview), files.as_ref()), Images::of(&preview), files),
         Err(TooLarge { objects }) => {
             let why = format!("it renders to more objects than can be planned ({objects})");
             (Proposal::Broken(why), Images::default(), files)
         }
     })
+}
+
+fn of_tree(proposal: Proposal, files: Option<&Snapshot>) -> Proposal {
+    match (proposal, files) {
+        (Proposal::Ready(plan), Some(files)) => {
+            Proposal::Ready(PlanSummary { tree: Some(files.root().to_string()), ..plan })
+        }
+        (proposal, _) => proposal,
+    }
+}
+
+/// What the branch has become by a promotion, when that is another plan than the one that was approved: a pull request may be
+/// merged when its branch has moved, or with what others have pushed to it last.
+pub(super) async fn changed(
+    subject: &Subject<'_>,
+    promotion: &Promotion,
+    written: Oid,
+) -> Result<Option<PlanSummary>, String> {
+    let status = promotion.status.clone().unwrap_or_default();
+    let (Some(plan), Some(base)) = (status.plan, status.base) else { return Ok(None) };
+    let base: Oid = base.commit.parse().map_err(|_| format!("`{}` is no commit", base.commit))?;
+    let mirror = subject.daemon.repositories.mirrors().mirror(&subject.url);
+    let said = |error: crate::git::Error| error.to_string();
+    let merged = mirror.snapshot_at(written).map_err(said)?;
+    if plan.tree.is_none_or(|tree| tree == merged.root().to_string()) {
+        return Ok(None);
+    }
+    let base = mirror.snapshot_at(base).map_err(said)?;
+    let about = Pull { number: 0, head: written.to_string().into(), base: base.commit().id.to_string().into() };
+    let merge = Merge { url: subject.url.clone(), branch: subject.branch.clone(), base, merged: merged.clone() };
+    match compared(subject.daemon, &merge, about, promotion.name().into(), Trial::Own).await {
+        Ok(preview) => match of_tree(judged(subject, &preview), Some(&merged)) {
+            Proposal::Ready(found) => Ok(Some(found).filter(|found| found.hash != plan.hash)),
+            Proposal::Unknown(why) => Err(why),
+            // The sync says what is wrong with it.
+            _ => Ok(None),
+        },
+        Err(TooLarge { objects }) => Err(format!("it renders to more objects than can be planned ({objects})")),
+    }
 }
 
 /// `not a fast-forward: 2 commits only on env/prod: …`.

@@ -23,6 +23,9 @@ pub struct PromotionStatus {
     /// What would be, or was, changed.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub plan: Option<PlanSummary>,
+    /// What came onto the branch instead of that. It is not applied before somebody approves it.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub changed: Option<PlanSummary>,
     /// Each gate's last answer.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
     pub gates: Vec<GateStatus>,
@@ -68,6 +71,9 @@ pub struct PlanSummary {
     /// Since when it is this one.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
     pub since: Option<Time>,
+    /// The files that the branch holds then: git's id of their tree.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
+    pub tree: Option<String>,
     /// Objects that come.
     pub added: u32,
     /// Objects that change.
