@@ -12,6 +12,7 @@
 //! (what no reader may see), [`shape`] (how one object's change becomes lines), then [`comment`]; [`full`] has all of it
 //! for programs and pages.
 
+pub mod annotation;
 pub mod attribute;
 pub mod closing;
 pub mod command;

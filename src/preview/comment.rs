@@ -66,10 +66,19 @@ pub struct Comment {
     pub body: String,
     /// The same without what is only there to find it again: what a reader is told.
     pub said: String,
+    /// Where in `said` the changes begin: before them stands what is read first.
+    pub changes: usize,
     /// Changed objects whose change is shown.
     pub shown: usize,
     /// Changed objects.
     pub of: usize,
+}
+
+impl Comment {
+    /// What is read first, and the changes.
+    pub fn parts(&self) -> (&str, &str) {
+        self.said.split_at_checked(self.changes).unwrap_or((&self.said, ""))
+    }
 }
 
 /// Writes the comment.
@@ -100,6 +109,8 @@ pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options
     let overview = overview::write(preview, &told, masks, &sections, room);
     body.push_str(&overview);
 
+    let first = finished(masks, &body).len();
+
     let room = room.saturating_sub(masks.bound(&overview));
     let filled = budget::fill(preview, &sections, masks, flavour, room);
     body.push_str(&filled.text);
@@ -119,7 +130,8 @@ pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options
     let [marker, footer, data] = [marker, footer, data].map(|part| finished(masks, &part));
     let parts = [marker.as_str(), &said, &footer, &data];
     let body = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
-    Comment { body, said, shown: filled.shown, of }
+    let changes = first.min(said.len());
+    Comment { body, said, changes, shown: filled.shown, of }
 }
 
 /// A part of a body, with all marks resolved and no line that a forge would execute.

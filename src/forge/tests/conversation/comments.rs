@@ -2,8 +2,8 @@
 
 use parking_lot::Mutex;
 
+use super::super::super::played::{Played, Reply, say};
 use super::super::super::{How, Kind};
-use super::played::{Played, Reply, say};
 use super::token;
 
 const MARKER: &str = "<!-- leeboard:preview v1 instance=hub pr=482 -->";
