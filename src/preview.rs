@@ -25,6 +25,7 @@ mod generated;
 pub mod mask;
 pub mod phrase;
 pub mod policies;
+pub mod question;
 pub mod risk;
 pub mod rules;
 pub mod shape;
@@ -279,6 +280,8 @@ pub struct Facts {
     pub managed: BTreeMap<SmolStr, BTreeMap<SmolStr, u64>>,
     /// How many nodes there are.
     pub nodes: Option<u64>,
+    /// Fields that the pull request writes and no schema has, by object, as paths: a sync leaves them out.
+    pub undeclared: BTreeMap<ObjectKey, Vec<String>>,
     /// Why the admission policies of the cluster are not known, when they should be.
     pub unread_policies: Option<String>,
 }
@@ -290,6 +293,26 @@ pub struct Served {
     pub kinds: BTreeSet<(GroupKind, SmolStr)>,
     /// The server's minor version.
     pub minor: Option<u32>,
+}
+
+impl Facts {
+    /// Takes in what was asked for another application of the same environment.
+    pub fn add(&mut self, other: Facts) {
+        let Facts { base, merged, cluster, served, instances, managed, nodes, undeclared, unread_policies } = other;
+        self.base.extend(base);
+        self.merged.extend(merged);
+        self.cluster.extend(cluster);
+        self.instances.extend(instances);
+        self.managed.extend(managed);
+        self.undeclared.extend(undeclared);
+        self.nodes = self.nodes.or(nodes);
+        self.unread_policies = self.unread_policies.take().or(unread_policies);
+        if let Some(Served { kinds, minor }) = served {
+            let known = self.served.get_or_insert_default();
+            known.kinds.extend(kinds);
+            known.minor = known.minor.or(minor);
+        }
+    }
 }
 
 impl Preview {

@@ -5,7 +5,7 @@
 //! repository, or decide what is said: `preview` does.
 //!
 //! Read [`followed`] (which pull requests are looked at, when), [`one`] (a look), [`affected`] and [`collect`] (what it
-//! compares), [`live`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it), [`ephemeral`] (what is deployed beforehand),
+//! compares), [`live`], [`policies`] and [`watched`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it), [`ephemeral`] (what is deployed beforehand),
 //! [`command`] and [`explain`] (what people ask for) and [`heard`] (how that is found without webhooks).
 
 mod affected;
@@ -22,6 +22,7 @@ mod live;
 mod one;
 pub(crate) mod policies;
 mod told;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub(super) use self::collect::{TooLarge, preview as compared};
 use self::followed::Followed;
 pub use self::forges::{Forges, LABEL};
 use self::kept::Kept;
+use self::watched::Watches;
 use super::Daemon;
 use crate::api::leeboard::{Environment, PreviewPolicy};
 use crate::git::RepoUrl;
@@ -51,6 +53,8 @@ pub struct Previews {
     /// Where pull requests are.
     pub forges: Forges,
     branches: Mutex<BTreeMap<Branch, Running>>,
+    /// What comparisons ask of clusters again and again.
+    watches: Watches,
     /// By application: what its last commit has done to the cluster.
     executed: Mutex<BTreeMap<SmolStr, Executed>>,
     /// Rung when Environments or Secrets have changed.

@@ -17,7 +17,7 @@ use crate::preview::comment::{Comment, Flavour};
 use crate::preview::mask::Masks;
 use crate::preview::risk::{Risk, Severity};
 use crate::preview::status::{self, Status};
-use crate::preview::{Outcome, Preview, Pull};
+use crate::preview::{Outcome, Preview, Pull, Removal};
 
 /// What was told last, as far as this daemon remembers.
 #[derive(Default)]
@@ -57,7 +57,10 @@ impl Previewed {
     pub(super) fn of(preview: &Preview, tree: Oid) -> Self {
         let mut reaches = Vec::new();
         for environment in &preview.environments {
-            reaches.extend(environment.applications.iter().map(|one| Reached {
+            // One that moves arrives where it goes to.
+            let moves = |outcome: &Outcome| matches!(outcome, Outcome::Removed(Removal { moves_to: Some(_), .. }));
+            let stay = environment.applications.iter().filter(|one| !moves(&one.outcome));
+            reaches.extend(stay.map(|one| Reached {
                 environment: environment.name.clone(),
                 application: one.name.clone(),
                 goes: matches!(one.outcome, Outcome::Removed(_)),
