@@ -14,6 +14,7 @@
 
 pub mod annotation;
 pub mod attribute;
+pub mod carried;
 pub mod closing;
 pub mod command;
 pub mod comment;
@@ -56,8 +57,9 @@ pub struct Preview {
     pub environments: Vec<EnvironmentPreview>,
     /// Where it is deployed already, before it is merged.
     pub deployed: Vec<ephemeral::Deployed>,
-    /// Where commits of the target branch go next, when it is no environment's own: `dev`, `int`, `prod`.
-    pub carried: Vec<SmolStr>,
+    /// The environments that commits of the target branch are carried to next, step by step ([`carried`]), when the pull
+    /// request changes something that is deployed there.
+    pub carried: Vec<Vec<SmolStr>>,
 }
 
 /// A pull request at two commits.
@@ -325,7 +327,12 @@ impl Preview {
         Preview { instance, pull, environments, deployed, carried }
     }
 
-    /// True when it is known that nothing that is deployed changes: then a pull request needs no comment.
+    /// True when a pull request needs a comment: something that is deployed changes, or will when it is carried on.
+    pub fn is_news(&self) -> bool {
+        !self.is_empty() || !self.carried.is_empty()
+    }
+
+    /// True when it is known that nothing that is deployed from the target branch changes.
     pub fn is_empty(&self) -> bool {
         self.environments.iter().all(|environment| {
             let is_known = !matches!(environment.reach, Reach::Unreachable(_));

@@ -84,7 +84,7 @@ impl Comment {
 /// Writes the comment.
 pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options) -> Comment {
     let flavour = options.flavour;
-    if preview.is_empty() {
+    if !preview.is_news() {
         return notice(flavour, &preview.instance, &preview.pull, &Notice::Nothing);
     }
     let told: Vec<&Risk> = risks.iter().filter(|risk| risk.severity.is_warning()).collect();
@@ -183,6 +183,7 @@ fn headline(preview: &Preview, risks: usize) -> String {
         failed => parts.push(format!("{failed} applications do not render")),
     }
     match applications.is_empty() {
+        true if preview.is_empty() => "Leeboard: nothing is deployed from this branch itself".to_owned(),
         true => "Leeboard: not compared".to_owned(),
         false => format!("Leeboard: {}", parts.join(", ")),
     }
@@ -213,8 +214,9 @@ fn notes(preview: &Preview) -> Vec<String> {
     }
     notes.extend(preview.deployed.iter().take(MOST).map(ephemeral::Deployed::told));
     if !preview.carried.is_empty() {
-        let names: Vec<String> = preview.carried.iter().map(|name| word(name)).collect();
-        notes.push(format!("Then carried to: {}", names.join(" → ")));
+        let step = |names: &Vec<SmolStr>| names.iter().map(|name| word(name)).collect::<Vec<_>>().join(", ");
+        let steps: Vec<String> = preview.carried.iter().map(step).collect();
+        notes.push(format!("Then carried to: {}", steps.join(" → ")));
     }
     notes
 }

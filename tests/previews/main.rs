@@ -7,6 +7,7 @@ mod facts;
 mod far;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod people;
 #[allow(dead_code, reason = "the bench asks it more")]
 mod stage;
 #[path = "../forge/world.rs"]

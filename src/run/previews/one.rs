@@ -13,6 +13,7 @@ use tracing::warn;
 use super::super::Daemon;
 use super::super::memory::Trial;
 use super::affected::Merge;
+use super::carried;
 use super::collect::{self, TooLarge};
 use super::followed::{Followed, LABEL};
 use super::told::{Previewed, Text, Told, Verdict, Verdicts, Words, flavour, taken};
@@ -81,7 +82,7 @@ pub(super) async fn look(
             let (page, comment, verdicts) =
                 tokio::task::block_in_place(|| written(daemon, followed, (flavour, is_app), &preview, begun));
             link = page.or(link);
-            (Text::of(comment, &preview.pull, !preview.is_empty()), verdicts)
+            (Text::of(comment, &preview.pull, preview.is_news()), verdicts)
         }
     };
     // Where nobody may comment the status still speaks, and the other way round.
@@ -133,7 +134,8 @@ async fn preview(
     let tree = merge.merged.root();
     Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), trial).await {
         Ok(preview) => {
-            let preview = Box::new(Preview { deployed: followed.deployed(pull.number), ..preview });
+            let (deployed, carried) = (followed.deployed(pull.number), carried::steps(daemon, &merge));
+            let preview = Box::new(Preview { deployed, carried, ..preview });
             Found::Preview { preview, tree }
         }
         Err(TooLarge { objects }) => Found::TooLarge { about, objects },
