@@ -13,6 +13,7 @@
 //! New versions come in otherwise: [`image`] chooses one of those that a registry has, [`edit`] writes it into a file and leaves
 //! every other byte as it was.
 
+pub mod asked;
 pub mod candidate;
 pub mod edit;
 pub mod gate;

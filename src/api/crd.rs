@@ -118,6 +118,9 @@ fn environment() -> Value {
     }
     at(&mut spec, "previews.fail").insert("maxItems".into(), 64.into());
     at(&mut spec, "previews.fail[]").insert("maxLength".into(), 20.into());
+    require(&mut spec, "previews.forge.userMap[]", &["user"]);
+    at(&mut spec, "previews.forge.userMap").insert("maxItems".into(), 512.into());
+    at(&mut spec, "previews.forge.userMap[].user").insert("minLength".into(), 1.into());
     for (field, length) in PROMOTION_LENGTHS {
         at(&mut spec, field).insert("maxLength".into(), (*length).into());
     }
@@ -144,6 +147,12 @@ fn environment() -> Value {
             "write exactly one kind: soak, approval, job, checks, webhook, metric, alarms or vulnerabilities",
         );
     }
+    validate(
+        &mut spec,
+        "promotion.after[]",
+        "!has(self.soak) && !has(self.approval) && !has(self.vulnerabilities)",
+        "write soak, approval and vulnerabilities in `gates`: they are about what is not deployed yet",
+    );
     for (field, rule, message) in ENVIRONMENT_RULES {
         validate(&mut spec, field, rule, message);
     }
@@ -259,6 +268,11 @@ const ENVIRONMENT_RULES: &[(&str, &str, &str)] = &[
         "write a severity (`red`, `yellow`) or the number of a rule (`R11`)",
     ),
     (
+        "previews.forge.userMap[]",
+        "has(self.id) || has(self.login)",
+        "write the account of the forge: its `login`, or better its `id`, which no other account ever gets",
+    ),
+    (
         "previews.forge.type",
         "self in ['github', 'gitlab', 'gitea', 'forgejo', 'bitbucket', 'bitbucketserver']",
         "write github, gitlab, gitea, forgejo, bitbucket or bitbucketserver",
@@ -291,11 +305,14 @@ fn promotion() -> Value {
         ("from", 260),
         ("reason", 1024),
         ("requestedBy", 512),
+        ("via", 2048),
         ("overrides[].gate", 63),
         ("overrides[].reason", 1024),
         ("approvals[].user", 512),
         ("approvals[].planHash", 64),
         ("approvals[].comment", 1024),
+        ("approvals[].account", 256),
+        ("approvals[].via", 2048),
         ("abort.reason", 1024),
     ] {
         at(&mut spec, field).insert("maxLength".into(), length.into());
@@ -344,6 +361,7 @@ const PROMOTION_RULES: &[(&str, &str, &str)] = &[
          has(self.reason) == has(oldSelf.reason) && (!has(self.reason) || self.reason == oldSelf.reason) && \
          has(self.requestedBy) == has(oldSelf.requestedBy) && \
          (!has(self.requestedBy) || self.requestedBy == oldSelf.requestedBy) && \
+         has(self.via) == has(oldSelf.via) && (!has(self.via) || self.via == oldSelf.via) && \
          has(self.overrides) == has(oldSelf.overrides) && (!has(self.overrides) || self.overrides == oldSelf.overrides)",
         "only `approvals` and `abort` change after a promotion was made: it is a record",
     ),

@@ -240,6 +240,37 @@ pub struct ForgeReference {
     /// Name of a Secret in the same namespace, with `token`, or a GitHub App's keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret_name: Option<String>,
+    /// Who of the forge is whom in the cluster: what they ask for in comments, and say in reviews, is theirs there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub user_map: Vec<ForgeUser>,
+}
+
+impl ForgeReference {
+    /// Who an account of the forge is in the cluster.
+    pub fn person(&self, id: &str, login: &str) -> Option<&ForgeUser> {
+        self.user_map.iter().find(|one| match (&one.id, &one.login) {
+            (Some(known), _) => known == id,
+            (None, Some(known)) => known.eq_ignore_ascii_case(login),
+            (None, None) => false,
+        })
+    }
+}
+
+/// An account of a forge, and who that is in the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForgeUser {
+    /// The account's name. Whoever gets that name later is taken for the same person, unless `id` is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+    /// The account's number (of Bitbucket Cloud its UUID), which no other account ever gets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The API server's name for them.
+    pub user: String,
+    /// The groups that they are of there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 /// Whether a preview is commented.

@@ -10,8 +10,6 @@ mod image;
 mod show;
 mod word;
 
-use std::collections::BTreeSet;
-
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -24,11 +22,12 @@ use super::subject::{reached, told, unreachable};
 use super::terminal::Terminal;
 use super::{Exit, Failure};
 use crate::api::leeboard::Environment;
-use crate::api::leeboard::promotion::{Promotion, PromotionTrack, Tenure};
+use crate::api::leeboard::promotion::Promotion;
 use crate::api::{self, LEEBOARD_GROUP, VERSION};
 use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, ListOptions};
 use crate::object::{GroupKind, ObjectKey};
+use crate::promote::asked::{self, Unclear};
 
 pub(super) use self::begin::Rollback;
 pub(super) use self::closed::{Hold, Lock, Resume, Unlock};
@@ -98,14 +97,10 @@ async fn environment(cluster: &Cluster, target: &Target, name: &str) -> Result<E
 /// The Promotion of this name; or the one that is under way into the environment of this name.
 async fn promotion(cluster: &Cluster, target: &Target, name: &str) -> Result<Promotion, Failure> {
     let all: Vec<Promotion> = list(cluster, "Promotion", target.namespace.as_deref()).await?;
-    let mut open: Vec<Promotion> =
-        all.iter().filter(|one| one.spec.environment == name && !one.phase().is_final()).cloned().collect();
-    // Who holds the environment is meant, before who waits for it.
-    open.sort_by_key(|one| (!one.phase().holds_environment(), one.created().cloned()));
     if !all.iter().any(|one| one.name() == name)
-        && let Some(first) = open.into_iter().next()
+        && let Some(open) = asked::open(&all, name)
     {
-        return Ok(first);
+        return Ok(open.clone());
     }
     one(all, "promotion", name, |one| (one.namespace().to_owned(), one.name().to_owned()))
 }
@@ -147,42 +142,11 @@ fn refused(cluster: &Cluster, error: &Error) -> Failure {
     }
 }
 
-/// What an environment is known to have had.
-fn track(environment: &Environment) -> PromotionTrack {
-    environment.status.as_ref().and_then(|status| status.promotion.clone()).unwrap_or_default()
-}
-
-/// The whole commit that these first digits mean, of those that environments are known to have had.
-fn whole(text: &str, environments: &[Environment]) -> Result<String, Failure> {
-    let is_hexadecimal = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let text = text.to_ascii_lowercase();
-    if is_hexadecimal && text.len() == 40 {
-        return Ok(text);
-    }
-    let mut found: BTreeSet<String> = BTreeSet::new();
-    for environment in environments {
-        let track = track(environment);
-        let tenures = track.current.iter().chain(&track.previous).map(|tenure: &Tenure| tenure.commit.clone());
-        let all = tenures.chain(track.candidate.clone());
-        found.extend(all.filter(|commit| is_hexadecimal && commit.starts_with(&text)));
-    }
-    let mut found = found.into_iter();
-    match (found.next(), found.next()) {
-        (Some(commit), None) => Ok(commit),
-        (Some(one), Some(other)) => {
-            let problem = Diagnostic::new(format!("`{text}` is the beginning of several commits"));
-            Err(told(problem.with_hint(format!("Write more of it: {one} or {other}."))))
-        }
-        (None, _) => {
-            let problem = Diagnostic::new(format!("no environment has had a commit `{text}`"));
-            Err(told(problem.with_hint("Write it in full: 40 hexadecimal digits.")))
-        }
-    }
-}
-
-/// The text of a reason, as one line.
-fn line(reason: &str) -> String {
-    reason.split_whitespace().collect::<Vec<_>>().join(" ")
+/// What a person has to say more clearly.
+fn unclear(problem: &Unclear) -> Failure {
+    let mut diagnostic = Diagnostic::new(problem.to_string());
+    diagnostic.hint = problem.hint();
+    told(diagnostic)
 }
 
 fn now() -> Value {

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use git2::{MergeOptions, Repository, Signature, Time, Tree};
 use jiff::Timestamp;
 
+use super::change::{Author, pack};
 use super::error::Error;
 use super::merge::Merged;
 use super::mirror::Mirror;
@@ -57,8 +58,8 @@ pub struct Carry {
     pub way: Way,
     /// The message of the commit that is made.
     pub message: String,
-    /// Who made it: name and address.
-    pub author: (String, String),
+    /// Who makes it.
+    pub author: Author,
     /// When it is made.
     pub at: Timestamp,
     /// A branch of our own that is to stand on it instead, wherever that stands.
@@ -301,19 +302,10 @@ fn make(repository: &Repository, carry: &Carry, old: Oid) -> Result<Made, git2::
         },
         Way::Restore => written(repository, carry, &commit.tree()?, &[&base])?,
     };
-    let mut walk = repository.revwalk()?;
-    walk.push(id)?;
-    for known in [carry.base, old] {
-        // What the branch of our own stood on may not be here.
-        if known != NOT_THERE && repository.find_commit(known.libgit2()).is_ok() {
-            walk.hide(known.libgit2())?;
-        }
-    }
-    let mut builder = repository.packbuilder()?;
-    builder.insert_walk(&mut walk)?;
-    let mut pack = git2::Buf::new();
-    builder.write_buf(&mut pack)?;
-    Ok(Made::Commit { id: id.into(), pack: pack.to_vec() })
+    // What the branch of our own stood on may not be here.
+    let there = [carry.base, old].map(Oid::libgit2);
+    let there: Vec<git2::Oid> = there.into_iter().filter(|known| repository.find_commit(*known).is_ok()).collect();
+    Ok(Made::Commit { id: id.into(), pack: pack(repository, id, &there)? })
 }
 
 /// The files of both; or those in conflict.
@@ -380,8 +372,8 @@ fn written(
     tree: &Tree<'_>,
     parents: &[&git2::Commit<'_>],
 ) -> Result<git2::Oid, git2::Error> {
-    let (name, mail) = &carry.author;
-    let signature = Signature::new(name, mail, &Time::new(carry.at.as_second(), 0))?;
+    let Author { name, email } = &carry.author;
+    let signature = Signature::new(name, email, &Time::new(carry.at.as_second(), 0))?;
     repository.commit(None, &signature, &signature, &carry.message, tree, parents)
 }
 

@@ -168,14 +168,16 @@ fn commit(repository: &Repository, head: Oid, proposal: &Proposal) -> Result<Opt
     let Author { name, email } = &proposal.author;
     let signature = Signature::new(name, email, &Time::new(proposal.at.as_second(), 0))?;
     let id = repository.commit(None, &signature, &signature, &proposal.message, &tree, &[&head])?;
-    Ok(Some((id.into(), pack(repository, id, head.id())?)))
+    Ok(Some((id.into(), pack(repository, id, &[head.id()])?)))
 }
 
-/// What a server that has `base` lacks of `id`.
-pub(super) fn pack(repository: &Repository, id: git2::Oid, base: git2::Oid) -> Result<Vec<u8>, git2::Error> {
+/// What a server that has `there` lacks of `id`.
+pub(super) fn pack(repository: &Repository, id: git2::Oid, there: &[git2::Oid]) -> Result<Vec<u8>, git2::Error> {
     let mut walk = repository.revwalk()?;
     walk.push(id)?;
-    walk.hide(base)?;
+    for known in there {
+        walk.hide(*known)?;
+    }
     let mut builder = repository.packbuilder()?;
     builder.insert_walk(&mut walk)?;
     let mut pack = git2::Buf::new();

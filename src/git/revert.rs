@@ -157,5 +157,5 @@ fn undo(repository: &Repository, head: Oid, commit: Oid, reason: &str, now: Time
     let message = format!("Revert \"{subject}\"\n\n{reason}\n\n{mark}.\n");
     let signature = Signature::new(NAME, MAIL, &Time::new(now.as_second(), 0))?;
     let id = repository.commit(None, &signature, &signature, &message, &tree, &[&head])?;
-    Ok(Undone::Made { id: id.into(), pack: pack(repository, id, head.id())? })
+    Ok(Undone::Made { id: id.into(), pack: pack(repository, id, &[head.id()])? })
 }

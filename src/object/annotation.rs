@@ -56,6 +56,12 @@ pub const HEAD: &str = "leeboard.dev/head";
 pub const SINCE: &str = "leeboard.dev/since";
 /// On its AppProject: `true` when its time is over, and it was taken away.
 pub const OVER: &str = "leeboard.dev/over";
+/// On an AppProject: [`ALLOW`] lets commits be made in its environments without a person.
+pub const AUTO_PROMOTION: &str = "leeboard.dev/auto-promotion";
+/// On an AppProject: [`ALLOW`] lets waivers count for what is critical.
+pub const CRITICAL_WAIVERS: &str = "leeboard.dev/critical-waivers";
+/// The word that permits.
+pub const ALLOW: &str = "allow";
 /// On an Application: `<plan> <phase> <wave>`, where the sync under way stands.
 pub const PROGRESS: &str = "leeboard.dev/progress";
 /// On an Application: the hash of a plan whose prunes a person confirmed, beyond the shrink guard.

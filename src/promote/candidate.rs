@@ -4,6 +4,7 @@
 //! what is not verified where that is asked for, what was rejected, or what is there already.
 
 use crate::api::leeboard::promotion::{Require, Select};
+pub(crate) use crate::preview::phrase::short;
 
 /// A commit that a source has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +82,4 @@ fn why_not(offer: &Offer, sources: &[Vec<Offer>], require: Require) -> Option<St
             }
         }
     })
-}
-
-/// The first digits of a commit: for people.
-pub fn short(commit: &str) -> &str {
-    commit.get(..7).unwrap_or(commit)
 }

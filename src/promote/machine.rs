@@ -221,8 +221,8 @@ fn hold(promotion: &Promotion, policy: &PromotionPolicy, facts: &Facts, is_propo
         Proposal::Broken(why) => return Some(Hold::End(P::Failed, why.clone())),
         _ => {}
     }
-    if let Some(red) = facts.gates.iter().find(|gate| gate.state == GateState::Fail) {
-        return Some(Hold::End(P::Failed, format!("{}: {}", red.name, red.message)));
+    if let Some(red) = red(facts) {
+        return Some(Hold::End(P::Failed, red));
     }
     let mut waits = Vec::new();
     match &facts.proposal {
@@ -269,6 +269,10 @@ fn proposed(promotion: &Promotion, policy: &PromotionPolicy, facts: &Facts) -> D
             Some(Hold::Wait(message)) => Decision::stay(P::PullRequest, message),
             None => Decision::act(P::PullRequest, "a pull request is opened", Action::Propose),
         },
+        // What is asked again may say another thing then: the status of the pull request tells meanwhile.
+        Pull::Open { number, .. } if is_red_for_now(facts) => {
+            Decision::stay(P::PullRequest, format!("pull request #{number}: {}", red(facts).unwrap_or_default()))
+        }
         Pull::Open { number, is_current, is_foreign } => match hold(promotion, policy, facts, false) {
             Some(Hold::End(P::Succeeded, message)) => Decision::act(P::Succeeded, message, Action::Close),
             Some(Hold::End(phase, message)) => Decision::act(phase, message, Action::Close),
@@ -287,6 +291,38 @@ fn proposed(promotion: &Promotion, policy: &PromotionPolicy, facts: &Facts) -> D
                 format!("all gates have passed: pull request #{number} waits for a merge"),
             ),
         },
+    }
+}
+
+/// What the first red gate says.
+fn red(facts: &Facts) -> Option<String> {
+    let red = facts.gates.iter().find(|gate| gate.state == GateState::Fail)?;
+    Some(format!("{}: {}", red.name, red.message))
+}
+
+/// Gates are red, and all of those will be asked again.
+fn is_red_for_now(facts: &Facts) -> bool {
+    let mut red = facts.gates.iter().filter(|gate| gate.state == GateState::Fail).peekable();
+    red.peek().is_some() && red.all(|gate| gate.next_check.is_some())
+}
+
+/// What the head of its pull request is told by a status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be merged.
+    Passes,
+    /// Not yet: why.
+    Waits(String),
+    /// It may not: why.
+    Fails(String),
+}
+
+/// What the head of a promotion's pull request is told.
+pub fn verdict(promotion: &Promotion, policy: &PromotionPolicy, facts: &Facts) -> Verdict {
+    match hold(promotion, policy, facts, false) {
+        None | Some(Hold::End(PromotionPhase::Succeeded, _)) => Verdict::Passes,
+        Some(Hold::Wait(why)) => Verdict::Waits(why),
+        Some(Hold::End(_, why)) => Verdict::Fails(why),
     }
 }
 
@@ -395,7 +431,9 @@ pub fn noted(before: &PromotionStatus, decision: &Decision, facts: &Facts) -> Pr
         && !decision.phase.is_final()
         && matches!(decision.phase, P::Pending | P::Gated | P::Writing | P::PullRequest)
     {
-        status.plan = Some(plan.clone());
+        let same = before.plan.as_ref().filter(|known| known.hash == plan.hash);
+        let since = same.and_then(|known| known.since.clone()).unwrap_or_else(|| now.clone());
+        status.plan = Some(PlanSummary { since: Some(since), ..plan.clone() });
     }
     if !facts.gates.is_empty() || !facts.after.is_empty() {
         let kept = |after: bool, fresh: &[GateStatus]| -> Vec<GateStatus> {

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::candidate::short;
-use crate::api::leeboard::promotion::{GateState, GateStatus, Promotion, PromotionKind};
+use crate::api::leeboard::promotion::{GateState, GateStatus, PlanSummary, Promotion, PromotionKind};
 use crate::git::RESTORES;
 
 /// The trailer that a promotion is found again by.
@@ -28,6 +28,14 @@ pub struct Carried {
     pub subjects: Vec<String>,
     /// Who made them: `Name <address>`.
     pub authors: Vec<String>,
+}
+
+/// The name of an attempt: `prod-3f9a1c2d4e5f`, `prod-back-3f9a1c2d4e5f`, `prod-3f9a1c2d4e5f-2`.
+pub fn name(environment: &str, kind: PromotionKind, commit: &str, attempt: usize) -> String {
+    let commit = commit.get(..12).unwrap_or(commit);
+    let back = if kind == PromotionKind::Rollback { "-back" } else { "" };
+    let again = if attempt > 1 { format!("-{attempt}") } else { String::new() };
+    format!("{environment}{back}-{commit}{again}")
 }
 
 /// The trailer's line of a promotion.
@@ -87,6 +95,13 @@ pub fn commit(promotion: &Promotion, wished: Option<&str>, carried: &Carried, pl
         let _ = writeln!(text, "Co-authored-by: {author}");
     }
     text
+}
+
+/// What a plan changes: `+1 ~2 -3`, with what is made anew as `±1`.
+pub fn counts(plan: &PlanSummary) -> String {
+    let counts = [("+", plan.added), ("~", plan.changed), ("-", plan.removed), ("±", plan.replaced)];
+    let counts = counts.iter().filter(|(_, count)| *count > 0).map(|(sign, count)| format!("{sign}{count}"));
+    counts.collect::<Vec<String>>().join(" ")
 }
 
 /// The value of a trailer in a commit's message.

@@ -1,3 +1,4 @@
+mod asked;
 mod gates;
 mod machine;
 mod tracks;

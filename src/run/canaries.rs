@@ -46,7 +46,7 @@ use attending::{Attending, Brief};
 use guard::{Guard, Guards};
 use sights::Sights;
 
-pub(super) use ask::{by_template, look_for_alarms};
+pub(super) use ask::{by_template, find_secret, look_for_alarms};
 pub use blame::{answered, blamed};
 pub use claim::{Claim, Fields, yielded};
 

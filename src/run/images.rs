@@ -25,11 +25,10 @@ use super::Daemon;
 use super::queue::Priority;
 use crate::api::leeboard::promotion::Lock;
 use crate::api::leeboard::{Environment, ImageUpdates};
+use crate::object::annotation;
 use crate::object::image::split;
 use crate::registry::{Digest, Error, Keychain, Manifest, Registries, Repository, Settings, Tag};
 
-/// On an AppProject: `allow` lets commits be made without a person.
-const PERMIT: &str = "leeboard.dev/auto-promotion";
 /// Before a registry or a repository that did not answer is asked again; each failure doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -176,8 +175,7 @@ impl Wanted {
             return None;
         }
         let project = daemon.written.project(spec.project()).and_then(Result::ok);
-        let annotations = project.as_ref().and_then(|project| project.metadata.annotations.as_ref());
-        let is_permitted = annotations.and_then(|all| all.get(PERMIT)).is_some_and(|permit| permit == "allow");
+        let is_permitted = project.is_some_and(|project| project.permits(annotation::AUTO_PROMOTION));
         let (repo_url, branch) = (spec.repo_url.clone(), spec.branch.clone());
         let (path, project) = (spec.path().to_owned(), spec.project().to_owned());
         let promotion = spec.promotion.clone().unwrap_or_default();

@@ -5,14 +5,16 @@
 //! the forge and the cluster can be asked.
 //!
 //! An environment is looked at when something of it has changed, or when a time has come that a gate has named; never
-//! otherwise. [`see`] sees, [`plan`] says what a write would change, [`ask`] asks the gates, [`act`] writes, [`tell`] notes it.
+//! otherwise. [`see`] sees, [`plan`] says what a write would change, [`ask`] asks the gates, [`facts`] brings that together, [`act`] writes, [`tell`] notes it.
 
 mod act;
 mod ask;
+mod facts;
 mod plan;
 mod scans;
 mod see;
 mod tell;
+pub(super) mod wish;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,10 +29,12 @@ use tracing::{info, warn};
 use self::plan::Planned;
 use super::Daemon;
 use super::queue::{Priority, Queue};
+use super::written::is_newer;
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Promotion, PromotionPhase, PromotionPolicy, PromotionTrack};
-use crate::git::RepoUrl;
+use crate::git::{Oid, RepoUrl};
 use crate::promote::candidate::{self, Next};
+use crate::promote::machine::Verdict;
 use crate::promote::track;
 
 /// Environments that are looked at at once.
@@ -47,6 +51,8 @@ pub struct Promotions {
     known: RwLock<BTreeMap<SmolStr, Arc<Promotion>>>,
     /// What the last look at a promotion would have changed: of the same commits it is the same.
     planned: Mutex<HashMap<SmolStr, Planned>>,
+    /// What the pull request of each was told last.
+    told: Mutex<HashMap<SmolStr, (Oid, Verdict)>>,
 }
 
 impl Promotions {
@@ -54,12 +60,7 @@ impl Promotions {
     pub(super) fn see(&self, promotion: Promotion) -> bool {
         let mut known = self.known.write();
         let name = SmolStr::new(promotion.name());
-        let version =
-            |one: &Promotion| one.metadata.resource_version.as_ref().and_then(|text| text.parse::<u64>().ok());
-        let is_old = known.get(&name).is_some_and(|before| {
-            before.metadata.uid == promotion.metadata.uid
-                && version(before).zip(version(&promotion)).is_some_and(|(before, now)| now <= before)
-        });
+        let is_old = known.get(&name).is_some_and(|before| !is_newer(&promotion.metadata, &before.metadata));
         if !is_old {
             known.insert(name, Arc::new(promotion));
         }
@@ -69,6 +70,7 @@ impl Promotions {
     /// A Promotion is gone: the environment that it led to.
     pub(super) fn forget(&self, name: &str) -> Option<SmolStr> {
         self.planned.lock().remove(name);
+        self.told.lock().remove(name);
         let gone = self.known.write().remove(name)?;
         Some(gone.spec.environment.as_str().into())
     }
@@ -205,7 +207,7 @@ async fn look(daemon: &Arc<Daemon>, environment: &Environment) -> Result<Option<
         Next::Wait(_) | Next::Nothing => None,
     };
     for promotion in daemon.promotions.of(name).iter().filter(|one| !one.phase().is_final()) {
-        let seen = act::Seen { subject: &subject, sources: &sources, sight: &sight, candidate: taken.as_deref() };
+        let seen = facts::Seen { subject: &subject, sources: &sources, sight: &sight, candidate: taken.as_deref() };
         let step = act::step(&seen, promotion, &mut track).await?;
         wakes.extend(step);
     }

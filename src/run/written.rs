@@ -140,7 +140,8 @@ impl Written {
     }
 }
 
-fn is_newer(seen: &ObjectMeta, known: &ObjectMeta) -> bool {
+/// What was seen is newer than what is known, or another object.
+pub(super) fn is_newer(seen: &ObjectMeta, known: &ObjectMeta) -> bool {
     let number = |meta: &ObjectMeta| meta.resource_version.as_ref()?.parse::<u64>().ok();
     seen.uid != known.uid || number(seen).zip(number(known)).is_none_or(|(seen, known)| seen > known)
 }

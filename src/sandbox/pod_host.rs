@@ -173,7 +173,7 @@ impl Pod {
             uid: pod.metadata.uid.clone()?,
             namespace: pod.metadata.namespace.clone()?,
             name: pod.metadata.name.clone()?,
-            version: image.rsplit_once(':').map_or("latest", |(_, tag)| tag).to_owned(),
+            version: tag(image).to_owned(),
             ports: ports.filter_map(|port| u16::try_from(port.container_port).ok()).collect(),
             error_rate: annotation(ERROR_RATE).and_then(|text| text.parse().ok()).unwrap_or(0.0),
             latency: annotation(LATENCY).and_then(|text| milliseconds(text)).unwrap_or_default(),
@@ -189,6 +189,12 @@ impl Pod {
         let before = self.asked.fetch_add(1, Ordering::Relaxed) as f64;
         ((before + 1.0) * self.error_rate).floor() > (before * self.error_rate).floor()
     }
+}
+
+/// The tag of an image, which may have a digest behind it.
+fn tag(image: &str) -> &str {
+    let name = image.split_once('@').map_or(image, |(name, _)| name);
+    name.rsplit_once(':').map_or("latest", |(_, tag)| tag)
 }
 
 /// `50ms`, `1s`.
@@ -432,6 +438,19 @@ mod tests {
             object.pointer_mut(parent).unwrap()[field.replace("~1", "/")] = value.clone();
         }
         serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_version_is_the_tag_of_the_image() {
+        let cases = [
+            ("registry.example.com:5000/web:1.2", "1.2"),
+            ("web:1.2@sha256:3f9a", "1.2"),
+            ("web@sha256:3f9a", "latest"),
+            ("web", "latest"),
+        ];
+        for (image, expected) in cases {
+            assert_eq!(tag(image), expected, "{image}");
+        }
     }
 
     #[test]

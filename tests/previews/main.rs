@@ -421,3 +421,34 @@ async fn a_strangers_fork_is_not_looked_at() {
     let body = stage.comments(pull).await[0]["body"].as_str().unwrap().to_owned();
     assert!(!body.contains("evil:2"), "{body}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_risks_of_a_plan_are_taken_by_who_may_and_of_no_other_plan() {
+    let stage = Stage::start("risky").await;
+    let people = json!([{"login": "jane", "user": "jane@example.com"}]);
+    stage.want(json!({"fail": ["red"], "forge": {"userMap": people}})).await;
+    let pull = stage.pull("none", "web.yaml", &web("web:1", 0)).await;
+    let status = stage.status(pull, "failure").await;
+    assert!(status["description"].as_str().unwrap().starts_with("R7: "), "{status}");
+
+    stage.say(pull, Who::Stranger, "/leeboard accept-risk it is fine").await;
+    stage.say(pull, Who::Writer, "/leeboard accept-risk it is night").await;
+    let why = "user `jane@example.com` may not `approve` `promotions.leeboard.dev` of `dev`";
+    stage.comment(pull, |body| body.contains(why)).await;
+    let rules = json!([{"apiGroups": ["leeboard.dev"], "resources": ["promotions"], "verbs": ["approve"]}]);
+    let role = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "owner"}, "rules": rules,
+    });
+    stage.control.apply(&role.to_string()).await;
+    let binding = ["create", "rolebinding", "owner", "--role=owner", "--user=jane@example.com"];
+    stage.control.kubectl(binding).await.unwrap();
+    stage.say(pull, Who::Writer, "/leeboard accept-risk it is night").await;
+    stage.comment(pull, |body| body.contains("`jane@example.com` takes the risks of this plan")).await;
+    stage.status(pull, "success").await;
+    assert_eq!(stage.comments(pull).await.len(), 3, "the preview and two answers");
+
+    // Another plan is another question.
+    stage.push("none", "web.yaml", &web("web:2", 0));
+    stage.comment(pull, |body| body.contains("web:2")).await;
+    stage.status(pull, "failure").await;
+}

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
+mod comments;
 mod gates;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod pulls;
+mod refusals;
 mod scans;
 #[allow(dead_code, reason = "the bench asks it more")]
 mod stage;

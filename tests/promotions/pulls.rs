@@ -28,6 +28,27 @@ impl Pipeline {
         .await;
     }
 
+    /// CI says this of a commit.
+    async fn check(&self, commit: &str, state: &str) {
+        let (shop, body) = (self.shop(), json!({"context": "ci", "state": state}));
+        shop.ask(&shop.world.jane, Method::POST, &format!("statuses/{commit}"), body).await;
+    }
+
+    /// Waits until the head of a pull request is told this.
+    async fn told(&self, number: u64, state: &str, words: &str) {
+        let shop = self.shop();
+        eventually(&format!("it is told {state}"), A_WHILE, async || {
+            let head = self.pull(number).await["head"]["sha"].as_str().unwrap().to_owned();
+            let path = format!("commits/{head}/status");
+            let all = shop.ask(&shop.world.jane, Method::GET, &path, Value::Null).await;
+            let ours = all["statuses"].as_array().into_iter().flatten();
+            let mut ours = ours.filter(|one| one["context"] == "leeboard/promotion");
+            let is_so = |one: &Value| one["status"] == state && one["description"].as_str().unwrap().contains(words);
+            if ours.any(is_so) { Ok(()) } else { Err(format!("{all}\n{}", self.tail())) }
+        })
+        .await;
+    }
+
     async fn review(&self, number: u64, event: &str) {
         let (shop, head) = (self.shop(), self.pull(number).await["head"]["sha"].clone());
         let body = json!({"event": event, "body": "I have looked at it", "commit_id": head});
@@ -138,6 +159,30 @@ async fn a_protected_branch_is_asked_by_a_pull_request_and_foreign_commits_stay(
     pipeline.deployed("prod", "mended").await;
     pipeline.fetch();
     assert!(pipeline.git(&["log", "--format=%H", "there/env/prod"]).contains(&theirs));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_says_whether_a_pull_request_may_be_merged() {
+    let write = json!({"mode": "pullRequest"});
+    let gates = json!([{"checks": {"names": ["ci"]}}]);
+    let pipeline = Pipeline::on_forge("judged", &[("dev", Value::Null), ("prod", policy(&write, &gates))]).await;
+    let commit = pipeline.push("dev", "one");
+    pipeline.check(&commit, "success").await;
+    let number = pipeline.asked(&commit).await;
+    pipeline.told(number, "success", "all gates have passed").await;
+
+    // What turns red says so, and nothing is merged; what turns green again goes on.
+    pipeline.check(&commit, "failure").await;
+    pipeline.told(number, "failure", "checks: `ci` is red").await;
+    pipeline
+        .until("prod", &commit, "waits with its pull request open", |one| {
+            one["status"]["phase"] == "PullRequest"
+                && one["status"]["message"].as_str().unwrap().starts_with(&format!("pull request #{number}: checks: "))
+        })
+        .await;
+    assert_eq!(pipeline.pull(number).await["state"], "open");
+    pipeline.check(&commit, "success").await;
+    pipeline.told(number, "success", "all gates have passed").await;
 }
 
 fn shop_text() -> String {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::world::{Shop, World};
@@ -11,6 +12,9 @@ use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, Repo, eventually
 
 /// Until something that takes a few syncs has happened.
 pub const A_WHILE: Duration = Duration::from_secs(60);
+
+/// The secret of the webhooks.
+const HOOK: &str = "a secret of hooks";
 
 /// Where the branches are.
 enum Origin {
@@ -148,6 +152,23 @@ impl Pipeline {
             environment["spec"]["promotion"] = policy.clone();
         }
         self.cluster.apply(&environment.to_string(), [""; 0]).await;
+    }
+
+    /// Changes what an environment wants of previews.
+    pub async fn want(&self, environment: &str, previews: &Value) {
+        let patch = json!({"spec": {"previews": previews}}).to_string();
+        let environment = format!("environment.leeboard.dev/{environment}");
+        self.control.kubectl(["patch", &environment, "--type=merge", "--patch", &patch]).await.unwrap();
+    }
+
+    /// Has the forge call the daemon.
+    pub async fn hook(&self) {
+        let hook = json!({
+            "type": "gitea", "active": true,
+            "events": ["push", "pull_request", "pull_request_sync", "pull_request_comment"],
+            "config": {"url": self.daemon.url("/api/webhook"), "content_type": "json", "secret": HOOK},
+        });
+        self.shop().ask(&self.shop().world.bot, Method::POST, "hooks", hook).await;
     }
 
     /// Pushes another greeting to an environment's branch: the commit.
@@ -296,7 +317,7 @@ pub fn branch(environment: &str) -> String {
 }
 
 /// What opens the repository, and the forge.
-fn secrets(shop: &Shop<'_>, namespace: &str) -> [Value; 2] {
+fn secrets(shop: &Shop<'_>, namespace: &str) -> [Value; 3] {
     let world = shop.world;
     let secret = |name: &str, label: &str, kind: &str, data: Value| {
         json!({
@@ -310,5 +331,6 @@ fn secrets(shop: &Shop<'_>, namespace: &str) -> [Value; 2] {
     [
         secret("repository", "argocd.argoproj.io/secret-type", "repository", git),
         secret("forge", "leeboard.dev/secret-type", "forge", forge),
+        secret("argocd-secret", "part", "hooks", json!({"webhook.gitea.secret": HOOK, "webhook.gogs.secret": HOOK})),
     ]
 }

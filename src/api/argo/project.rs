@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::api::{ARGO_GROUP, api_version, impl_resource, is_false, kind, lenient, named};
+use crate::object::annotation;
 
 /// What a group of applications may do. Objects of this kind count in the control-plane namespace only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,12 @@ pub struct AppProject {
 impl_resource!(AppProject, ARGO_GROUP, "AppProject", "appprojects");
 
 impl AppProject {
+    /// True when an annotation of it permits what it is about: who edits an Environment cannot grant that.
+    pub fn permits(&self, what: &str) -> bool {
+        let word = self.metadata.annotations.as_ref().and_then(|annotations| annotations.get(what));
+        word.is_some_and(|word| word == annotation::ALLOW)
+    }
+
     /// The project with this name and these rules.
     pub fn new(name: &str, namespace: &str, spec: AppProjectSpec) -> Self {
         AppProject {

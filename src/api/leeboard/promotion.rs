@@ -1,18 +1,24 @@
 //! `Environment.spec.promotion`, how commits arrive in an environment; and [`Promotion`], one run of carrying one there:
 //! its record.
 
-use std::collections::BTreeMap;
+mod gates;
+mod record;
+
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use k8s_openapi::jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
+pub use self::gates::{
+    AlarmsGate, AlertmanagerAlarms, Approval, Checks, Gate, JobGate, MetricGate, PagerDutyAlarms, Soak,
+    TemplateReference, WebhookGate,
+};
+pub use self::record::{
+    GateState, GateStatus, Place, PlanSummary, PromotionStatus, PromotionTrack, Step, Tenure, Written,
+};
 use super::Environment;
-use super::vulnerabilities::VulnerabilityGate;
-use crate::api::flagger::ThresholdRange;
 use crate::api::{LEEBOARD_GROUP, api_version, duration, impl_resource, is_false, kind, lenient, named};
 
 /// How commits arrive in an environment, and what they have to have proved before.
@@ -263,244 +269,6 @@ pub struct Rejected {
     pub by: String,
 }
 
-/// A condition on a way into an environment. Exactly one of its kinds is written.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Gate {
-    /// What people call it; its kind when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// How long it is waited for; for ever when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<String>,
-    /// It is shown, and holds nothing.
-    #[serde(skip_serializing_if = "is_false")]
-    pub optional: bool,
-    /// The commit has been verified, and its environment healthy, for a time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub soak: Option<Soak>,
-    /// People have approved it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub approval: Option<Approval>,
-    /// A Job has completed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub job: Option<JobGate>,
-    /// The forge's statuses on the commit are green.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checks: Option<Checks>,
-    /// An HTTP endpoint says yes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub webhook: Option<WebhookGate>,
-    /// A metric stays within its bounds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub metric: Option<MetricGate>,
-    /// No alarm is on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alarms: Option<AlarmsGate>,
-    /// What scanners have found in the images may be deployed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vulnerabilities: Option<VulnerabilityGate>,
-}
-
-/// Of [`Gate::soak`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Soak {
-    /// How long.
-    pub duration: String,
-    /// How long it may be unhealthy without the clock beginning anew; 0s when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tolerance: Option<String>,
-}
-
-/// Of [`Gate::approval`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Approval {
-    /// How many people; 1 when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<u32>,
-    /// Only these; whoever has the right when absent.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub users: Vec<String>,
-    /// Only members of these groups; whoever has the right when absent.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub groups: Vec<String>,
-    /// Who wrote or asked for the commit does not count; true when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub not_author: Option<bool>,
-    /// How long an approval counts; 72h when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expires: Option<String>,
-}
-
-impl Approval {
-    /// The default of [`Approval::expires`].
-    pub const EXPIRES: Duration = Duration::from_secs(72 * 3600);
-
-    /// How many people.
-    pub fn min(&self) -> usize {
-        usize::try_from(self.min.unwrap_or(1)).unwrap_or(usize::MAX).max(1)
-    }
-
-    /// Who wrote or asked for the commit does not count.
-    pub fn not_author(&self) -> bool {
-        self.not_author.unwrap_or(true)
-    }
-
-    /// How long an approval counts.
-    pub fn expires(&self) -> Duration {
-        self.expires.as_deref().and_then(duration::parse).unwrap_or(Self::EXPIRES)
-    }
-}
-
-/// Of [`Gate::job`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct JobGate {
-    /// A Job, or its pods: `{spec: {template: {spec: {containers: …}}}}` or `{spec: {containers: …}}`.
-    pub template: Map<String, Value>,
-    /// The namespace that it runs in; that of the Environment when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// How often its pods are tried again; 0 when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub backoff_limit: Option<u32>,
-}
-
-impl JobGate {
-    /// How long a Job may take where the gate does not say it.
-    pub const TIMEOUT: Duration = Duration::from_secs(30 * 60);
-}
-
-/// Of [`Gate::checks`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Checks {
-    /// These; each has to be there.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub names: Vec<String>,
-    /// All that are there, and at least one: the same as no names, for readers.
-    #[serde(skip_serializing_if = "is_false")]
-    pub all: bool,
-    /// One that was skipped passes.
-    #[serde(skip_serializing_if = "is_false")]
-    pub allow_skipped: bool,
-    /// Only words of these accounts count.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub from: Vec<String>,
-}
-
-/// Of [`Gate::webhook`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct WebhookGate {
-    /// Where: 2xx passes, 202 asks again, 4xx refuses.
-    pub url: String,
-    /// Name of a Secret of the same namespace with `key`: the request's body is signed with it, in
-    /// `X-Leeboard-Signature-256`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret_name: Option<String>,
-}
-
-/// Of [`Gate::metric`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct MetricGate {
-    /// The MetricTemplate, as canaries have it; its `{{ name }}` and `{{ target }}` are the Environment.
-    pub template_ref: TemplateReference,
-    /// What the value may be.
-    pub threshold_range: ThresholdRange,
-    /// Between two measurements; 1m when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interval: Option<String>,
-    /// How many have to be within; 3 when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub count: Option<u32>,
-    /// How many may be outside; none when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failure_limit: Option<u32>,
-    /// What the template's `{{ variables.… }}` are.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub template_variables: BTreeMap<String, String>,
-}
-
-impl MetricGate {
-    /// The default of [`MetricGate::interval`].
-    pub const INTERVAL: Duration = Duration::from_secs(60);
-
-    /// Between two measurements; never shorter than a second.
-    pub fn interval(&self) -> Duration {
-        let asked = self.interval.as_deref().and_then(duration::parse);
-        asked.map_or(Self::INTERVAL, |interval| interval.max(Duration::from_secs(1)))
-    }
-
-    /// How many have to be within.
-    pub fn count(&self) -> u32 {
-        self.count.unwrap_or(3).max(1)
-    }
-}
-
-/// Of [`Gate::alarms`]. At least one kind is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AlarmsGate {
-    /// Alerts of an Alertmanager; what is silenced does not count.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub alertmanager: Option<AlertmanagerAlarms>,
-    /// Open incidents of PagerDuty.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pagerduty: Option<PagerDutyAlarms>,
-    /// How long it has to have been quiet; 5m when absent.
-    #[serde(rename = "for", skip_serializing_if = "Option::is_none")]
-    pub lasts: Option<String>,
-}
-
-impl AlarmsGate {
-    /// The default of [`AlarmsGate::lasts`].
-    pub const LASTS: Duration = Duration::from_secs(300);
-
-    /// How long it has to have been quiet.
-    pub fn lasts(&self) -> Duration {
-        self.lasts.as_deref().and_then(duration::parse).unwrap_or(Self::LASTS)
-    }
-}
-
-/// Which alerts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct AlertmanagerAlarms {
-    /// Its address.
-    pub url: String,
-    /// Labels as `app=web,severity=~"page|critical"`.
-    pub matchers: String,
-}
-
-/// Which incidents.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PagerDutyAlarms {
-    /// Ids of services.
-    #[serde(rename = "serviceIDs")]
-    pub service_ids: Vec<String>,
-    /// Name of a Secret of the same namespace with an API key under `token`.
-    pub secret_name: String,
-    /// Where its API is, when it is not PagerDuty's own address.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-}
-
-/// Names a MetricTemplate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct TemplateReference {
-    /// Its name.
-    pub name: String,
-    /// Its namespace; that of the Environment when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-}
-
 /// One run of carrying one commit into one environment: who, what, why, and what proved it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -582,6 +350,9 @@ pub struct PromotionSpec {
     /// Who wants it; the API server lets nobody write another's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
+    /// The comment in which they asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
     /// What people said to it; the API server lets nobody speak for another.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Word>,
@@ -646,6 +417,12 @@ pub struct Word {
     /// When.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
+    /// Their account on the forge, where they said it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The comment in which they said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<String>,
 }
 
 /// Yes or no.
@@ -717,209 +494,4 @@ impl PromotionPhase {
             P::RolledBack => "RolledBack",
         }
     }
-}
-
-/// What was done of a [`Promotion`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PromotionStatus {
-    /// Where it stands.
-    pub phase: PromotionPhase,
-    /// One sentence for a person.
-    pub message: String,
-    /// The branch, and where it stood when this was planned.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub base: Option<Place>,
-    /// What would be, or was, changed.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub plan: Option<PlanSummary>,
-    /// Each gate's last answer.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
-    pub gates: Vec<GateStatus>,
-    /// How it was written.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub write: Option<Written>,
-    /// What happened, one after another; the last 200.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
-    pub steps: Vec<Step>,
-    /// When it began.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub started_at: Option<Time>,
-    /// When it was on the branch.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub written_at: Option<Time>,
-    /// When the cluster held it.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub deployed_at: Option<Time>,
-    /// When it was verified.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub verified_at: Option<Time>,
-    /// When nothing more happened.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub finished_at: Option<Time>,
-}
-
-/// A branch, and where it stood.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Place {
-    /// Its name.
-    pub branch: String,
-    /// The commit, in full.
-    pub commit: String,
-}
-
-/// What a promotion would change.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PlanSummary {
-    /// Of what git would want then, keyed: who approves it approves this.
-    pub hash: String,
-    /// Objects that come.
-    pub added: u32,
-    /// Objects that change.
-    pub changed: u32,
-    /// Objects that go.
-    pub removed: u32,
-    /// Objects that are made anew.
-    pub replaced: u32,
-    /// The images that come with it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub images: Vec<String>,
-}
-
-/// A gate's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct GateStatus {
-    /// What people call it.
-    pub name: String,
-    /// Its kind.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Asked after it was deployed.
-    #[serde(skip_serializing_if = "is_false")]
-    pub after: bool,
-    /// What it says.
-    pub state: GateState,
-    /// The same in one sentence.
-    pub message: String,
-    /// Since when it says so.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub since: Option<Time>,
-    /// When it is asked again, where a time is known.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub next_check: Option<Time>,
-    /// Where it can be seen.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lenient")]
-    pub evidence: BTreeMap<String, String>,
-}
-
-/// What a gate says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum GateState {
-    /// Not yet.
-    #[default]
-    Wait,
-    /// Yes.
-    Pass,
-    /// No.
-    Fail,
-    /// It could not be asked.
-    Error,
-    /// A person has said that it is not waited for.
-    Overridden,
-}
-
-/// How a promotion was written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Written {
-    /// In which way.
-    pub mode: WriteMode,
-    /// The commit on the branch, in full.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub commit: Option<String>,
-    /// The pull request's number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pull_request: Option<u64>,
-    /// Its page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub url: Option<String>,
-    /// The commit that took it back, in full; or the pull request that asks to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub taken_back: Option<String>,
-}
-
-/// One thing that happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Step {
-    /// When.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub at: Option<Time>,
-    /// From where.
-    pub from: PromotionPhase,
-    /// To where.
-    pub to: PromotionPhase,
-    /// Why.
-    pub why: String,
-}
-
-/// Which commits an environment has and had, and what it takes next: `Environment.status.promotion`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PromotionTrack {
-    /// What it has.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub current: Option<Tenure>,
-    /// What it had, the newest first; ten.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "lenient")]
-    pub previous: Vec<Tenure>,
-    /// What would come next: a commit, in full.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub candidate: Option<String>,
-    /// What is waited for, in one sentence.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub next: Option<String>,
-    /// Commits that do not enter by themselves, and why.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "lenient")]
-    pub rejected: BTreeMap<String, String>,
-}
-
-/// A commit's time in an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Tenure {
-    /// The commit on the branch, in full.
-    pub commit: String,
-    /// The first line of its message.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub subject: String,
-    /// The commit of the first environment that came here as this one, in full.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub origin: String,
-    /// Since when the cluster holds it.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub since: Option<Time>,
-    /// Until when it did.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub until: Option<Time>,
-    /// When it was verified.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub verified_at: Option<Time>,
-    /// Since when it has been verified and healthy without a break.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub healthy_since: Option<Time>,
-    /// Since when it is not healthy.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient")]
-    pub unhealthy_since: Option<Time>,
-    /// The longest time without a break that has ended, in seconds.
-    #[serde(skip_serializing_if = "is_zero", deserialize_with = "lenient")]
-    pub soaked: i64,
-}
-
-fn is_zero(number: &i64) -> bool {
-    *number == 0
 }

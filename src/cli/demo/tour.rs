@@ -3,6 +3,7 @@
 //! Each step does one thing to git, to the cluster or to the daemon, and is over when the cluster is as it should be.
 
 mod canary;
+mod promotion;
 mod pull;
 
 use std::cell::RefCell;
@@ -77,12 +78,13 @@ pub(super) async fn tour(
 
     let trial = RefCell::new(Trial::default());
     play.step("a canary for web", guide.add_canary()).await?;
-    let customers = guide.stage.traffic()?.customers();
+    let customers = guide.stage.traffic()?.customers_of("dev");
     play.trial("web 1.6.0 on trial", &trial, guide.try_good(&trial, &customers)).await?;
     play.trial("web 1.7.0 on trial", &trial, guide.try_bad(&trial, &customers)).await?;
     play.step("taken back in git", guide.take_back(&customers)).await?;
     drop(customers);
-    play.step("int and prod, again", guide.nothing_happened_elsewhere(&elsewhere)).await
+    play.step("int and prod, again", guide.nothing_happened_elsewhere(&elsewhere)).await?;
+    promotion::play(&mut guide, &mut play, &trial).await
 }
 
 /// Shows steps while they are played.

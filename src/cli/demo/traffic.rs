@@ -10,8 +10,14 @@ use std::time::{Duration, Instant};
 use crate::api::flagger::Phase;
 use crate::sandbox::{ControlPlane, Error, Load, PodHost, Program, Progress, Prometheus, Router, Sample, Wire};
 
-/// Where the customers of `dev` go.
-const HOST: &str = "shop.dev.example.com";
+/// Where the customers of an environment go.
+fn host(environment: &str) -> String {
+    match environment {
+        "prod" => "shop.example.com".into(),
+        other => format!("shop.{other}.example.com"),
+    }
+}
+
 /// Requests per second.
 const RATE: u32 = 200;
 /// After a weight has changed, until every request follows it: the router asks in turns.
@@ -65,14 +71,14 @@ impl Traffic {
         self.router.url()
     }
 
-    /// The way of a customer.
-    pub(super) fn wire(&self) -> Wire {
-        Wire::new(&self.router.url(), HOST)
+    /// The way of a customer of an environment.
+    pub(super) fn wire(&self, environment: &str) -> Wire {
+        Wire::new(&self.router.url(), &host(environment))
     }
 
-    /// Customers who come from now on.
-    pub(super) fn customers(&self) -> Load {
-        Load::start(self.wire(), RATE)
+    /// Customers of an environment who come from now on.
+    pub(super) fn customers_of(&self, environment: &str) -> Load {
+        Load::start(self.wire(environment), RATE)
     }
 }
 

@@ -6,14 +6,14 @@ use super::super::cluster::Target;
 use super::super::terminal::{Symbol, Terminal, bold};
 use super::super::{Exit, Failure};
 use super::show::watch;
-use super::{key, line, list, refused, track, waiting, whoami, whole};
+use super::{key, list, refused, unclear, waiting, whoami};
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Override, Promotion, PromotionKind, PromotionSpec};
 use crate::api::{self, VERSION};
-use crate::cli::subject::told;
-use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, Part};
 use crate::object::Object;
+use crate::promote::asked::{self, line};
+use crate::promote::candidate::short;
 use serde_json::json;
 
 /// Carry a commit into an environment, past its gates
@@ -56,16 +56,17 @@ impl Promote {
                 place,
             )?;
             let commit = match &self.commit {
-                Some(text) => whole(text, &environments)?,
-                None => next(&environment, &environments)?,
-            };
+                Some(text) => asked::whole(text, &environments),
+                None => asked::next(&environment, &environments),
+            }
+            .map_err(|problem| unclear(&problem))?;
             let overrides = self
                 .skip
                 .iter()
                 .map(|gate| Override { gate: gate.clone(), reason: line(self.reason.as_deref().unwrap_or_default()) });
             let spec = PromotionSpec {
                 environment: environment.name().into(),
-                from: source(&environment, &environments, &commit),
+                from: asked::source(&environment, &environments, &commit),
                 commit,
                 kind: if self.hotfix { PromotionKind::Hotfix } else { PromotionKind::Promote },
                 reason: self.reason.as_deref().map(line),
@@ -107,18 +108,11 @@ impl Rollback {
             let environments: Vec<Environment> =
                 list(&cluster, "Environment", self.target.namespace.as_deref()).await?;
             let environment = super::one(environments, "environment", &self.environment, place)?;
-            let track = track(&environment);
             let commit = match &self.to {
-                Some(text) => whole(text, std::slice::from_ref(&environment))?,
-                None => match track.previous.iter().find(|tenure| tenure.verified_at.is_some()) {
-                    Some(tenure) => tenure.commit.clone(),
-                    None => {
-                        let name = environment.name();
-                        let problem = Diagnostic::new(format!("`{name}` has had nothing before that was verified"));
-                        return Err(told(problem.with_hint("Name a commit of its branch with `--to`.")));
-                    }
-                },
-            };
+                Some(text) => asked::whole(text, [&environment]),
+                None => asked::before(&environment),
+            }
+            .map_err(|problem| unclear(&problem))?;
             let reason = self.reason.as_deref().map(line);
             if self.hold {
                 let (user, _) = whoami(&cluster).await?;
@@ -145,39 +139,6 @@ fn place(environment: &Environment) -> (String, String) {
     (environment.namespace().to_owned(), environment.name().to_owned())
 }
 
-/// What comes next in an environment.
-fn next(environment: &Environment, environments: &[Environment]) -> Result<String, Failure> {
-    let track = track(environment);
-    if let Some(candidate) = track.candidate {
-        return Ok(candidate);
-    }
-    let from = environment.spec.promotion.iter().flat_map(|policy| &policy.from);
-    let sources = from.filter_map(|source| source.environment.as_deref());
-    let held = sources.filter_map(|name| {
-        let source = environments.iter().find(|other| other.name() == name)?;
-        self::track(source).current
-    });
-    let own = track.current.as_ref().map(|tenure| tenure.origin.clone()).unwrap_or_default();
-    if let Some(tenure) = held.into_iter().find(|tenure| tenure.origin != own) {
-        return Ok(tenure.commit);
-    }
-    let why = track.next.map(|why| format!(": {why}")).unwrap_or_default();
-    let problem = Diagnostic::new(format!("there is nothing new for `{}`{why}", environment.name()));
-    Err(told(problem.with_hint("Name a commit with `--commit`, where you want one all the same.")))
-}
-
-/// The source environment that has a commit.
-fn source(environment: &Environment, environments: &[Environment], commit: &str) -> Option<String> {
-    let from = environment.spec.promotion.iter().flat_map(|policy| &policy.from);
-    let mut names = from.filter_map(|source| source.environment.clone());
-    let has = |name: &String| {
-        let source = environments.iter().find(|other| other.name() == name);
-        let track = source.map(track).unwrap_or_default();
-        track.current.iter().chain(&track.previous).any(|tenure| tenure.commit == commit)
-    };
-    names.find(has)
-}
-
 async fn begin(
     cluster: &Cluster,
     environment: &Environment,
@@ -187,21 +148,9 @@ async fn begin(
 ) -> Result<Exit, Failure> {
     let (user, _) = whoami(cluster).await?;
     spec.requested_by = Some(user);
-    let all: Vec<Promotion> = list(cluster, "Promotion", Some(environment.namespace())).await?;
-    let short = spec.commit.get(..12).unwrap_or(&spec.commit);
-    let word = if spec.kind == PromotionKind::Rollback { "-back" } else { "" };
-    let plain = format!("{}{word}-{short}", environment.name());
-    let names = (1..).map(|attempt| if attempt == 1 { plain.clone() } else { format!("{plain}-{attempt}") });
-    for name in names {
-        if let Some(known) = all.iter().find(|one| one.name() == name) {
-            // One that leaves out gates takes the place of one that nobody has asked for.
-            let is_other = known.spec.requested_by.is_none() && !spec.overrides.is_empty();
-            if known.phase().is_final() || is_other {
-                continue;
-            }
-            let problem = Diagnostic::new(format!("{name} is under way: {}", known.phase().as_str()));
-            return Err(told(problem.with_hint(format!("`leeboard promotion show {name} --watch` follows it."))));
-        }
+    loop {
+        let all: Vec<Promotion> = list(cluster, "Promotion", Some(environment.namespace())).await?;
+        let name = asked::attempt(&all, &spec).map_err(|problem| unclear(&problem))?;
         let promotion = Promotion::owned_by(environment, &name, spec.clone());
         let body = serde_json::to_value(&promotion)?;
         let object = Object::from_value(body, None)?;
@@ -210,7 +159,7 @@ async fn begin(
                 let made: Option<Promotion> = made.body.as_ref().and_then(|body| api::decode(body).ok());
                 let good = terminal.symbol(Symbol::Good);
                 let what = bold(&name);
-                let commit = spec.commit.get(..7).unwrap_or(&spec.commit);
+                let commit = short(&spec.commit);
                 terminal.print(&format!("{good} {what} begins: {commit} into {}\n", environment.name()))?;
                 if follow && let Some(made) = made {
                     return watch(cluster, &made, terminal).await;
@@ -223,5 +172,4 @@ async fn begin(
             Err(error) => return Err(refused(cluster, &error)),
         }
     }
-    Ok(Exit::Ok)
 }

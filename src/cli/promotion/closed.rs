@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use super::super::cluster::Target;
 use super::super::terminal::{Symbol, Terminal, bold};
 use super::super::{Exit, Failure};
-use super::{environment, key, line, list, now, refused, waiting, whoami};
+use super::{environment, key, list, now, refused, waiting, whoami};
 use crate::api::leeboard::Environment;
 use crate::api::{VERSION, duration};
 use crate::cli::subject::told;
 use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Part};
+use crate::promote::asked::line;
 
 /// Let nothing enter an environment
 ///

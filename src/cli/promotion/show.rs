@@ -17,6 +17,8 @@ use crate::live::client::{Cluster, ListOptions};
 use crate::live::record::KindVersion;
 use crate::live::watch::{Item, typed};
 use crate::object::GroupKind;
+use crate::promote::candidate::short;
+use crate::promote::message::counts;
 
 /// Look at promotions
 ///
@@ -109,7 +111,7 @@ impl List {
                     table.row([
                         one.name().to_owned(),
                         one.spec.environment.clone(),
-                        one.spec.commit.get(..7).unwrap_or_default().to_owned(),
+                        short(&one.spec.commit).to_owned(),
                         one.phase().as_str().style(style(one.phase())).to_string(),
                         one.created().map(|Time(at)| age(now.duration_since(*at).as_secs())).unwrap_or_default(),
                         one.spec.requested_by.clone().unwrap_or_else(|| "leeboard".into()),
@@ -139,10 +141,8 @@ fn style(phase: PromotionPhase) -> Style {
 
 /// `~1 object, plan 3f9a1c2d4e5f`.
 pub(super) fn summary(plan: &PlanSummary) -> String {
-    let counts = [("+", plan.added), ("~", plan.changed), ("-", plan.removed), ("±", plan.replaced)];
-    let counts: Vec<String> =
-        counts.iter().filter(|(_, count)| *count > 0).map(|(sign, count)| format!("{sign}{count}")).collect();
-    let what = if counts.is_empty() { "no object changes".to_owned() } else { format!("{} objects", counts.join(" ")) };
+    let counts = counts(plan);
+    let what = if counts.is_empty() { "no object changes".to_owned() } else { format!("{counts} objects") };
     format!("{what}, plan {}", plan.hash.get(..12).unwrap_or(&plan.hash))
 }
 
@@ -153,7 +153,7 @@ fn drawn(promotion: &Promotion, now: Timestamp, terminal: &Terminal) -> Vec<Stri
     let phase = status.phase;
     let mut lines = Vec::new();
     let from = spec.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-    let commit = spec.commit.get(..7).unwrap_or(&spec.commit);
+    let commit = short(&spec.commit);
     lines.push(format!("{}  {} {commit}{from} to {}", bold(promotion.name()), spec.kind.as_str(), spec.environment));
     lines.push(format!("{}  {}", phase.as_str().style(style(phase)), status.message));
     let by = spec.requested_by.as_deref().unwrap_or("leeboard");
@@ -186,10 +186,10 @@ fn drawn(promotion: &Promotion, now: Timestamp, terminal: &Terminal) -> Vec<Stri
             lines.push(format!("  pull request #{number} {url}").trim_end().to_owned());
         }
         if let Some(commit) = write.commit.as_ref().filter(|_| status.written_at.is_some()) {
-            lines.push(format!("  written as {}", commit.get(..7).unwrap_or(commit)));
+            lines.push(format!("  written as {}", short(commit)));
         }
         if let Some(back) = &write.taken_back {
-            lines.push(format!("  taken back by {}", back.get(..7).unwrap_or(back)));
+            lines.push(format!("  taken back by {}", short(back)));
         }
     }
     if !status.steps.is_empty() {

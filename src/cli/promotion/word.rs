@@ -7,13 +7,15 @@ use super::super::cluster::Target;
 use super::super::terminal::{Symbol, Terminal, bold};
 use super::super::{Exit, Failure};
 use super::show::summary;
-use super::{environment, key, line, list, now, promotion, refused, waiting, whoami, whole};
+use super::{environment, key, list, now, promotion, refused, unclear, waiting, whoami};
 use crate::api::VERSION;
 use crate::api::leeboard::Environment;
 use crate::api::leeboard::promotion::{Promotion, WordVerdict};
 use crate::cli::subject::told;
 use crate::error::Diagnostic;
 use crate::live::client::{Cluster, Error, Part};
+use crate::promote::asked::{self, line};
+use crate::promote::candidate::short;
 
 /// Say yes to a promotion
 ///
@@ -77,7 +79,7 @@ impl Abort {
         waiting(async {
             let cluster = self.word.target.connect().await?;
             let found = promotion(&cluster, &self.word.target, &self.word.name).await?;
-            ended(&found)?;
+            asked::ended(&found).map_err(|problem| unclear(&problem))?;
             let (user, _) = whoami(&cluster).await?;
             let reason = line(self.word.reason.as_deref().unwrap_or_default());
             let patch = json!({"spec": {"abort": {"reason": reason, "by": user, "since": now()}}});
@@ -87,16 +89,6 @@ impl Abort {
             Ok(Exit::Ok)
         })
     }
-}
-
-/// What has come to an end takes no more words.
-fn ended(found: &Promotion) -> Result<(), Failure> {
-    if !found.phase().is_final() {
-        return Ok(());
-    }
-    let message = found.status.as_ref().map(|status| format!(": {}", status.message)).unwrap_or_default();
-    let problem = Diagnostic::new(format!("{} has ended: {}{message}", found.name(), found.phase().as_str()));
-    Err(told(problem.with_hint(format!("`leeboard promote {}` begins another one.", found.spec.environment))))
 }
 
 async fn write(cluster: &Cluster, found: &Promotion, patch: &Value) -> Result<(), Failure> {
@@ -112,13 +104,7 @@ impl Word {
         // Others may say something at the same time.
         for _ in 0..5 {
             let found = promotion(&cluster, &self.target, &self.name).await?;
-            ended(&found)?;
-            let plan = found.status.as_ref().and_then(|status| status.plan.clone());
-            let Some(plan) = plan else {
-                let message = found.status.as_ref().map(|status| status.message.clone()).unwrap_or_default();
-                let problem = Diagnostic::new(format!("{} has no plan yet: {message}", found.name()));
-                return Err(told(problem.with_hint("Try again once it is planned.")));
-            };
+            let plan = asked::judged(&found).map_err(|problem| unclear(&problem))?;
             let mut words = serde_json::to_value(&found.spec.approvals)?;
             if let Value::Array(words) = &mut words {
                 let mut word = json!({
@@ -159,7 +145,7 @@ impl Word {
             return Err(told(Diagnostic::new("a commit is rejected for a reason").with_hint("Say it with `-m`.")));
         };
         let environments: Vec<Environment> = list(&cluster, "Environment", self.target.namespace.as_deref()).await?;
-        let commit = whole(commit, &environments)?;
+        let commit = asked::whole(commit, &environments).map_err(|problem| unclear(&problem))?;
         let (user, _) = whoami(&cluster).await?;
         let found = environment(&cluster, &self.target, &self.name).await?;
         let mut rejected = found.spec.promotion.clone().unwrap_or_default().rejected;
@@ -177,9 +163,9 @@ impl Word {
         let written = cluster.merge_patch(&key, VERSION, Part::Whole, &patch).await;
         written.map_err(|error| refused(&cluster, &error))?;
         let good = terminal.symbol(Symbol::Good);
-        let short = commit.get(..7).unwrap_or(&commit);
         let name = bold(found.name());
-        terminal.print(&format!("{good} {short} does not enter {name}, nor what takes its commits from it\n"))?;
+        terminal
+            .print(&format!("{good} {} does not enter {name}, nor what takes its commits from it\n", short(&commit)))?;
         Ok(Exit::Ok)
     }
 }

@@ -146,6 +146,44 @@ impl Cluster {
         Ok((review.status.user_info.username, review.status.user_info.groups))
     }
 
+    /// Whether somebody may do this with a Leeboard object of a namespace, by its name: the API server's own answer.
+    ///
+    /// # Errors
+    /// When it does not answer, or does not say.
+    pub async fn may(&self, who: (&str, &[String]), verb: &str, object: &ObjectKey) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Review {
+            status: Status,
+        }
+        #[derive(Deserialize)]
+        struct Status {
+            allowed: bool,
+        }
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        let resource = format!("{}s", object.kind.to_ascii_lowercase());
+        let body = json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "LocalSubjectAccessReview",
+            "metadata": {"namespace": namespace},
+            "spec": {
+                "user": who.0,
+                "groups": who.1,
+                "resourceAttributes": {
+                    "namespace": namespace,
+                    "verb": verb,
+                    "group": object.group,
+                    "version": "*",
+                    "resource": resource,
+                    "name": object.name,
+                },
+            },
+        });
+        let path = format!("/apis/authorization.k8s.io/v1/namespaces/{namespace}/localsubjectaccessreviews");
+        let call = Call::new(Verb::Create, Method::POST, "localsubjectaccessreviews", path).sending(JSON, &body);
+        let review: Review = decode(&self.call(&call).await?.body)?;
+        Ok(review.status.allowed)
+    }
+
     /// Where an object would be made, only its kind can be missing: not served any more, or not yet.
     async fn unserved(&self, error: Error, object: &Object) -> Error {
         let Error::NotFound(_) = error else { return error };

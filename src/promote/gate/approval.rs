@@ -24,7 +24,12 @@ pub struct Asker {
 }
 
 impl Asker {
-    fn is(&self, user: &str) -> bool {
+    /// It is theirs: by their name in the cluster, or by that on the forge.
+    pub fn is(&self, user: &str, account: Option<&str>) -> bool {
+        [Some(user), account].into_iter().flatten().any(|name| self.is_name(name))
+    }
+
+    fn is_name(&self, user: &str) -> bool {
         let is_author = |author: &String| {
             let (name, address) = author.split_once('<').map_or((author.as_str(), ""), |(name, rest)| (name, rest));
             let address = address.trim_end_matches('>');
@@ -61,7 +66,7 @@ pub fn approval(gate: &Approval, words: &[Word], plan: &str, changes: bool, aske
             let comment = word.comment.as_ref().map(|comment| format!(": {comment}")).unwrap_or_default();
             return Answer::fail(format!("rejected by {user}{comment}"));
         }
-        if gate.not_author() && asker.is(user) {
+        if gate.not_author() && asker.is(user, word.account.as_deref()) {
             remarks.push(format!("{user} does not count: it is their own"));
             continue;
         }

@@ -224,11 +224,23 @@ fn each_state_goes_where_the_facts_lead() {
             &merges,
             |f| {
                 f.pull = Pull::Open { number: 7, is_current: true, is_foreign: false };
-                f.gates.push(gate("checks", GateState::Fail))
+                f.gates.push(gate("job", GateState::Fail))
             },
             P::Failed,
-            "checks: it is Fail",
+            "job: it is Fail",
             Action::Close,
+        ),
+        // What is asked again may turn green: nobody merges meanwhile.
+        (
+            P::PullRequest,
+            &merges,
+            |f| {
+                f.pull = Pull::Open { number: 7, is_current: true, is_foreign: false };
+                f.gates.push(GateStatus { next_check: Some(Time(at(20))), ..gate("checks", GateState::Fail) })
+            },
+            P::PullRequest,
+            "pull request #7: checks: it is Fail",
+            Action::None,
         ),
         (
             P::PullRequest,

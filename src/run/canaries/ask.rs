@@ -419,7 +419,11 @@ async fn find_template(
     })
 }
 
-pub(super) async fn find_secret(
+/// The data of a Secret; `None` when there is none.
+///
+/// # Errors
+/// When the API server does not answer.
+pub(in crate::run) async fn find_secret(
     daemon: &Daemon,
     name: &str,
     namespace: Option<&str>,

@@ -9,6 +9,7 @@ use super::super::Daemon;
 use super::super::look::now;
 use super::Wanted;
 use crate::git::{self, Author, Changed, RepoUrl, Snapshot};
+use crate::object::annotation;
 use crate::object::event::{About, Event, Severity};
 use crate::promote::edit::{Found, Image};
 use crate::promote::image::Need;
@@ -43,7 +44,7 @@ pub(super) async fn look(daemon: &Daemon, name: &SmolStr, wanted: &Wanted) -> Re
         let why = format!(
             "the AppProject `{}` does not let commits be made without a person: it lacks the annotation `{}: allow`",
             wanted.project,
-            super::PERMIT
+            annotation::AUTO_PROMOTION
         );
         return Err(Trouble::ForGood(why));
     }

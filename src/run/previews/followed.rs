@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use smol_str::SmolStr;
 use tokio::sync::{Notify, Semaphore};
@@ -222,9 +223,9 @@ impl Followed {
         number: u64,
         comments: &BTreeSet<u64>,
     ) -> Result<(), String> {
-        let again = self.heed(daemon, forge, number, comments).await?;
         match forge.pull(number).await {
             Ok(pull) => {
+                let again = self.heed(daemon, forge, &pull, comments).await?;
                 self.settle_one(daemon, forge, &pull).await;
                 self.consider(daemon, forge, pull, again).await?;
             }
@@ -240,12 +241,13 @@ impl Followed {
         &self,
         daemon: &Arc<Daemon>,
         forge: &forge::Repository,
-        number: u64,
+        pull: &Pull,
         comments: &BTreeSet<u64>,
     ) -> Result<bool, String> {
         let mut again = false;
-        for comment in comments {
-            again |= command::heed(daemon, self, forge, number, *comment).await?;
+        // Of the branches of a repository the one that it is against.
+        for comment in comments.iter().filter(|_| pull.base == self.branch) {
+            again |= command::heed(daemon, self, forge, pull, *comment).await?;
         }
         Ok(again)
     }
@@ -260,7 +262,7 @@ impl Followed {
         self.settle(daemon, forge).await;
         for pull in open {
             let (comments, read) = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
-            let again = self.heed(daemon, forge, pull.number, &comments).await?;
+            let again = self.heed(daemon, forge, &pull, &comments).await?;
             let number = pull.number;
             let again = again || self.is_worth_a_try(number);
             self.consider(daemon, forge, pull, again).await?;
@@ -317,6 +319,30 @@ impl Followed {
         let told = told.lock().await;
         let reaches = told.previewed.iter().flat_map(|previewed| &previewed.reaches);
         reaches.filter(|reached| !reached.goes).map(|reached| reached.application.clone()).collect()
+    }
+
+    /// The environments whose plans a pull request was told, and whether it was told those before this time.
+    pub(super) async fn risked(
+        &self,
+        daemon: &Daemon,
+        number: u64,
+        before: Timestamp,
+    ) -> Option<(Vec<Arc<Environment>>, bool)> {
+        let told = self.pulls.lock().get(&number).map(|attended| attended.told.clone())?;
+        let told = told.lock().await;
+        let previewed = told.previewed.as_ref()?;
+        let is_reached = |one: &Environment| previewed.reaches.iter().any(|reached| reached.environment == one.name());
+        let reached = self.environments(daemon).into_iter().filter(|one| is_reached(one)).collect();
+        Some((reached, previewed.was_told(before)))
+    }
+
+    /// The risks of what a pull request was told are taken.
+    pub(super) async fn take_risks(&self, number: u64) {
+        let told = self.pulls.lock().get(&number).map(|attended| attended.told.clone());
+        let Some(told) = told else { return };
+        if let Some(previewed) = &mut told.lock().await.previewed {
+            previewed.accepted.clone_from(&previewed.plan);
+        }
     }
 
     /// What a pull request is deployed to.

@@ -64,6 +64,8 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::super::told::Reached;
     use super::*;
     use crate::preview::Pull;
@@ -82,6 +84,9 @@ mod tests {
             pull: Pull { number: 7, head: "3".repeat(40).into(), base: "4".repeat(40).into() },
             tree: "5".repeat(40).parse().unwrap(),
             reaches: vec![reached("web", Some("a")), reached("cart", None)],
+            plan: Some("b".repeat(12)),
+            since: Some(Timestamp::UNIX_EPOCH),
+            accepted: None,
         };
         let said = Said { previewed, body: Some("<!-- marker -->\nwords\n".into()) };
         let kept = open("main");

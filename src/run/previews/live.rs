@@ -14,6 +14,7 @@ use smol_str::SmolStr;
 use super::super::look::Look;
 use crate::live::client::{self, ApplyOptions, Cluster, ListOptions};
 use crate::object::{GroupKind, Object, ObjectKey};
+use crate::plan::hook::Role;
 use crate::preview::attribute::Declared;
 use crate::preview::question::{Question, questions};
 use crate::preview::{Change, ChangeKind, Facts, Live, Manager};
@@ -67,15 +68,10 @@ pub(super) struct Foretold {
 /// Notes what the API server says to a dry run of each change: what it would refuse is seen before the merge. What it would
 /// take is handed back as it would make it.
 pub(super) async fn foretell(look: &Look, changes: &mut [Change]) -> Foretold {
-    let is_asked = |change: &Change| {
-        // What is put in its place has not to fit what is there; what is not ours is not looked at so closely.
-        let is_applied = matches!(change.kind, ChangeKind::Create | ChangeKind::Change);
-        is_applied && !matches!(change.live, Live::Hidden(_)) && !change.key.name.is_empty()
-    };
     let asked: Vec<(usize, Arc<Object>)> = changes
         .iter()
         .enumerate()
-        .filter(|(_, change)| is_asked(change))
+        .filter(|(_, change)| fits_what_is_there(change))
         .filter_map(|(at, change)| Some((at, change.after.clone()?)))
         .collect();
     let options = ApplyOptions { dry_run: true, force: true, want_body: true, ..ApplyOptions::default() };
@@ -103,6 +99,15 @@ pub(super) async fn foretell(look: &Look, changes: &mut [Change]) -> Foretold {
         }
     }
     foretold
+}
+
+/// What is put in its place has not to fit what is there, nor has a hook, whose last instance is gone by then; what is not
+/// ours is not looked at so closely.
+fn fits_what_is_there(change: &Change) -> bool {
+    let is_applied = matches!(change.kind, ChangeKind::Create | ChangeKind::Change);
+    let is_hook = change.after.as_ref().is_some_and(|object| Role::of(object) != Role::Kept);
+    let is_made_anew = is_hook && !matches!(change.live, Live::Absent);
+    is_applied && !is_made_anew && !matches!(change.live, Live::Hidden(_)) && !change.key.name.is_empty()
 }
 
 /// What of an answer speaks against the object: neither an outage, nor what comes with the same sync, nor a webhook that no

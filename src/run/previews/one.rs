@@ -20,7 +20,7 @@ use super::told::{Previewed, Text, Told, Verdict, Verdicts, Words, flavour, take
 use crate::api::leeboard::{CommentMode, ForkPolicy, StatusMode, UnreachablePolicy};
 use crate::forge::{self, Permission, Pull, Source};
 use crate::git::{Merged, Oid};
-use crate::preview::comment::{self, Comment, Flavour, Notice, Options, notice};
+use crate::preview::comment::{self, Comment, Data, Flavour, Notice, Options, notice};
 use crate::preview::full::full;
 use crate::preview::mask::Masks;
 use crate::preview::risk::{self, Failing, Risk, Standards};
@@ -76,11 +76,14 @@ pub(super) async fn look(
             (Text::of(comment, &about, true), each(daemon, followed, &Status::too_large(objects)))
         }
         Found::Preview { preview, tree } => {
-            told.previewed = Some(Previewed::of(&preview, tree));
+            let previewed = Previewed::of(&preview, tree, told.previewed.as_ref());
+            let accepted = previewed.accepted.clone();
+            told.previewed = Some(previewed);
             // A large one takes a while.
             let is_app = forge.forge().is_app();
-            let (page, comment, verdicts) =
-                tokio::task::block_in_place(|| written(daemon, followed, (flavour, is_app), &preview, begun));
+            let (page, comment, verdicts) = tokio::task::block_in_place(|| {
+                written(daemon, followed, (flavour, is_app), &preview, accepted.as_deref(), begun)
+            });
             link = page.or(link);
             (Text::of(comment, &preview.pull, preview.is_news()), verdicts)
         }
@@ -214,6 +217,7 @@ fn written(
     followed: &Followed,
     (flavour, is_app): (Flavour, bool),
     preview: &Preview,
+    accepted: Option<&str>,
     begun: Instant,
 ) -> (Option<String>, Comment, Verdicts) {
     let risks = risk::assess(preview, &Standards::default());
@@ -222,8 +226,9 @@ fn written(
     let options = Options { took: Some(begun.elapsed()), link: page.clone(), ..Options::new(flavour) };
     let options = options.lowered_to(followed.policy.max_bytes);
     let comment = comment::write(preview, &risks, &masks, &options);
+    let is_accepted = accepted.is_some() && accepted == Data::of(preview).plan.as_deref();
     let verdict = |preview: &Preview, risks: &[Risk], comment: Option<&Comment>| Verdict {
-        status: Status::of(preview, risks, &masks, &judgement(followed)),
+        status: Status::of(preview, risks, &masks, &judgement(followed, preview, is_accepted)),
         words: comment.map(|comment| Words::of(comment, preview, risks, &masks)),
     };
     let verdicts = contexts(daemon, followed).into_iter().map(|(context, environment)| {
@@ -257,7 +262,7 @@ fn page(daemon: &Daemon, followed: &Followed, preview: &Preview, risks: &[Risk],
     }
 }
 
-fn judgement(followed: &Followed) -> Judgement {
+fn judgement(followed: &Followed, preview: &Preview, is_accepted: bool) -> Judgement {
     Judgement {
         // The CRD lets no other words in.
         fail: followed.policy.fail.iter().filter_map(|word| Failing::from_str(word).ok()).collect(),
@@ -266,6 +271,6 @@ fn judgement(followed: &Followed) -> Judgement {
             UnreachablePolicy::Fail => Unreachable::Fail,
             UnreachablePolicy::Success => Unreachable::Success,
         },
-        accepted: None,
+        accepted: Data::of(preview).plan.filter(|_| is_accepted),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -13,7 +14,7 @@ use crate::forge::{self, Annotation, Done, Level, Report, State, Status as Commi
 use crate::git::Oid;
 use crate::plan::PlanHash;
 use crate::preview::annotation::annotations;
-use crate::preview::comment::{Comment, Flavour};
+use crate::preview::comment::{Comment, Data, Flavour};
 use crate::preview::mask::Masks;
 use crate::preview::risk::{Risk, Severity};
 use crate::preview::status::{self, Status};
@@ -40,6 +41,15 @@ pub(super) struct Previewed {
     /// The root of the merge result.
     pub(super) tree: Oid,
     pub(super) reaches: Vec<Reached>,
+    /// All plans together, as the comment has them.
+    #[serde(default)]
+    pub(super) plan: Option<String>,
+    /// Since when they are these.
+    #[serde(default)]
+    pub(super) since: Option<Timestamp>,
+    /// The plans whose risks somebody takes.
+    #[serde(default)]
+    pub(super) accepted: Option<String>,
 }
 
 /// An application that a pull request reaches.
@@ -54,7 +64,8 @@ pub(super) struct Reached {
 }
 
 impl Previewed {
-    pub(super) fn of(preview: &Preview, tree: Oid) -> Self {
+    /// Of a preview, after what was previewed `before`.
+    pub(super) fn of(preview: &Preview, tree: Oid, before: Option<&Previewed>) -> Self {
         let mut reaches = Vec::new();
         for environment in &preview.environments {
             // One that moves arrives where it goes to.
@@ -67,7 +78,17 @@ impl Previewed {
                 plan: one.outcome.hash(),
             }));
         }
-        Previewed { pull: preview.pull.clone(), tree, reaches }
+        let plan = Data::of(preview).plan;
+        let same = before.filter(|before| before.plan == plan);
+        let since = same.map_or_else(|| Some(Timestamp::now()), |before| before.since);
+        let accepted = before.and_then(|before| before.accepted.clone());
+        Previewed { pull: preview.pull.clone(), tree, reaches, plan, since, accepted }
+    }
+
+    /// These plans were there before.
+    pub(super) fn was_told(&self, before: Timestamp) -> bool {
+        // Forges tell times in whole seconds.
+        self.since.is_some_and(|since| since.duration_since(before) <= SignedDuration::from_secs(1))
     }
 }
 

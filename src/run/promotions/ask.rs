@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Method;
 use jiff::{SignedDuration, Timestamp};
@@ -14,11 +13,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::super::canaries::{by_template, look_for_alarms};
+use super::super::canaries::{by_template, find_secret, look_for_alarms};
 use super::super::web;
 use super::Subject;
 use super::plan::Planned;
-use super::see::{Source, seven};
+use super::see::Source;
 use crate::api::leeboard::promotion::{
     AlarmsGate, Approval, Checks, Gate, GateState, GateStatus, JobGate, MetricGate, Promotion, PromotionKind,
     WebhookGate, Word, WordVerdict,
@@ -31,9 +30,12 @@ use crate::canary::world::Reading;
 use crate::forge::Verdict;
 use crate::git::Oid;
 use crate::live::client::{self, ListOptions};
+use crate::object::secret::Masked;
 use crate::object::{GroupKind, Object, ObjectKey};
+use crate::promote::candidate::short;
 use crate::promote::gate::{self, Answer, Asker, Kind};
 use crate::promote::machine::Proposal;
+use crate::promote::message;
 
 /// How often a forge, an endpoint or a Job is asked that has not decided yet.
 const CHECKS_AGAIN: SignedDuration = SignedDuration::from_secs(20);
@@ -139,21 +141,31 @@ impl About<'_> {
             return self.approval(approval).await;
         }
         if let Some(vulnerabilities) = &gate.vulnerabilities {
-            return self.vulnerabilities(vulnerabilities).await;
+            // Waivers and reports may come by the branch alone.
+            let base = self.planned.map(|planned| planned.base.to_string()).unwrap_or_default();
+            let is_of_base = |known: &&GateStatus| known.evidence.get("base") == Some(&base);
+            let answer = match self.still_so(before.filter(is_of_base)) {
+                Some(known) => known,
+                None => self.about_it(self.vulnerabilities(vulnerabilities).await).with("base", base),
+            };
+            return answer.binding();
         }
         if let Some(known) = self.still_so(before) {
             return known;
         }
-        match gate {
+        self.about_it(match gate {
             Gate { job: Some(job), .. } => self.job(job, gate, name).await,
             Gate { checks: Some(checks), .. } => self.checks(checks).await,
             Gate { webhook: Some(webhook), .. } => self.webhook(webhook, name).await,
             Gate { metric: Some(metric), .. } => self.metric(metric, before).await,
             Gate { alarms: Some(alarms), .. } => self.alarms(alarms, before, after).await,
             _ => Answer::fail("no kind is written"),
-        }
-        .with("commit", self.commit)
-        .with("plan", self.plan().map(|(hash, _)| hash).unwrap_or_default())
+        })
+    }
+
+    /// The answer, with what it is an answer to.
+    fn about_it(&self, answer: Answer) -> Answer {
+        answer.with("commit", self.commit).with("plan", self.plan().map(|(hash, _)| hash).unwrap_or_default())
     }
 
     /// The commit of the first environment that the promotion's came from.
@@ -192,11 +204,11 @@ impl About<'_> {
         let offers = || self.sources.iter().flat_map(|source| &source.offers);
         let Some(offer) = offers().find(|offer| offer.commit == spec.commit) else {
             let names: Vec<&str> = self.sources.iter().map(|source| source.name.as_str()).collect();
-            return Some(Answer::wait(format!("{} has not been in {}", seven(&spec.commit), names.join(", "))));
+            return Some(Answer::wait(format!("{} has not been in {}", short(&spec.commit), names.join(", "))));
         };
         Some(match &offer.unverified {
             None => Answer::pass(format!("verified in {}", offer.source)),
-            Some(why) => Answer::wait(format!("{} has not verified {}: {why}", offer.source, seven(&spec.commit))),
+            Some(why) => Answer::wait(format!("{} has not verified {}: {why}", offer.source, short(&spec.commit))),
         })
     }
 
@@ -207,13 +219,8 @@ impl About<'_> {
             Proposal::Conflict(why) => Answer::wait(format!("conflict: {why}")),
             Proposal::Broken(why) => Answer::fail(why.clone()),
             Proposal::Ready(plan) => {
-                let counts = [("+", plan.added), ("~", plan.changed), ("-", plan.removed), ("±", plan.replaced)];
-                let counts: Vec<String> = counts
-                    .iter()
-                    .filter(|(_, count)| *count > 0)
-                    .map(|(sign, count)| format!("{sign}{count}"))
-                    .collect();
-                let text = if counts.is_empty() { "no object changes".to_owned() } else { counts.join(" ") };
+                let counts = message::counts(plan);
+                let text = if counts.is_empty() { "no object changes".to_owned() } else { counts };
                 Answer::pass(text).with("plan", &plan.hash)
             }
         }
@@ -241,8 +248,9 @@ impl About<'_> {
 
     /// Reviews of the pull request as it is now: they are of this plan.
     async fn reviews(&self, number: u64, plan: &str) -> Result<Vec<Word>, String> {
-        let forge = self.forge().await?;
+        let forge = self.subject.forge().await?;
         let head: Option<Oid> = self.commit.parse().ok();
+        let people = self.subject.environment.spec.previews.as_ref().and_then(|previews| previews.forge.as_ref());
         let reviews = forge.reviews(number).await.map_err(|error| error.to_string())?;
         Ok(reviews
             .into_iter()
@@ -253,8 +261,15 @@ impl About<'_> {
                     Verdict::ChangesRequested => WordVerdict::Reject,
                     Verdict::Commented => return None,
                 };
+                let account = &review.author;
+                let person = people.and_then(|people| people.person(&account.id, &account.login));
+                let login = account.login.clone();
+                let (user, groups) =
+                    person.map_or((login, Vec::new()), |person| (person.user.clone(), person.groups.clone()));
                 Some(Word {
-                    user: review.author.login,
+                    user,
+                    groups,
+                    account: Some(review.author.login),
                     verdict,
                     plan_hash: plan.to_owned(),
                     at: Some(Time(review.submitted.unwrap_or(self.subject.now))),
@@ -264,12 +279,8 @@ impl About<'_> {
             .collect())
     }
 
-    async fn forge(&self) -> Result<crate::forge::Repository, String> {
-        self.subject.forge().await
-    }
-
     async fn checks(&self, checks: &Checks) -> Answer {
-        let forge = match self.forge().await {
+        let forge = match self.subject.forge().await {
             Ok(forge) => forge,
             Err(why) => return Answer::error(why).again(self.at(CHECKS_AGAIN)),
         };
@@ -312,7 +323,9 @@ impl About<'_> {
                 Ok(key) => key,
                 Err(why) => return Answer::error(why).again(self.at(WEBHOOK_AGAIN)),
             };
-            let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) else { return Answer::fail("the key is no key") };
+            let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose()) else {
+                return Answer::fail("the key is no key");
+            };
             mac.update(body.as_bytes());
             let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
             request = request.header("x-leeboard-signature-256", format!("sha256={signature}"));
@@ -388,13 +401,11 @@ impl About<'_> {
         gate::alarms(alarms, &readings, &self.so_far(before), after, self.subject.now)
     }
 
-    async fn secret(&self, name: &str) -> Result<Vec<u8>, String> {
-        let namespace = Some(self.promotion.namespace().into());
-        let key = ObjectKey { group: "".into(), kind: "Secret".into(), namespace, name: name.into() };
-        let found = self.subject.daemon.cluster.find(&key, "v1").await.map_err(|error| error.to_string())?;
-        let found = found.ok_or_else(|| format!("there is no Secret `{name}`"))?;
-        let text = found["data"]["key"].as_str().ok_or_else(|| format!("the Secret `{name}` has no `key`"))?;
-        base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| format!("the Secret `{name}` is malformed"))
+    async fn secret(&self, name: &str) -> Result<Masked, String> {
+        let found = find_secret(self.subject.daemon, name, Some(self.promotion.namespace())).await;
+        let found = found.map_err(|error| error.to_string())?;
+        let mut found = found.ok_or_else(|| format!("there is no Secret `{name}`"))?;
+        found.remove("key").ok_or_else(|| format!("the Secret `{name}` has no `key`"))
     }
 
     async fn job(&self, gate: &JobGate, written: &Gate, name: &str) -> Answer {

@@ -10,13 +10,14 @@ use jiff::Timestamp;
 use super::super::memory::Trial;
 use super::super::previews::{Merge, TooLarge, compared};
 use super::Subject;
-use super::see::seven;
 use crate::api::leeboard::promotion::{PlanSummary, Promotion, PromotionKind, WriteMode};
 use crate::git::{Brought, Holding, Merged, Mirror, Oid, Snapshot};
 use crate::object::ObjectKey;
 use crate::plan::of_wanted;
 use crate::policy::Says;
+use crate::preview::mask::Masks;
 use crate::preview::{ChangeKind, Outcome, Preview, Pull, Reach};
+use crate::promote::candidate::short;
 use crate::promote::machine::Proposal;
 use crate::sync::status::images;
 
@@ -127,7 +128,7 @@ async fn proposed(
             is_there |= is_held(&known).unwrap_or(false);
         }
         if is_there {
-            return nothing(Proposal::Needless(format!("{} has {}", subject.branch, seven(&commit.to_string()))));
+            return nothing(Proposal::Needless(format!("{} has {}", subject.branch, short(&commit.to_string()))));
         }
         let mode = subject.policy.write.as_ref().map(|write| write.mode).unwrap_or_default();
         if mode == WriteMode::FastForward && !mirror.holds(commit, base)? {
@@ -175,6 +176,7 @@ fn judged(subject: &Subject<'_>, preview: &Preview) -> Proposal {
     let mut summary = PlanSummary::default();
     let mut wanted: Vec<(String, &ObjectKey, Option<&serde_json::Value>)> = Vec::new();
     let mut found = BTreeSet::new();
+    let masks = Masks::of(preview, Vec::new());
     for environment in &preview.environments {
         if let Reach::Unreachable(why) = &environment.reach {
             return Proposal::Unknown(format!("{} does not answer: {why}", environment.cluster));
@@ -201,11 +203,12 @@ fn judged(subject: &Subject<'_>, preview: &Preview) -> Proposal {
             }
             for change in application.outcome.changes() {
                 if let Some(refused) = &change.refused {
-                    return Proposal::Broken(format!("the API server would refuse {}: {refused}", change.key));
+                    let words = masks.finish(&masks.answer(&change.key, refused));
+                    return Proposal::Broken(format!("the API server would refuse {}: {words}", change.key));
                 }
                 if let Some(verdict) = change.verdicts.iter().find(|verdict| verdict.says == Says::Denies) {
-                    let words = format!("policy {} refuses {}: {}", verdict.policy, change.key, verdict.message);
-                    return Proposal::Broken(words);
+                    let words = masks.finish(&masks.text(&verdict.message));
+                    return Proposal::Broken(format!("policy {} refuses {}: {words}", verdict.policy, change.key));
                 }
                 match change.kind {
                     ChangeKind::Create => summary.added += 1,

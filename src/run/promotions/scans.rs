@@ -15,18 +15,16 @@ use super::see;
 use crate::api::leeboard::vulnerabilities::{ReportPlace, ReportSource, VulnerabilityGate};
 use crate::git::{Kind, Snapshot};
 use crate::live::client::{Error, ListOptions};
-use crate::object::GroupKind;
+use crate::object::{GroupKind, annotation};
 use crate::promote::gate::Answer;
 use crate::promote::vulnerability::{
     Case, CriticalWaivers, Delivery, Digest, Image, Report, Verdict, Waivers, judge, report,
 };
 
-/// On an AppProject: `allow` lets waivers count for what is critical.
-const CRITICAL: &str = "leeboard.dev/critical-waivers";
 /// The kind of the trivy-operator.
 const OPERATOR: (&str, &str, &str) = ("aquasecurity.github.io", "VulnerabilityReport", "v1alpha1");
 /// Before it is judged again: a report may have come.
-const AGAIN: SignedDuration = SignedDuration::from_secs(60);
+const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 /// So many images are named in the evidence.
 const SHOWN: usize = 20;
 /// How long a server of reports may think.
@@ -52,13 +50,13 @@ impl About<'_> {
     pub(super) async fn vulnerabilities(&self, gate: &VulnerabilityGate) -> Answer {
         let later = self.subject.now.checked_add(AGAIN).unwrap_or(Timestamp::MAX);
         let Some((planned, files)) = self.planned.and_then(|planned| Some((planned, planned.files.as_ref()?))) else {
-            return Answer::wait("there is no plan whose images could be looked at").again(later).binding();
+            return Answer::wait("there is no plan whose images could be looked at").again(later);
         };
         let rules = match gate.rules(self.critical_waivers()) {
             Ok(rules) => rules,
             Err(problems) => {
                 let words: Vec<String> = problems.iter().map(ToString::to_string).collect();
-                return Answer::fail(words.join("; ")).binding();
+                return Answer::fail(words.join("; "));
             }
         };
         let mut wanted: Vec<Image> = planned.images.wanted.iter().map(|name| Image::new(name)).collect();
@@ -68,7 +66,7 @@ impl About<'_> {
                 Ok(digest) => image.digest = digest.and_then(|digest| Digest::parse(digest.as_str())),
                 Err(why) => {
                     let message = format!("{}: its digest is not known: {why}", image.name);
-                    return Answer::error(message).again(later).binding();
+                    return Answer::error(message).again(later);
                 }
             }
         }
@@ -84,14 +82,14 @@ impl About<'_> {
                 ReportPlace::Oci => self.of_registry(source, &wanted, &mut found).await,
             };
             if let Err(why) = looked {
-                return Answer::error(format!("reports cannot be read: {why}")).again(later).binding();
+                return Answer::error(format!("reports cannot be read: {why}")).again(later);
             }
         }
         let path = self.subject.environment.spec.path();
         let file = if path == "." { gate.waivers().to_owned() } else { format!("{path}/{}", gate.waivers()) };
         let waivers = match files.read(&file) {
             Ok(bytes) => Waivers::read(&file, bytes.as_deref().unwrap_or_default()),
-            Err(error) => return Answer::error(format!("{file} cannot be read: {error}")).again(later).binding(),
+            Err(error) => return Answer::error(format!("{file} cannot be read: {error}")).again(later),
         };
         let case = Case {
             images: &wanted,
@@ -112,13 +110,12 @@ impl About<'_> {
             Verdict::NeedsWaiver(_) | Verdict::Refuse(_) => Answer::fail(message),
         };
         let pinned: Vec<String> = wanted.iter().take(SHOWN).map(Image::pinned).collect();
-        answer.with("images", pinned.join(" ")).with("reports", found.reports.len().to_string()).binding()
+        answer.with("images", pinned.join(" ")).with("reports", found.reports.len().to_string())
     }
 
     fn critical_waivers(&self) -> CriticalWaivers {
         let project = self.subject.daemon.written.project(self.subject.environment.spec.project());
-        let allows = matches!(project, Some(Ok(project))
-            if project.metadata.annotations.as_ref().and_then(|all| all.get(CRITICAL)).is_some_and(|word| word == "allow"));
+        let allows = project.and_then(Result::ok).is_some_and(|project| project.permits(annotation::CRITICAL_WAIVERS));
         if allows { CriticalWaivers::Allowed } else { CriticalWaivers::Forbidden }
     }
 

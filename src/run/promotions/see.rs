@@ -14,7 +14,7 @@ use crate::api::argo::{Application, OperationPhase, SyncStatus};
 use crate::api::duration;
 use crate::api::leeboard::promotion::{Promotion, PromotionKind, PromotionPhase, PromotionTrack, Tenure};
 use crate::git::{Holding, Mirror, Oid, RepoUrl};
-use crate::promote::candidate::{Offer, short};
+use crate::promote::candidate::Offer;
 use crate::promote::track::{Held, Sight};
 use crate::promote::{graph, message, track};
 
@@ -330,9 +330,4 @@ pub(super) fn contains(subject: &Subject<'_>, held: &str, commit: &str) -> bool 
         (Ok(held), Ok(commit)) => mirror.holds(held, commit).unwrap_or(false),
         _ => false,
     }
-}
-
-/// For people: `3f9a1c2`.
-pub(super) fn seven(commit: &str) -> &str {
-    short(commit)
 }

@@ -16,20 +16,11 @@ use crate::api::leeboard::promotion::{
 };
 use crate::live::client::{DeleteOptions, Error, Part};
 use crate::object::event::{About, Event, Severity};
-use crate::object::{Object, ObjectKey};
+use crate::object::{Object, ObjectKey, annotation};
 use crate::promote::candidate::{Offer, short};
+use crate::promote::message;
 use crate::promote::track::Sight;
 use crate::sync::status::merge_patch;
-
-/// On an AppProject: `allow` lets its environments take commits without a person.
-const AUTO: &str = "leeboard.dev/auto-promotion";
-
-/// The name of an attempt: `prod-3f9a1c2d4e5f`, `prod-3f9a1c2d4e5f-2`.
-pub(super) fn name(environment: &str, commit: &str, attempt: usize) -> String {
-    let commit = commit.get(..12).unwrap_or(commit);
-    let name = format!("{environment}-{commit}");
-    if attempt > 1 { format!("{name}-{attempt}") } else { name }
-}
 
 /// Begins the promotion of a candidate, where nobody has to; or what is waited for.
 pub(super) async fn begun(subject: &Subject<'_>, offer: &Offer) -> Result<Option<String>, String> {
@@ -50,13 +41,13 @@ pub(super) async fn begun(subject: &Subject<'_>, offer: &Offer) -> Result<Option
         return Ok(Some(format!("{short} from {} may enter: {command} begins it", offer.source)));
     }
     let project = subject.environment.spec.project();
-    let allows = matches!(subject.daemon.written.project(project), Some(Ok(project))
-        if project.metadata.annotations.as_ref().and_then(|all| all.get(AUTO)).is_some_and(|word| word == "allow"));
-    if !allows {
+    let known = subject.daemon.written.project(project).and_then(Result::ok);
+    if !known.is_some_and(|known| known.permits(annotation::AUTO_PROMOTION)) {
         return Ok(Some(format!(
             "{short} from {} may enter: {command} begins it (AutoNotAllowed: AppProject {project} has no annotation \
-             {AUTO}: allow)",
-            offer.source
+             {}: allow)",
+            offer.source,
+            annotation::AUTO_PROMOTION
         )));
     }
     if let Some(hold) = subject.policy.hold.as_ref().filter(|hold| hold.holds(subject.now)) {
@@ -68,7 +59,7 @@ pub(super) async fn begun(subject: &Subject<'_>, offer: &Offer) -> Result<Option
         from: Some(offer.source.clone()),
         ..PromotionSpec::default()
     };
-    make(subject, &name(environment, &offer.commit, 1), spec).await?;
+    make(subject, &message::name(environment, PromotionKind::Promote, &offer.commit, 1), spec).await?;
     Ok(None)
 }
 
@@ -91,7 +82,7 @@ pub(super) async fn pushed(subject: &Subject<'_>, sight: &Sight, track: &Promoti
         kind: PromotionKind::Push,
         ..PromotionSpec::default()
     };
-    make(subject, &name(environment, &held.commit, 1), spec).await
+    make(subject, &message::name(environment, PromotionKind::Push, &held.commit, 1), spec).await
 }
 
 async fn make(subject: &Subject<'_>, name: &str, spec: PromotionSpec) -> Result<(), String> {

@@ -47,7 +47,7 @@ impl Guide<'_> {
         })
         .await?;
         self.settled("dev-web", &commit).await?;
-        let wire = self.stage.traffic()?.wire();
+        let wire = self.stage.traffic()?.wire("dev");
         eventually("the router leads to web", SOON, async || match wire.ask(Instant::now()).await {
             Sample { result: Ok(200), version: Some(_), .. } => Ok(()),
             other => Err(other.text()),
@@ -138,13 +138,24 @@ impl Guide<'_> {
 
     /// Follows a version from its first pod to its end: the phase in which it ended.
     async fn watch_trial(&mut self, version: &str, trial: &RefCell<Trial>, customers: &Load) -> anyhow::Result<Phase> {
+        self.watch_trial_in("dev", version, trial, customers).await
+    }
+
+    /// The same in an environment.
+    pub(super) async fn watch_trial_in(
+        &mut self,
+        environment: &str,
+        version: &str,
+        trial: &RefCell<Trial>,
+        customers: &Load,
+    ) -> anyhow::Result<Phase> {
         trial.borrow_mut().begin(version);
-        self.canary_until("the new version is tried", |canary| match phase_of(canary) {
+        self.canary_until_in(environment, "the new version is tried", |canary| match phase_of(canary) {
             Phase::Progressing => Ok(()),
             phase => Err(format!("it is {phase:?}")),
         })
         .await?;
-        self.canary_until("the trial has ended", |canary| {
+        self.canary_until_in(environment, "the trial has ended", |canary| {
             let weight = canary.status.as_ref().map_or(0, |status| status.canary_weight);
             let phase = phase_of(canary);
             trial.borrow_mut().look(phase, u8::try_from(weight).unwrap_or(0), customers);
@@ -162,7 +173,16 @@ impl Guide<'_> {
         what: &str,
         check: impl Fn(&flagger::Canary) -> Result<T, String>,
     ) -> anyhow::Result<T> {
-        let api: Api<flagger::Canary> = self.api("shop-dev");
+        self.canary_until_in("dev", what, check).await
+    }
+
+    async fn canary_until_in<T>(
+        &mut self,
+        environment: &str,
+        what: &str,
+        check: impl Fn(&flagger::Canary) -> Result<T, String>,
+    ) -> anyhow::Result<T> {
+        let api: Api<flagger::Canary> = self.api(&format!("shop-{environment}"));
         let found = eventually(what, SOON, async || match api.get_opt("web").await {
             Ok(Some(canary)) => check(&canary),
             Ok(None) => Err("there is none".to_owned()),
