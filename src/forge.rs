@@ -47,7 +47,9 @@ pub use pull::{Account, Opening, Pull, PullState, Source};
 pub use repository::{How, Put, Repository};
 pub use review::{Permission, Review, Verdict};
 pub use sign_in::{Access, AccessError, App, Credential};
-pub use status::{Check, Report, State, Status};
+pub use status::{Annotation, Check, Level, Report, State, Status};
 
+#[cfg(test)]
+pub(crate) mod played;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,9 @@
 //! (what no reader may see), [`shape`] (how one object's change becomes lines), then [`comment`]; [`full`] has all of it
 //! for programs and pages.
 
+pub mod annotation;
 pub mod attribute;
+pub mod carried;
 pub mod closing;
 pub mod command;
 pub mod comment;
@@ -24,6 +26,7 @@ mod generated;
 pub mod mask;
 pub mod phrase;
 pub mod policies;
+pub mod question;
 pub mod risk;
 pub mod rules;
 pub mod shape;
@@ -54,8 +57,9 @@ pub struct Preview {
     pub environments: Vec<EnvironmentPreview>,
     /// Where it is deployed already, before it is merged.
     pub deployed: Vec<ephemeral::Deployed>,
-    /// Where commits of the target branch go next, when it is no environment's own: `dev`, `int`, `prod`.
-    pub carried: Vec<SmolStr>,
+    /// The environments that commits of the target branch are carried to next, step by step ([`carried`]), when the pull
+    /// request changes something that is deployed there.
+    pub carried: Vec<Vec<SmolStr>>,
 }
 
 /// A pull request at two commits.
@@ -278,6 +282,8 @@ pub struct Facts {
     pub managed: BTreeMap<SmolStr, BTreeMap<SmolStr, u64>>,
     /// How many nodes there are.
     pub nodes: Option<u64>,
+    /// Fields that the pull request writes and no schema has, by object, as paths: a sync leaves them out.
+    pub undeclared: BTreeMap<ObjectKey, Vec<String>>,
     /// Why the admission policies of the cluster are not known, when they should be.
     pub unread_policies: Option<String>,
 }
@@ -291,6 +297,26 @@ pub struct Served {
     pub minor: Option<u32>,
 }
 
+impl Facts {
+    /// Takes in what was asked for another application of the same environment.
+    pub fn add(&mut self, other: Facts) {
+        let Facts { base, merged, cluster, served, instances, managed, nodes, undeclared, unread_policies } = other;
+        self.base.extend(base);
+        self.merged.extend(merged);
+        self.cluster.extend(cluster);
+        self.instances.extend(instances);
+        self.managed.extend(managed);
+        self.undeclared.extend(undeclared);
+        self.nodes = self.nodes.or(nodes);
+        self.unread_policies = self.unread_policies.take().or(unread_policies);
+        if let Some(Served { kinds, minor }) = served {
+            let known = self.served.get_or_insert_default();
+            known.kinds.extend(kinds);
+            known.minor = known.minor.or(minor);
+        }
+    }
+}
+
 impl Preview {
     /// The same of one environment alone.
     #[must_use]
@@ -301,7 +327,12 @@ impl Preview {
         Preview { instance, pull, environments, deployed, carried }
     }
 
-    /// True when it is known that nothing that is deployed changes: then a pull request needs no comment.
+    /// True when a pull request needs a comment: something that is deployed changes, or will when it is carried on.
+    pub fn is_news(&self) -> bool {
+        !self.is_empty() || !self.carried.is_empty()
+    }
+
+    /// True when it is known that nothing that is deployed from the target branch changes.
     pub fn is_empty(&self) -> bool {
         self.environments.iter().all(|environment| {
             let is_known = !matches!(environment.reach, Reach::Unreachable(_));

@@ -3,6 +3,8 @@
 //! Checks are in two places, commit statuses and check runs; both are read. Statuses are set by everybody, check runs by
 //! Apps only. What it cannot do: merge by moving a branch.
 
+mod check_run;
+
 use http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -21,9 +23,6 @@ use super::status::{Check, Report, State, Status};
 use crate::git::Oid;
 
 const PAGE: &str = "100";
-
-/// Of a check run's summary, and of its text.
-const REPORT: usize = 65_535;
 
 pub(super) struct GitHub;
 
@@ -357,28 +356,7 @@ impl Dialect for GitHub {
     }
 
     fn put_report(&self, repo: &RepoName, report: &Report, id: Option<u64>) -> Option<Call<()>> {
-        let status = &report.status;
-        let (progress, conclusion) = match status.state {
-            State::Pending => ("in_progress", None),
-            State::Success => ("completed", Some("success")),
-            State::Neutral => ("completed", Some("neutral")),
-            State::Failure => ("completed", Some("failure")),
-            // Ours to repair, not the author's.
-            State::Error => ("completed", Some("cancelled")),
-        };
-        let cut = |text: &str| text.chars().take(REPORT).collect::<String>();
-        let mut body = json!({
-            "name": status.context,
-            "head_sha": status.commit.to_string(),
-            "status": progress,
-            "output": {"title": status.line(), "summary": cut(&report.summary), "text": cut(&report.text)},
-        });
-        if let Some(conclusion) = conclusion {
-            body["conclusion"] = json!(conclusion);
-        }
-        if let Some(page) = &status.page {
-            body["details_url"] = json!(page);
-        }
+        let (status, body) = (&report.status, check_run::body(report));
         let action = format!("report on {} in {repo}", status.commit.short());
         let path = ["repos", repo.owner(), repo.name(), "check-runs"];
         Some(match id {

@@ -143,7 +143,7 @@ impl Forge {
     }
 
     /// True when we are a GitHub App.
-    pub(super) fn is_app(&self) -> bool {
+    pub fn is_app(&self) -> bool {
         matches!(self.credential, Some(Credential::App(_)))
     }
 

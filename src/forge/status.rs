@@ -49,6 +49,32 @@ pub struct Report {
     pub summary: String,
     /// Markdown: the rest. Each is cut after 65,535 characters.
     pub text: String,
+    /// What is said at lines of files, the most important first. GitHub takes 50 with a report; nobody reads more.
+    pub annotations: Vec<Annotation>,
+}
+
+/// What is said at a line of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Annotation {
+    /// The file, from the repository's root.
+    pub path: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// How it is shown.
+    pub level: Level,
+    /// Plain text.
+    pub message: String,
+}
+
+/// How an annotation is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Good to know.
+    Notice,
+    /// Somebody should look.
+    Warning,
+    /// Something is wrong.
+    Failure,
 }
 
 /// What GitHub takes; others take more, and nobody reads more.

@@ -118,6 +118,11 @@ impl LiveStore {
         self.shared.store.lock().get(key)
     }
 
+    /// How many objects of which kind are ours in a namespace.
+    pub fn number_in(&self, namespace: &str) -> BTreeMap<SmolStr, u64> {
+        self.shared.store.lock().number_in(namespace)
+    }
+
     /// How many objects are known.
     pub fn len(&self) -> usize {
         self.shared.store.lock().len()

@@ -66,16 +66,25 @@ pub struct Comment {
     pub body: String,
     /// The same without what is only there to find it again: what a reader is told.
     pub said: String,
+    /// Where in `said` the changes begin: before them stands what is read first.
+    pub changes: usize,
     /// Changed objects whose change is shown.
     pub shown: usize,
     /// Changed objects.
     pub of: usize,
 }
 
+impl Comment {
+    /// What is read first, and the changes.
+    pub fn parts(&self) -> (&str, &str) {
+        self.said.split_at_checked(self.changes).unwrap_or((&self.said, ""))
+    }
+}
+
 /// Writes the comment.
 pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options) -> Comment {
     let flavour = options.flavour;
-    if preview.is_empty() {
+    if !preview.is_news() {
         return notice(flavour, &preview.instance, &preview.pull, &Notice::Nothing);
     }
     let told: Vec<&Risk> = risks.iter().filter(|risk| risk.severity.is_warning()).collect();
@@ -100,6 +109,8 @@ pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options
     let overview = overview::write(preview, &told, masks, &sections, room);
     body.push_str(&overview);
 
+    let first = finished(masks, &body).len();
+
     let room = room.saturating_sub(masks.bound(&overview));
     let filled = budget::fill(preview, &sections, masks, flavour, room);
     body.push_str(&filled.text);
@@ -119,7 +130,8 @@ pub fn write(preview: &Preview, risks: &[Risk], masks: &Masks, options: &Options
     let [marker, footer, data] = [marker, footer, data].map(|part| finished(masks, &part));
     let parts = [marker.as_str(), &said, &footer, &data];
     let body = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n");
-    Comment { body, said, shown: filled.shown, of }
+    let changes = first.min(said.len());
+    Comment { body, said, changes, shown: filled.shown, of }
 }
 
 /// A part of a body, with all marks resolved and no line that a forge would execute.
@@ -171,6 +183,7 @@ fn headline(preview: &Preview, risks: usize) -> String {
         failed => parts.push(format!("{failed} applications do not render")),
     }
     match applications.is_empty() {
+        true if preview.is_empty() => "Leeboard: nothing is deployed from this branch itself".to_owned(),
         true => "Leeboard: not compared".to_owned(),
         false => format!("Leeboard: {}", parts.join(", ")),
     }
@@ -201,8 +214,9 @@ fn notes(preview: &Preview) -> Vec<String> {
     }
     notes.extend(preview.deployed.iter().take(MOST).map(ephemeral::Deployed::told));
     if !preview.carried.is_empty() {
-        let names: Vec<String> = preview.carried.iter().map(|name| word(name)).collect();
-        notes.push(format!("Then carried to: {}", names.join(" → ")));
+        let step = |names: &Vec<SmolStr>| names.iter().map(|name| word(name)).collect::<Vec<_>>().join(", ");
+        let steps: Vec<String> = preview.carried.iter().map(step).collect();
+        notes.push(format!("Then carried to: {}", steps.join(" → ")));
     }
     notes
 }

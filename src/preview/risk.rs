@@ -37,6 +37,8 @@ use crate::object::{Object, ObjectKey};
 use super::phrase::Phrase;
 use super::{ApplicationPreview, Change, ChangeKind, EnvironmentPreview, Facts, Preview};
 
+pub(super) use self::quota::may_take_more;
+pub(super) use self::schema::goes;
 pub use self::workload::{Restart, restart};
 pub(super) use self::workload::{image_changes, images};
 
@@ -264,6 +266,7 @@ const RULES: &[fn(&Case<'_>) -> Vec<Finding>] = &[
     policy::weakened,
     schema::served,
     schema::refused,
+    schema::undeclared,
     policy::foreign,
     references::needed,
     workload::images_of,

@@ -104,6 +104,10 @@ impl Status {
     /// Of a finished preview.
     pub fn of(preview: &Preview, risks: &[Risk], masks: &Masks, judgement: &Judgement) -> Self {
         let applications = || preview.environments.iter().flat_map(|environment| &environment.applications);
+        if preview.is_empty() && !preview.carried.is_empty() {
+            let names: Vec<&str> = preview.carried.iter().flatten().map(|name| name.as_str()).collect();
+            return Status::new(State::Success, &format!("no changes here; then carried to {}", names.join(", ")));
+        }
         if preview.is_empty() {
             return Status::no_changes();
         }

@@ -4,11 +4,12 @@
 //! request, and with `previews.deploy` a namespace of its own. **May not:** write anything else to a cluster or a
 //! repository, or decide what is said: `preview` does.
 //!
-//! Read [`followed`] (which pull requests are looked at, when), [`one`] (a look), [`affected`] and [`collect`] (what it
-//! compares), [`live`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it), [`ephemeral`] (what is deployed beforehand),
+//! Read [`followed`] (which pull requests are looked at, when), [`one`] (a look), [`affected`], [`collect`] and [`carried`] (what it
+//! compares), [`live`], [`policies`] and [`watched`] (what of the cluster), [`told`] and [`closing`] (what is written), [`kept`] (what a restart leaves of it), [`ephemeral`] (what is deployed beforehand),
 //! [`command`] and [`explain`] (what people ask for) and [`heard`] (how that is found without webhooks).
 
 mod affected;
+mod carried;
 mod closing;
 mod collect;
 mod command;
@@ -22,6 +23,7 @@ mod live;
 mod one;
 pub(crate) mod policies;
 mod told;
+mod watched;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub(super) use self::collect::{TooLarge, preview as compared};
 use self::followed::Followed;
 pub use self::forges::{Forges, LABEL};
 use self::kept::Kept;
+use self::watched::Watches;
 use super::Daemon;
 use crate::api::leeboard::{Environment, PreviewPolicy};
 use crate::git::RepoUrl;
@@ -51,6 +54,8 @@ pub struct Previews {
     /// Where pull requests are.
     pub forges: Forges,
     branches: Mutex<BTreeMap<Branch, Running>>,
+    /// What comparisons ask of clusters again and again.
+    watches: Watches,
     /// By application: what its last commit has done to the cluster.
     executed: Mutex<BTreeMap<SmolStr, Executed>>,
     /// Rung when Environments or Secrets have changed.
@@ -120,8 +125,11 @@ impl Previews {
 
     /// Why the pull requests of an environment are not told what they should be.
     pub fn trouble(&self, environment: &Environment) -> Option<String> {
+        let (_, own) = Branch::of(environment)?;
+        let sources: Vec<Branch> =
+            carried::branches(environment).map(|name| Branch { name: name.into(), ..own.clone() }).collect();
         let branches = self.branches.lock();
-        branches.get(&Branch::of(environment)?.1)?.followed.trouble()
+        std::iter::once(own).chain(sources).find_map(|branch| branches.get(&branch)?.followed.trouble())
     }
 }
 
@@ -186,16 +194,25 @@ fn begin(daemon: &Arc<Daemon>, url: RepoUrl, branch: &Branch, policy: PreviewPol
     Running { followed, cancel }
 }
 
-/// The branches to follow. Of several environments on one branch the first by name says how its pull requests are told.
+/// The branches to follow: those of environments, and those that promotions take commits from. Of several environments on
+/// one branch the first by name says how its pull requests are told.
 fn wanted(daemon: &Daemon) -> BTreeMap<Branch, (RepoUrl, PreviewPolicy)> {
-    let mut wanted = BTreeMap::new();
+    let (mut wanted, mut sources) = (BTreeMap::new(), BTreeMap::new());
     for environment in daemon.written.environments() {
         let policy = environment.spec.previews.clone().unwrap_or_default();
         let Some((url, branch)) = Branch::of(&environment) else { continue };
         let is_wanted = policy.enabled.unwrap_or_else(|| daemon.previews.forges.has(&url, policy.forge.as_ref()));
-        if is_wanted {
-            wanted.entry(branch).or_insert((url, policy));
+        if !is_wanted {
+            continue;
         }
+        for name in carried::branches(&environment) {
+            let source = Branch { name: name.into(), ..branch.clone() };
+            sources.entry(source).or_insert_with(|| (url.clone(), policy.clone()));
+        }
+        wanted.entry(branch).or_insert((url, policy));
+    }
+    for (branch, how) in sources {
+        wanted.entry(branch).or_insert(how);
     }
     wanted
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::repair::{self, Problem};
+use super::repair::{self, FieldPath, Problem};
 use crate::live::client::{Applied, ApplyOptions, Cluster, Error, FIELD_MANAGER, Part};
 use crate::object::{Object, fields};
 
@@ -16,8 +16,8 @@ use crate::object::{Object, fields};
 pub struct Done {
     /// What the API server answered.
     pub applied: Applied,
-    /// What was left out because the schema does not know it, each as the API server's path.
-    pub dropped: Vec<String>,
+    /// What was left out because the schema does not know it.
+    pub dropped: Vec<FieldPath>,
 }
 
 /// How often an object is made more acceptable before its refusal counts. Each round drops all named fields.
@@ -42,7 +42,7 @@ pub async fn apply(cluster: &Cluster, object: &Object, options: &ApplyOptions) -
                 let mut body = object.body.clone();
                 let before = dropped.len();
                 dropped.extend(
-                    undeclared.filter(|(path, _)| repair::remove(&mut body, path)).map(|(path, _)| path.to_string()),
+                    undeclared.filter(|(path, _)| repair::remove(&mut body, path)).map(|(path, _)| path.clone()),
                 );
                 if dropped.len() == before || refusals.iter().any(|(_, problem)| *problem != Problem::NotDeclared) {
                     return Err(error);

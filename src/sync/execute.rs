@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::apply::{self, Done};
 use super::machine::{Failure, Outcome};
+use super::repair::FieldPath;
 use crate::live::Record;
 use crate::live::client::{ApplyOptions, Cluster, DeleteOptions, Deleted, Error, Part, Propagation};
 use crate::object::{Object, ObjectKey, annotation, secret};
@@ -227,7 +228,7 @@ fn deleted(answer: Result<(Deleted, String), Error>, step: &Step) -> Executed {
 }
 
 /// `deployment.apps/web serverside-applied`, as kubectl says it, and what a person should know.
-fn message(key: &ObjectKey, dropped: &[String], warnings: &[String]) -> String {
+fn message(key: &ObjectKey, dropped: &[FieldPath], warnings: &[String]) -> String {
     let kind = key.kind.to_lowercase();
     let group = if key.group.is_empty() { String::new() } else { format!(".{}", key.group) };
     let mut message = format!("{kind}{group}/{} serverside-applied", key.name);

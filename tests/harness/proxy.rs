@@ -12,12 +12,15 @@ use hyper_util::rt::TokioIo;
 use kube::client::Body;
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
+use tokio_rustls::TlsAcceptor;
 
+use super::authority::Authority;
 use super::{Cluster, SOON};
 
 /// Speaks plain HTTP on loopback, and passes on to the API server in the name of the administrator.
 pub struct Proxy {
     folder: TempDir,
+    url: String,
     shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -106,12 +109,12 @@ impl Proxy {
         config.default_retry = false;
         let client = kube::Client::try_from(config).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
             "apiVersion: v1
 kind: Config
-clusters: [{{name: proxy, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]
+clusters: [{{name: proxy, cluster: {{server: '{url}'}}}}]
 users: [{{name: nobody, user: {{}}}}]
 contexts: [{{name: proxy, context: {{cluster: proxy, user: nobody}}}}]
 current-context: proxy
@@ -126,7 +129,29 @@ current-context: proxy
             seen: Mutex::default(),
         });
         let task = tokio::spawn(serve(listener, shared.clone()));
-        Proxy { folder, shared, task }
+        Proxy { folder, url, shared, task }
+    }
+
+    /// The same behind TLS: where it listens, and who vouches for it, in PEM.
+    pub async fn behind_tls(&self) -> (String, String) {
+        let _done_before = rustls::crypto::ring::default_provider().install_default();
+        let authority = Authority::new();
+        let acceptor = TlsAcceptor::from(Arc::new(authority.server("127.0.0.1", 2100)));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let plain = self.url.strip_prefix("http://").unwrap().to_owned();
+        // It ends with the test's runtime.
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, plain) = (acceptor.clone(), plain.clone());
+                tokio::spawn(async move {
+                    let Ok(mut outer) = acceptor.accept(stream).await else { return };
+                    let Ok(mut inner) = tokio::net::TcpStream::connect(plain).await else { return };
+                    let _ended = tokio::io::copy_bidirectional(&mut outer, &mut inner).await;
+                });
+            }
+        });
+        (url, authority.pem())
     }
 
     /// Leads through the proxy.

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't read its case fails")]
 
+mod annotations;
 mod answers;
 mod attribution;
 mod hostile;

@@ -14,7 +14,8 @@ use super::{expect, fixture, scene};
 fn read(case: &Value) -> Preview {
     let environments = case["environments"].as_array().unwrap().iter().map(scene::environment).collect();
     let mut preview = scene::preview(environments);
-    preview.carried = scene::texts(case, "carried").into_iter().map(Into::into).collect();
+    preview.carried =
+        scene::texts(case, "carried").into_iter().map(|step| step.split(", ").map(Into::into).collect()).collect();
     preview
 }
 

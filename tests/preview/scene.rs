@@ -162,6 +162,13 @@ pub(crate) fn environment(value: &Value) -> EnvironmentPreview {
         |kinds: &Value| map(kinds, |count| count.as_u64().unwrap()).into_iter().map(|(k, c)| (k.into(), c)).collect();
     facts.managed = map(&value["managed"], counts).into_iter().map(|(n, c)| (n.into(), c)).collect();
     facts.nodes = value["nodes"].as_u64();
+    let key = |name: &str| {
+        let mut parts = name.split('/').map(Into::into);
+        let (namespace, kind, name) = (parts.next(), parts.next().unwrap(), parts.next().unwrap());
+        ObjectKey { group: "apps".into(), kind, namespace, name }
+    };
+    let undeclared = map(&value["undeclared"], |paths| serde_json::from_value(paths.clone()).unwrap());
+    facts.undeclared = undeclared.into_iter().map(|(name, paths)| (key(&name), paths)).collect();
     if value.get("served").is_some() {
         let kind = |text: &str| {
             let parts: Vec<&str> = text.split('/').collect();

@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![allow(unreachable_pub, reason = "a test has no one to reach")]
 
+mod facts;
+mod far;
 #[path = "../harness/mod.rs"]
 mod harness;
+mod people;
 #[allow(dead_code, reason = "the bench asks it more")]
 mod stage;
 #[path = "../forge/world.rs"]

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::Method;
+use leeboard::sandbox::Member;
 use serde_json::{Value, json};
+use sha2::Sha256;
 
-use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, eventually, install_crds};
+use crate::harness::{Cluster, Daemon, DaemonOptions, Namespace, Proxy, eventually, install_crds};
 use crate::world::{Shop, World};
 
 /// Until a pull request has been told something: a poll, a look, a sync.
@@ -44,6 +48,8 @@ pub enum Who {
     Writer,
     /// May do nothing.
     Stranger,
+    /// We ourselves.
+    Bot,
 }
 
 pub struct Stage {
@@ -85,6 +91,74 @@ impl Stage {
         stage.hook().await;
         stage.synced().await;
         stage
+    }
+
+    /// The repository's address.
+    pub fn repository(&self) -> String {
+        self.shop.url().to_string()
+    }
+
+    /// A second environment, synced, in a cluster of the same name that is behind a proxy; its namespace there.
+    pub async fn second(&self, name: &str, proxy: &Proxy, directory: &str) -> Namespace<'static> {
+        let (server, authority) = proxy.behind_tls().await;
+        let authority = base64::engine::general_purpose::STANDARD.encode(authority);
+        let config = json!({"tlsClientConfig": {"caData": authority}}).to_string();
+        let there = Cluster::shared().await.namespace(name).await;
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": format!("cluster-{name}"), "labels": {"argocd.argoproj.io/secret-type": "cluster"}},
+            "stringData": {"name": name, "server": server, "config": config},
+        });
+        self.control.apply(&secret.to_string()).await;
+        let mut second = environment(&self.shop, directory, &self.control, &there);
+        second["metadata"]["name"] = json!(name);
+        second["spec"]["destination"]["name"] = json!(name);
+        self.control.apply(&second.to_string()).await;
+        self.has(&format!("environment.leeboard.dev/{name}"), "{.status.sync}", "Synced").await;
+        there
+    }
+
+    /// One more environment, with a namespace of its own.
+    pub async fn environment(&self, name: &str, branch: &str, spec: &Value) {
+        let there = Cluster::shared().await.namespace(name).await;
+        let mut more = environment(&self.shop, ".", &self.control, &there);
+        more["metadata"]["name"] = json!(name);
+        more["spec"]["branch"] = json!(branch);
+        for (field, value) in spec.as_object().unwrap() {
+            more["spec"][field] = value.clone();
+        }
+        self.control.apply(&more.to_string()).await;
+    }
+
+    /// Pushes a branch.
+    pub fn publish(&self, branch: &str) {
+        self.shop.push(&self.shop.world.jane, &format!("acme/{}", self.shop.name), branch).unwrap();
+    }
+
+    /// Waits until a field of an object in the namespace of the control plane is this.
+    pub async fn has(&self, object: &str, path: &str, expected: &str) {
+        eventually(&format!("{object} has {path} {expected}"), A_WHILE, async || {
+            let found = self.control.field(object, path).await?;
+            if found == expected { Ok(()) } else { Err(format!("{found}\n{}", self.daemon.log())) }
+        })
+        .await;
+    }
+
+    /// A commit of several files on a new branch, which starts at `main`.
+    pub fn branch(&self, branch: &str, files: &[(&str, &str)]) {
+        self.shop.git(&["switch", "--quiet", "--force-create", branch, "main"]);
+        self.shop
+            .commit_all(&files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect::<Vec<_>>());
+    }
+
+    /// Opens a pull request of a branch.
+    pub async fn open(&self, branch: &str) -> u64 {
+        self.open_against(branch, "main").await
+    }
+
+    /// The same for another branch than `main`.
+    pub async fn open_against(&self, branch: &str, base: &str) -> u64 {
+        self.shop.open(branch, base, &format!("Change by {branch}")).await
     }
 
     async fn synced(&self) {
@@ -242,20 +316,85 @@ impl Stage {
         ours.cloned().collect()
     }
 
-    /// Comments on a pull request.
-    pub async fn say(&self, pull: u64, who: Who, text: &str) {
-        let world = self.shop.world;
+    /// Comments on a pull request; the comment.
+    pub async fn say(&self, pull: u64, who: Who, text: &str) -> Value {
         if matches!(who, Who::Stranger) {
-            world.administer(Method::PATCH, &self.shop.path(), json!({"private": false})).await;
+            let body = json!({"private": false});
+            self.shop.world.administer(Method::PATCH, &self.shop.path(), body).await;
         }
-        let member = if matches!(who, Who::Writer) { &world.jane } else { &world.mallory };
-        self.shop.ask(member, Method::POST, &format!("issues/{pull}/comments"), json!({"body": text})).await;
+        let path = format!("issues/{pull}/comments");
+        self.shop.ask(self.member(who), Method::POST, &path, json!({"body": text})).await
+    }
+
+    fn member(&self, who: Who) -> &'static Member {
+        let world = self.shop.world;
+        match who {
+            Who::Writer => &world.jane,
+            Who::Stranger => &world.mallory,
+            Who::Bot => &world.bot,
+        }
+    }
+
+    /// Whoever has written a comment writes it anew.
+    pub async fn edit_comment(&self, comment: &Value, text: &str) {
+        let path = format!("issues/comments/{}", comment["id"]);
+        self.shop.ask(&self.shop.world.jane, Method::PATCH, &path, json!({"body": text})).await;
+    }
+
+    /// Calls the daemon, with the right signature, as if this comment were another's, and new.
+    pub async fn pretend(&self, pull: u64, comment: &Value, who: Who) {
+        let body = json!({
+            "action": "created", "is_pull": true, "issue": {"number": pull, "pull_request": {}},
+            "comment": {"id": comment["id"], "body": "/leeboard preview", "user": {"login": self.member(who).login}},
+            "repository": {"clone_url": self.repository()},
+        });
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let request = reqwest::Client::new().post(self.daemon.url("/api/webhook"));
+        let request = request.header("X-Gitea-Event", "issue_comment").header("X-Gitea-Signature", signature);
+        request.body(body).send().await.unwrap().error_for_status().unwrap();
     }
 
     /// Somebody deletes a comment of ours.
     pub async fn delete_comment(&self, comment: &Value) {
         let path = format!("issues/comments/{}", comment["id"]);
         self.shop.ask(&self.shop.world.bot, Method::DELETE, &path, Value::Null).await;
+    }
+
+    /// What the daemon has logged.
+    pub fn log(&self) -> String {
+        self.daemon.log()
+    }
+
+    /// The head of a pull request.
+    pub async fn head(&self, pull: u64) -> String {
+        let found = self.shop.ask(&self.shop.world.bot, Method::GET, &format!("pulls/{pull}"), Value::Null).await;
+        found["head"]["sha"].as_str().unwrap().to_owned()
+    }
+
+    /// Gives the daemon another token for the forge; `None`: its own.
+    pub async fn credential(&self, token: Option<&str>) {
+        let token = token.unwrap_or(&self.shop.world.bot.token);
+        let patch = json!({"stringData": {"token": token}}).to_string();
+        self.control.kubectl(["patch", "secret", "forge", "--type=merge", "--patch", &patch]).await.unwrap();
+    }
+
+    /// Waits until a condition says what keeps pull requests from being told; `None`: that nothing does.
+    pub async fn is_blocked(&self, words: Option<&str>) {
+        eventually(&format!("blocked by {words:?}"), A_WHILE, async || {
+            let path = "{.status.conditions[?(@.type==\"PreviewBlocked\")].message}";
+            let found = self.control.field("environment.leeboard.dev/dev", path).await?;
+            let is_so = words.map_or(found.is_empty(), |words| found.contains(words));
+            if is_so { Ok(()) } else { Err(format!("{found}\n{}", self.daemon.log())) }
+        })
+        .await;
+    }
+
+    /// Gives the repository another name.
+    pub async fn rename(&self, name: &str) {
+        self.shop.world.administer(Method::PATCH, &self.shop.path(), json!({"name": name})).await;
     }
 
     /// Requests that the daemon has sent to API servers.

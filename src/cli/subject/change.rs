@@ -40,7 +40,7 @@ pub(in super::super) async fn applied(view: &View, object: &Arc<Object>, key: &M
     let mut foretold = Foretold { change: Change::created(object, key), by: None, refused: None, dropped: Vec::new() };
     match (live, answer) {
         (live, Ok(done)) => {
-            foretold.dropped = done.dropped;
+            foretold.dropped = done.dropped.iter().map(ToString::to_string).collect();
             let after = done.applied.body.and_then(|body| Object::from_value(body, None).ok());
             if let (Some(live), Some(after)) = (live, after) {
                 foretold.by = other_hand(&live.body, &after.body);

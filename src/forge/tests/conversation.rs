@@ -1,15 +1,14 @@
 //! How a forge is talked to: lists, errors, renamed repositories, merges. The forge is a script on loopback.
 
 mod comments;
-mod played;
 mod reach;
 mod trouble;
 
 use parking_lot::Mutex;
 
+use super::super::played::{Played, Reply, say, with};
 use super::super::{Access, Error, Kind, Merged, Method, State, Status};
 use super::{HEAD, fixture};
-use played::{Played, Reply, say, with};
 
 fn text(kind: Kind, name: &str) -> String {
     String::from_utf8(fixture(kind, name)).unwrap()

@@ -8,7 +8,7 @@ use super::super::dialect;
 use super::super::kind::Kind;
 use super::super::merge::Method;
 use super::super::pull::Opening;
-use super::super::status::{Report, State, Status};
+use super::super::status::{Annotation, Level, Report, State, Status};
 use super::{HEAD, comment, given, jane, shop};
 
 fn shown<T>(call: &Call<T>) -> String {
@@ -56,7 +56,14 @@ fn requests(kind: Kind) -> String {
     for state in [State::Neutral, State::Error] {
         lines.push(shown(&dialect.put_status(&repo, &status(state))));
     }
-    let report = |state| Report { status: status(state), summary: "short".into(), text: "long".into() };
+    let report = |state| {
+        let at = |line, level| Annotation { path: "web.yaml".into(), line, level, message: "look".into() };
+        let annotations = match state {
+            State::Pending => vec![],
+            _ => vec![at(1, Level::Failure), at(2, Level::Warning), at(3, Level::Notice)],
+        };
+        Report { status: status(state), summary: "short".into(), text: "long".into(), annotations }
+    };
     let commit = HEAD.parse().unwrap();
     lines.extend(dialect.report(&repo, commit, "leeboard/preview", &jane(kind)).as_ref().map(shown));
     lines.extend(dialect.put_report(&repo, &report(State::Pending), None).as_ref().map(shown));

@@ -289,6 +289,16 @@ impl Store {
         self.records.get(key).map(|ByKey(record)| Arc::clone(record))
     }
 
+    pub(super) fn number_in(&self, namespace: &str) -> BTreeMap<SmolStr, u64> {
+        let mut counts = BTreeMap::new();
+        let is_there =
+            |record: &&Record| record.key.namespace.as_deref() == Some(namespace) && record.part_of.is_some();
+        for record in self.records.iter().map(|ByKey(record)| &**record).filter(is_there) {
+            *counts.entry(record.key.kind.clone()).or_default() += 1;
+        }
+        counts
+    }
+
     pub(super) fn len(&self) -> usize {
         self.records.len()
     }

@@ -56,5 +56,6 @@ pub fn notice(flavour: Flavour, instance: &str, pull: &Pull, notice: &Notice) ->
     let data = marker::data_line(flavour, &data, usize::MAX);
     let text = format!("{}\n\n{said}\n{footer}\n{data}\n", marker::line(flavour, instance, *number));
     let guarded = |text: &str| text.lines().map(|line| format!("{}\n", escape::guarded(line))).collect();
-    Comment { body: guarded(&text), said: guarded(&said), shown: 0, of: 0 }
+    let said: String = guarded(&said);
+    Comment { body: guarded(&text), changes: said.len(), said, shown: 0, of: 0 }
 }

@@ -6,7 +6,7 @@ use crate::object::ObjectKey;
 use crate::object::quantity::Quantity;
 
 use super::super::phrase::say;
-use super::body::{containers, entries, replicas};
+use super::body::{containers, entries, replicas, template};
 use super::{Finding, Index, Scene};
 
 /// Quotas that held what the base asks for and not what the merge result does.
@@ -20,6 +20,9 @@ pub(super) fn exceeded(scene: &Scene<'_>) -> Vec<(ObjectKey, Finding)> {
             let Some(limit) = Quantity::from_value(limit) else { continue };
             let (before, after) = (asked(&scene.base, key, resource), asked(&scene.merged, key, resource));
             let (Some(before), Some(after)) = (before, after) else { continue };
+            // Others live in the namespace too: what is used there already is known of a live quota.
+            let used = entries(quota, "/status/used").and_then(|used| Quantity::from_value(used.get(resource)?));
+            let after = after.max(used.map_or(after, |used| used.billionths().saturating_add(after - before)));
             if after <= limit.billionths() || after <= before {
                 continue;
             }
@@ -31,6 +34,17 @@ pub(super) fn exceeded(scene: &Scene<'_>) -> Vec<(ObjectKey, Finding)> {
         }
     }
     found
+}
+
+/// True when an object asks for more than it did of what a quota limits.
+pub(in super::super) fn may_take_more(before: Option<&Value>, after: Option<&Value>) -> bool {
+    let Some(new) = after.filter(|body| template(body).is_some()) else { return false };
+    let Some(old) = before else { return true };
+    let resources = |body| -> Vec<&Value> {
+        let containers = template(body).into_iter().flat_map(containers);
+        containers.map(|container| &container["resources"]).collect()
+    };
+    replicas(new) > replicas(old) || resources(new) != resources(old)
 }
 
 /// What all workloads of a namespace ask for together, in billionths; `None` of what cannot be summed.

@@ -2,7 +2,7 @@
 
 use crate::object::GroupKind;
 
-use super::super::phrase::say;
+use super::super::phrase::{listed, say};
 use super::super::policies::refusal;
 use super::body::{items, text};
 use super::{Case, Finding};
@@ -42,17 +42,27 @@ pub(super) fn served(case: &Case<'_>) -> Vec<Finding> {
         let template = format!("{} {{}}: the cluster does not serve {{}}", case.kind());
         return vec![Finding::red(24, there(say(&template, &[&case.place(), &api_version])))];
     }
-    let is_it = |(group, gone, of, _): &&(&str, &str, &str, u32)| {
-        kind.group == *group && version == gone && (of.is_empty() || kind.kind == *of)
-    };
     let next = served.minor.map(|minor| minor + 1);
-    match (GONE.iter().find(is_it), next) {
-        (Some((.., gone)), Some(next)) if *gone <= next => {
+    match (gone_in(&kind, version), next) {
+        (Some(gone), Some(next)) if gone <= next => {
             let template = format!("{} {{}}: {{}} is gone in Kubernetes 1.{gone}", case.kind());
             vec![Finding::yellow(24, there(say(&template, &[&case.place(), &api_version])))]
         }
         _ => vec![],
     }
+}
+
+/// The minor version of Kubernetes that is the first without a kind in a version.
+fn gone_in(kind: &GroupKind, version: &str) -> Option<u32> {
+    let is_it = |(group, gone, of, _): &&(&str, &str, &str, u32)| {
+        kind.group == *group && version == *gone && (of.is_empty() || kind.kind == *of)
+    };
+    GONE.iter().find(is_it).map(|(.., gone)| *gone)
+}
+
+/// True when the API server's own version says whether it still serves this.
+pub(in super::super) fn goes(kind: &GroupKind, version: &str) -> bool {
+    gone_in(kind, version).is_some()
 }
 
 /// The pull request may bring the definition with the object.
@@ -75,6 +85,18 @@ pub(super) fn refused(case: &Case<'_>) -> Vec<Finding> {
     }
     let template = format!("{} {{}} would be refused by the API server: {{}}", case.kind());
     let says = say(&template, &[&case.place(), &Answer(case, answer)]);
+    let says = match case.change.source() {
+        Some(at) => says.then(say(" ({})", &[at])),
+        None => says,
+    };
+    vec![Finding::red(25, says)]
+}
+
+/// R25: fields that no schema has. A sync leaves them out; whoever writes one expects something of it.
+pub(super) fn undeclared(case: &Case<'_>) -> Vec<Finding> {
+    let Some(paths) = case.scene.facts().undeclared.get(case.key) else { return vec![] };
+    let template = format!("{} {{}} has fields that no schema has, and that have no effect: ", case.kind());
+    let says = say(&template, &[&case.place()]).then(listed(paths, 6));
     let says = match case.change.source() {
         Some(at) => says.then(say(" ({})", &[at])),
         None => says,

@@ -34,11 +34,10 @@ pub(in crate::run) struct Merge {
 impl Merge {
     /// Where each source of an application stands.
     pub(super) async fn commits(&self, daemon: &Daemon, application: &Application) -> Result<Commits, Trouble> {
-        let Commits { mut before, mut after, mut follows } = Commits::default();
+        let Commits { mut before, mut after } = Commits::default();
         for source in application.spec.sources() {
             let url = RepoUrl::parse(&source.repo_url).map_err(|error| Trouble::spec(error.to_string()))?;
             if url.is_same_repository(&self.url) && self.is_branch(daemon, source.revision()) {
-                follows = true;
                 before.push(self.base.commit().clone());
                 after.push(self.merged.commit().clone());
                 continue;
@@ -51,7 +50,15 @@ impl Merge {
             before.push(commit.clone());
             after.push(commit);
         }
-        Ok(Commits { before, after, follows })
+        Ok(Commits { before, after })
+    }
+
+    /// True when one of the sources of an application is the target branch.
+    fn is_followed_by(&self, daemon: &Daemon, application: &Application) -> bool {
+        application.spec.sources().into_iter().any(|source| {
+            let is_here = RepoUrl::parse(&source.repo_url).is_ok_and(|url| url.is_same_repository(&self.url));
+            is_here && self.is_branch(daemon, source.revision())
+        })
     }
 
     /// True when a revision means the target branch, whatever it is called.
@@ -75,8 +82,6 @@ pub(super) struct Commits {
     pub(super) before: Vec<Commit>,
     /// After the merge.
     pub(super) after: Vec<Commit>,
-    /// One of them follows the branch.
-    pub(super) follows: bool,
 }
 
 /// An application to compare.
@@ -97,8 +102,9 @@ pub(super) async fn affected(
     merge: &Merge,
     trial: Trial,
 ) -> (Vec<Candidate>, Vec<(Arc<Application>, Trouble)>) {
+    // What else may be wrong with one that does not follow the branch is no business of this pull request.
     let concerned = daemon.written.applications();
-    let concerned = concerned.into_iter().filter(|one| !one.is_deleting() && merge.may_concern(one));
+    let concerned = concerned.into_iter().filter(|one| !one.is_deleting() && merge.is_followed_by(daemon, one));
     let mut looked: Vec<_> = futures::stream::iter(concerned)
         .map(|application| async move {
             let found = candidate(daemon, merge, &application, trial).await;
@@ -119,13 +125,6 @@ pub(super) async fn affected(
     (reached, troubled)
 }
 
-impl Merge {
-    fn may_concern(&self, application: &Application) -> bool {
-        let sources = application.spec.sources();
-        sources.iter().any(|source| RepoUrl::parse(&source.repo_url).is_ok_and(|url| url.is_same_repository(&self.url)))
-    }
-}
-
 async fn candidate(
     daemon: &Daemon,
     merge: &Merge,
@@ -133,9 +132,6 @@ async fn candidate(
     trial: Trial,
 ) -> Result<Option<Candidate>, Trouble> {
     let commits = merge.commits(daemon, application).await?;
-    if !commits.follows {
-        return Ok(None);
-    }
     let reads = daemon.reads_of(application);
     let is_reached = if reads.are_of(application) && merge.leaves(daemon, application, &reads, &commits.before)? {
         !merge.leaves(daemon, application, &reads, &commits.after)?

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::super::Daemon;
 use super::followed::Followed;
-use super::told::{Previewed, Reached, Text, Told, flavour};
+use super::told::{Previewed, Reached, Text, Told, flavour, taken};
 use crate::api::argo::{Application, OperationPhase, SyncResult, SyncStatus};
 use crate::api::leeboard::CommentMode;
 use crate::forge::{self, Pull, PullState};
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A sync that takes longer is told by its own status.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
-/// Tells a pull request how it ended.
+/// Tells a pull request how it ended. What the forge does not take of that is handed back, in one sentence.
 ///
 /// # Errors
 /// What keeps it from being told, in one sentence.
@@ -33,7 +33,8 @@ pub(super) async fn look(
     forge: &forge::Repository,
     pull: &Pull,
     told: &mut Told,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
+    let mut untold = None;
     if let Some(previewed) = told.previewed.clone()
         && !previewed.reaches.is_empty()
         && followed.policy.comment == CommentMode::Update
@@ -47,11 +48,11 @@ pub(super) async fn look(
         let flavour = flavour(forge.forge().kind());
         let body = close(flavour, &followed.instance, &previewed.pull, told.body.as_deref(), &closing);
         let text = Text { essence: body.clone(), body, is_news: true };
-        told.say(forge, pull.number, text).await.map_err(|error| error.to_string())?;
+        untold = taken(told.say(forge, pull.number, text).await)?;
     }
     // What was told nothing had nothing to hear.
     followed.keep(pull, told);
-    Ok(())
+    Ok(untold)
 }
 
 /// It is against another branch now whose pull requests are previewed: the comment is theirs.

@@ -21,10 +21,12 @@ use crate::api::argo::{Application, Destination, PreviewRule};
 use crate::error::Diagnostic;
 use crate::object::{Object, annotation};
 use crate::plan::Plan;
+use crate::plan::prune::Stays;
 use crate::preview::attribute::{self, Declared};
 use crate::preview::rules;
 use crate::preview::{
-    ApplicationPreview, EnvironmentPreview, Facts, Held, HeldBecause, Leftovers, Outcome, Preview, Pull, Reach, Removal,
+    ApplicationPreview, ChangeKind, EnvironmentPreview, Facts, Held, HeldBecause, Leftovers, Outcome, Preview, Pull,
+    Reach, Removal,
 };
 
 /// Applications that are compared at once.
@@ -73,12 +75,21 @@ pub(in crate::run) async fn preview(
 ) -> Result<Preview, TooLarge> {
     let (mut waiting, troubled) = affected(daemon, merge, trial).await;
     let rendered = AtomicUsize::new(0);
-    let mut compared: BTreeMap<SmolStr, Compared> = BTreeMap::new();
-    let mut note = |one: Compared| drop(compared.insert(one.name.clone(), one));
-    troubled.iter().for_each(|(application, trouble)| note(failed(daemon, application, trouble)));
+    // By application; one that moves has two places.
+    let mut compared: BTreeMap<SmolStr, Vec<Compared>> = BTreeMap::new();
+    let mut note = |places: Vec<Compared>| {
+        if let Some(one) = places.first() {
+            compared.insert(one.name.clone(), places);
+        }
+    };
+    troubled.iter().for_each(|(application, trouble)| note(vec![failed(daemon, application, trouble)]));
     for _ in 0..DEPTH {
-        let done: Vec<(Compared, Vec<Child>)> = futures::stream::iter(std::mem::take(&mut waiting))
-            .map(|candidate| compare(daemon, merge, candidate, trial, &rendered))
+        let done: Vec<(Vec<Compared>, Vec<Child>)> = futures::stream::iter(std::mem::take(&mut waiting))
+            .map(|candidate| async {
+                let left = left_behind(daemon, &candidate, trial).await;
+                let (one, children) = compare(daemon, merge, candidate, trial, &rendered).await;
+                (std::iter::once(one).chain(left).collect(), children)
+            })
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -93,11 +104,11 @@ pub(in crate::run) async fn preview(
             match child.after {
                 Some(application) => match redefined(daemon, merge, application, child.before, trial).await {
                     Ok(candidate) => waiting.push(candidate),
-                    Err((application, trouble)) => note(failed(daemon, &application, &trouble)),
+                    Err((application, trouble)) => note(vec![failed(daemon, &application, &trouble)]),
                 },
                 None => {
                     if let Some(one) = removed(daemon, merge, child.before, trial).await {
-                        note(one);
+                        note(vec![one]);
                     }
                 }
             }
@@ -106,7 +117,7 @@ pub(in crate::run) async fn preview(
             break;
         }
     }
-    Ok(judged(assembled(compared.into_values()), pull, instance).await)
+    Ok(judged(assembled(compared.into_values().flatten()), pull, instance).await)
 }
 
 /// An Application that is an object of another, and changes.
@@ -137,17 +148,68 @@ async fn removed(daemon: &Daemon, merge: &Merge, gone: Option<Arc<Application>>,
     let mut memory = daemon.memory_of(&known, trial);
     let commits = merge.commits(daemon, &known).await.ok()?;
     let look = look::trial(daemon, &known, &mut memory, commits.before).await.ok()?;
-    let base = objects(&look);
+    let objects = if known.cascade().is_some() { Leftovers::Go } else { Leftovers::Stay };
+    Some(left(daemon, &look, &known, (objects, None), trial).await)
+}
+
+/// What becomes of an application's objects that goes from a cluster, perhaps to another one.
+async fn left(
+    daemon: &Daemon,
+    look: &Look,
+    application: &Application,
+    (leftovers, moves_to): (Leftovers, Option<SmolStr>),
+    trial: Trial,
+) -> Compared {
+    let base = objects(look);
     let declared = attribute::declared(&base, &[]);
     let (bodies, reach) = match trial {
-        Trial::Own => (live::bodies(&look, &declared).await, Reach::Compared),
+        Trial::Own => (live::bodies(look, &declared).await, Reach::Compared),
         Trial::Strangers => (BTreeMap::new(), Reach::NotAsked),
     };
-    let asked = Asked { cluster: (trial == Trial::Own).then(|| look.cluster.clone()), ..Asked::default() };
-    let planned = attribute::planned(declared, None, bodies);
-    let objects = if known.cascade().is_some() { Leftovers::Go } else { Leftovers::Stay };
-    let outcome = Outcome::Removed(Removal { changes: planned.changes, objects, moves_to: None, hash: None });
-    Some(Compared { outcome, reach, base, asked, ..blank(daemon, &known) })
+    let facts = match trial {
+        Trial::Own => live::facts(look, &declared, &bodies).await,
+        Trial::Strangers => Facts::default(),
+    };
+    let asked = asked(daemon, look, trial).await;
+    let mut changes = attribute::planned(declared, None, bodies).changes;
+    if leftovers == Leftovers::Stay {
+        changes.iter_mut().for_each(|change| change.kind = ChangeKind::Stays(Stays::NotRequested));
+    }
+    let outcome = Outcome::Removed(Removal { changes, objects: leftovers, moves_to, hash: None });
+    Compared { outcome, reach, base, facts, asked, ..blank(daemon, application) }
+}
+
+/// What may be asked of the cluster of a look.
+async fn asked(daemon: &Daemon, look: &Look, trial: Trial) -> Asked {
+    match trial {
+        Trial::Own => Asked {
+            cluster: Some(look.cluster.clone()),
+            watched: daemon.previews.watches.of(daemon, &look.cluster).await.ok(),
+            ..Asked::default()
+        },
+        Trial::Strangers => Asked::default(),
+    }
+}
+
+/// What stays behind of an application that moves to another cluster: a sync deletes only where it applies.
+async fn left_behind(daemon: &Daemon, candidate: &Candidate, trial: Trial) -> Option<Compared> {
+    let Candidate { application, was, commits, memory } = candidate;
+    let was = was.as_ref().filter(|was| moves(daemon, was, application))?;
+    let look = look::trial(daemon, was, &mut memory.for_trial(trial), commits.before.clone()).await.ok()?;
+    let moves_to = Some(place(daemon, application).cluster);
+    Some(left(daemon, &look, was, (Leftovers::Stay, moves_to), trial).await)
+}
+
+/// True when an application goes to another cluster.
+fn moves(daemon: &Daemon, was: &Application, application: &Application) -> bool {
+    let server = |application: &Application| {
+        let target = daemon.destinations.target(&application.spec.destination).ok()?;
+        Some(target.cluster.server().to_owned())
+    };
+    match (server(was), server(application)) {
+        (Some(from), Some(to)) => from != to,
+        _ => place(daemon, was).cluster != place(daemon, application).cluster,
+    }
 }
 
 async fn compare(
@@ -190,27 +252,30 @@ async fn compare(
     }
     let declared = attribute::declared(&base, &merged);
     let children = children(daemon, &declared);
-    let (outcome, reach, facts, asked) = match trial {
-        Trial::Strangers => {
-            let outcome = Outcome::Planned(attribute::planned(declared, None, BTreeMap::new()));
-            (outcome, Reach::NotAsked, Facts::default(), Asked::default())
-        }
-        Trial::Own => {
-            let plan = plan(daemon, &look, &mut memory).await;
-            let bodies = live::bodies(&look, &declared).await;
-            let facts = live::facts(&look, &declared).await;
-            let reach = reach(&look);
-            let plan = (reach == Reach::Compared).then_some(&plan);
-            let mut planned = attribute::planned(declared, plan, bodies);
-            let foreseen = live::foretell(&look, &mut planned.changes).await;
-            (
-                Outcome::Planned(planned),
-                reach,
-                facts,
-                Asked { cluster: Some(look.cluster.clone()), foreseen, ..Asked::default() },
-            )
-        }
+    // Where it goes to it is new.
+    let (base, declared) = match was.as_ref().is_some_and(|was| moves(daemon, was, &application)) {
+        true => (Vec::new(), attribute::declared(&[], &merged)),
+        false => (base, declared),
     };
+    let reach = match trial {
+        Trial::Own => reach(&look),
+        Trial::Strangers => Reach::NotAsked,
+    };
+    if reach != Reach::Compared {
+        // What does not answer now would hold up what can be said.
+        let outcome = Outcome::Planned(attribute::planned(declared, None, BTreeMap::new()));
+        return (Compared { outcome, reach, base, merged, rules, ..blank(daemon, &application) }, children);
+    }
+    let plan = plan(daemon, &look, &mut memory).await;
+    let bodies = live::bodies(&look, &declared).await;
+    let mut facts = live::facts(&look, &declared, &bodies).await;
+    let reach = self::reach(&look);
+    let plan = (reach == Reach::Compared).then_some(&plan);
+    let mut planned = attribute::planned(declared, plan, bodies);
+    let foretold = live::foretell(&look, &mut planned.changes).await;
+    facts.undeclared = foretold.undeclared;
+    let asked = Asked { foreseen: foretold.foreseen, ..asked(daemon, &look, trial).await };
+    let outcome = Outcome::Planned(planned);
     (Compared { outcome, reach, base, merged, facts, asked, rules, ..blank(daemon, &application) }, children)
 }
 
@@ -318,16 +383,13 @@ fn assembled(compared: impl IntoIterator<Item = Compared>) -> Vec<(EnvironmentPr
             (environment, Asked::default())
         });
         asked.cluster = asked.cluster.take().or(one.asked.cluster);
+        asked.watched = asked.watched.take().or(one.asked.watched);
         asked.foreseen.extend(one.asked.foreseen);
         asked.rules.insert(one.name.clone(), one.rules);
         if environment.reach == Reach::Compared {
             environment.reach = one.reach;
         }
-        environment.facts.cluster.extend(one.facts.cluster);
-        environment.facts.instances.extend(one.facts.instances);
-        environment.facts.nodes = environment.facts.nodes.or(one.facts.nodes);
-        environment.facts.base.extend(one.base);
-        environment.facts.merged.extend(one.merged);
+        environment.facts.add(Facts { base: one.base, merged: one.merged, ..one.facts });
         environment.applications.push(ApplicationPreview { name: one.name, outcome: one.outcome });
     }
     for (environment, _) in environments.values_mut() {

@@ -3,6 +3,8 @@
 //! **In:** hints, the forge's list, the branch's commit. **Out:** one preview at a time for each pull request, of its newest
 //! head. **May not:** take a pull request for closed that only an incomplete list misses; or delay a sync.
 
+mod trouble;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +17,15 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use self::trouble::Refused;
 use super::super::Daemon;
-use super::super::queue::Priority;
 use super::ephemeral::{self, Standings};
 use super::heard::Heard;
 use super::kept::{Kept, Said};
 use super::told::Told;
 use super::{Branch, closing, command, one};
 use crate::api::leeboard::{Environment, PreviewPolicy};
-use crate::forge::{self, Pull};
+use crate::forge::{self, Pull, RepoName};
 use crate::git::{Oid, RepoUrl};
 use crate::preview::ephemeral::Deployed;
 
@@ -53,6 +55,10 @@ pub(super) struct Followed {
     standings: Mutex<Standings>,
     slots: Semaphore,
     trouble: Mutex<Option<String>>,
+    /// By pull request, what the forge does not take of what there is to tell.
+    refused: Mutex<BTreeMap<u64, Refused>>,
+    /// The name that the repository has by now.
+    moved: Mutex<Option<RepoName>>,
     /// What keeps pull requests from being deployed.
     undeployed: Mutex<Option<String>>,
     kept: Kept,
@@ -121,6 +127,8 @@ impl Followed {
             standings: Mutex::default(),
             slots: Semaphore::new(AT_ONCE),
             trouble: Mutex::default(),
+            refused: Mutex::default(),
+            moved: Mutex::default(),
             undeployed: Mutex::default(),
         }
     }
@@ -134,16 +142,6 @@ impl Followed {
     /// Something has changed that may be what was missing.
     pub(super) fn wake(&self) {
         self.bell.notify_one();
-    }
-
-    /// Why pull requests are not told what they should be, or not deployed.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.lock().clone().or_else(|| self.undeployed.lock().clone())
-    }
-
-    /// Nothing is known of them.
-    pub(super) fn is_lost(&self) -> bool {
-        self.trouble.lock().is_some()
     }
 
     /// The Environments of the branch.
@@ -173,8 +171,14 @@ impl Followed {
             // While nothing is known of them a hint is a reason to ask about all.
             let are_all_due = !is_hinted || self.is_lost();
             let looked = match daemon.previews.forges.repository(&self.url, self.policy.forge.as_ref()).await {
-                Ok(forge) if are_all_due => self.look_at_all(&daemon, &forge).await,
-                Ok(forge) => self.look_at_hinted(&daemon, &forge).await,
+                Ok(forge) => {
+                    let looked = match are_all_due {
+                        true => self.look_at_all(&daemon, &forge).await,
+                        false => self.look_at_hinted(&daemon, &forge).await,
+                    };
+                    self.is_called(&daemon, forge.moved_to());
+                    looked
+                }
                 Err(error) => Err(error.to_string()),
             };
             match looked {
@@ -195,29 +199,6 @@ impl Followed {
                     next = Instant::now() + pause;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-            }
-        }
-    }
-
-    /// Says once why something is not told.
-    fn is_troubled(&self, daemon: &Daemon, why: &str) {
-        if self.trouble.lock().replace(why.to_owned()).as_deref() != Some(why) {
-            warn!(repository = %self.url, branch = self.branch, why, "Pull requests not previewed");
-            self.say(daemon);
-        }
-    }
-
-    fn is_well(&self, daemon: &Daemon) {
-        if self.trouble.lock().take().is_some() {
-            self.say(daemon);
-        }
-    }
-
-    /// The Environments' conditions say it.
-    fn say(&self, daemon: &Daemon) {
-        for environment in daemon.written.environments() {
-            if RepoUrl::parse(&environment.spec.repo_url).is_ok_and(|url| url == self.url) {
-                daemon.environments.push(environment.name(), Priority::Timer);
             }
         }
     }
@@ -283,6 +264,7 @@ impl Followed {
             let (comments, read) = self.heard.unread(forge, &pull).await.map_err(|error| error.to_string())?;
             let again = self.heed(daemon, forge, &pull, &comments).await?;
             let number = pull.number;
+            let again = again || self.is_worth_a_try(number);
             self.consider(daemon, forge, pull, again).await?;
             self.heard.done(number, read);
         }
@@ -451,9 +433,10 @@ impl Followed {
             };
             drop(told);
             match done {
-                Ok(()) => {
+                Ok(refused) => {
                     self.is_well(daemon);
                     let ended = !self.awaits(&pull);
+                    self.is_refused(daemon, pull.number, refused.filter(|_| !ended));
                     info!(repository = %self.url, pull = pull.number, head = %pull.head.short(), ended, "Pull request told");
                     return;
                 }

@@ -1,22 +1,25 @@
 //! What the cluster holds of the objects that a pull request changes, and what it says to their change: one read and one dry
 //! run each, and nothing of any other.
 //!
-//! **In:** a [`Look`] at the merge result, what differs. **Out:** bodies, and the few facts that risks depend on. **May
+//! **In:** a [`Look`] at the merge result, what differs. **Out:** bodies, and the facts that [`questions`] asks for. **May
 //! not:** show what the application does not manage: a pull request could name any object of the cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::super::look::Look;
-use crate::live::client::{self, ApplyOptions, Cluster};
+use crate::live::client::{self, ApplyOptions, Cluster, ListOptions};
 use crate::object::{GroupKind, Object, ObjectKey};
 use crate::plan::hook::Role;
 use crate::preview::attribute::Declared;
+use crate::preview::question::{Question, questions};
 use crate::preview::{Change, ChangeKind, Facts, Live, Manager};
 use crate::sync::apply;
+use crate::sync::repair::{self, FieldPath};
 
 /// Requests under way at once.
 const AT_ONCE: usize = 8;
@@ -53,9 +56,18 @@ pub(super) async fn bodies(look: &Look, declared: &[Declared]) -> BTreeMap<Objec
         .await
 }
 
+/// What dry runs have told of the changes that nothing speaks against.
+#[derive(Default)]
+pub(super) struct Foretold {
+    /// The objects as the API server would make them.
+    pub(super) foreseen: BTreeMap<ObjectKey, Value>,
+    /// Fields that no schema has, and that the base does not have either.
+    pub(super) undeclared: BTreeMap<ObjectKey, Vec<String>>,
+}
+
 /// Notes what the API server says to a dry run of each change: what it would refuse is seen before the merge. What it would
 /// take is handed back as it would make it.
-pub(super) async fn foretell(look: &Look, changes: &mut [Change]) -> BTreeMap<ObjectKey, Value> {
+pub(super) async fn foretell(look: &Look, changes: &mut [Change]) -> Foretold {
     let asked: Vec<(usize, Arc<Object>)> = changes
         .iter()
         .enumerate()
@@ -64,22 +76,29 @@ pub(super) async fn foretell(look: &Look, changes: &mut [Change]) -> BTreeMap<Ob
         .collect();
     let options = ApplyOptions { dry_run: true, force: true, want_body: true, ..ApplyOptions::default() };
     let options = &options;
-    let answers: Vec<(usize, Foretold)> = futures::stream::iter(asked)
-        .map(|(at, object)| async move {
-            let answer = apply::apply(&look.cluster, &object, options).await;
-            (at, answer.map(|done| done.applied.body).map_err(|error| refusal(&error)))
-        })
+    let answers: Vec<(usize, Result<apply::Done, client::Error>)> = futures::stream::iter(asked)
+        .map(|(at, object)| async move { (at, apply::apply(&look.cluster, &object, options).await) })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let mut foreseen = BTreeMap::new();
+    let mut foretold = Foretold::default();
     for (at, answer) in answers {
+        let change = &mut changes[at];
         match answer {
-            Ok(body) => foreseen.extend(body.map(|body| (changes[at].key.clone(), body))),
-            Err(refused) => changes[at].refused = refused,
+            Ok(apply::Done { applied, dropped }) => {
+                foretold.foreseen.extend(applied.body.map(|body| (change.key.clone(), body)));
+                let is_new = |path: &&FieldPath| {
+                    change.before.as_ref().is_none_or(|before| !repair::remove(&mut before.body.clone(), path))
+                };
+                let new: Vec<String> = dropped.iter().filter(is_new).map(ToString::to_string).collect();
+                if !new.is_empty() {
+                    foretold.undeclared.insert(change.key.clone(), new);
+                }
+            }
+            Err(error) => change.refused = refusal(&error),
         }
     }
-    foreseen
+    foretold
 }
 
 /// What is put in its place has not to fit what is there, nor has a hook, whose last instance is gone by then; what is not
@@ -90,9 +109,6 @@ fn fits_what_is_there(change: &Change) -> bool {
     let is_made_anew = is_hook && !matches!(change.live, Live::Absent);
     is_applied && !is_made_anew && !matches!(change.live, Live::Hidden(_)) && !change.key.name.is_empty()
 }
-
-/// What it would be, or what speaks against it.
-type Foretold = Result<Option<Value>, Option<String>>;
 
 /// What of an answer speaks against the object: neither an outage, nor what comes with the same sync, nor a webhook that no
 /// dry run may ask.
@@ -120,48 +136,63 @@ fn tool(body: &Value) -> Manager {
     }
 }
 
-/// What else has to be known of the cluster to tell what a change may do.
-pub(super) async fn facts(look: &Look, declared: &[Declared]) -> Facts {
+/// What else has to be known of the cluster to tell what a change may do. What nobody answers is not known.
+pub(super) async fn facts(look: &Look, declared: &[Declared], bodies: &BTreeMap<ObjectKey, Live>) -> Facts {
     let mut facts = Facts::default();
-    let kinds: BTreeSet<&str> = declared.iter().map(|one| one.key.kind.as_str()).collect();
-    let cluster = &look.cluster;
-    if kinds.contains("DaemonSet") {
-        facts.nodes = cluster.number_of(&GroupKind::new("", "Node"), "v1").await.ok();
-    }
-    for one in declared.iter().filter(|one| one.after.is_none()) {
-        match one.key.kind.as_str() {
-            "PersistentVolumeClaim" => volume_of(cluster, one, &mut facts).await,
-            "CustomResourceDefinition" => instances_of(cluster, one, &mut facts).await,
-            _ => {}
-        }
+    for question in questions(declared, bodies) {
+        answer(look, question, &mut facts).await;
     }
     facts
 }
 
-/// The volume that a claim is bound to: its policy says what becomes of the data.
-async fn volume_of(cluster: &Cluster, claim: &Declared, facts: &mut Facts) {
-    let Ok(Some(body)) = cluster.find(&claim.key, "v1").await else { return };
-    if let Some(name) = body["spec"]["volumeName"].as_str() {
-        let key = ObjectKey { group: "".into(), kind: "PersistentVolume".into(), namespace: None, name: name.into() };
-        if let Ok(Some(volume)) = cluster.find(&key, "v1").await {
-            facts.cluster.insert(key, volume);
+async fn answer(look: &Look, question: Question, facts: &mut Facts) {
+    let cluster = &look.cluster;
+    let core = |kind: &str| GroupKind::new("", kind);
+    match question {
+        Question::Nodes => facts.nodes = cluster.number_of(&core("Node"), "v1").await.ok(),
+        Question::Managed(namespace) => {
+            let counts = look.store.number_in(&namespace);
+            facts.managed.insert(namespace, counts);
+        }
+        Question::Instances { definition, kind, version } => {
+            if let Ok(count) = cluster.number_of(&kind, &version).await {
+                facts.instances.insert(definition, count);
+            }
+        }
+        Question::Quotas(namespace) => {
+            let options = ListOptions { namespace: Some(namespace.clone()), ..ListOptions::default() };
+            let quotas = cluster.list(&core("ResourceQuota"), "v1", &options).await.unwrap_or_default();
+            for quota in quotas {
+                let name = quota["metadata"]["name"].as_str().unwrap_or_default().into();
+                let GroupKind { group, kind } = core("ResourceQuota");
+                facts.cluster.insert(ObjectKey { group, kind, namespace: Some(namespace.clone()), name }, quota);
+            }
+        }
+        Question::Volume(name) => one_of_cluster(cluster, core("PersistentVolume"), name, facts).await,
+        Question::Class(name) => {
+            one_of_cluster(cluster, GroupKind::new("storage.k8s.io", "StorageClass"), name, facts).await;
+        }
+        Question::Served(kind, version) => {
+            let served = facts.served.get_or_insert_default();
+            // Only a group that answers can say that it has no such kind.
+            if !matches!(cluster.resource(&kind, &version).await, Err(client::Error::NoKind { .. })) {
+                served.kinds.insert((kind, version));
+            }
+        }
+        Question::Minor => {
+            let version = cluster.server_version().await.unwrap_or_default();
+            let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok());
+            let served = facts.served.get_or_insert_default();
+            served.minor = served.minor.or(minor);
         }
     }
-    facts.cluster.insert(claim.key.clone(), body);
 }
 
-/// How many instances go with a definition.
-async fn instances_of(cluster: &Cluster, definition: &Declared, facts: &mut Facts) {
-    let Some(body) = definition.before.as_ref().map(|object| &object.body) else { return };
-    let text = |pointer: &str| body.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let kind = GroupKind::new(text("/spec/group"), text("/spec/names/kind"));
-    let versions = body["spec"]["versions"].as_array().into_iter().flatten();
-    let Some(version) =
-        versions.filter(|version| version["served"] == true).find_map(|version| version["name"].as_str())
-    else {
-        return;
-    };
-    if let Ok(count) = cluster.number_of(&kind, version).await {
-        facts.instances.insert(definition.key.name.clone(), count);
+/// Reads an object that is in no namespace.
+async fn one_of_cluster(cluster: &Cluster, kind: GroupKind, name: SmolStr, facts: &mut Facts) {
+    let GroupKind { group, kind } = kind;
+    let key = ObjectKey { group, kind, namespace: None, name };
+    if let Ok(Some(body)) = cluster.find(&key, "v1").await {
+        facts.cluster.insert(key, body);
     }
 }

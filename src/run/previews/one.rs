@@ -13,9 +13,10 @@ use tracing::warn;
 use super::super::Daemon;
 use super::super::memory::Trial;
 use super::affected::Merge;
+use super::carried;
 use super::collect::{self, TooLarge};
 use super::followed::{Followed, LABEL};
-use super::told::{Previewed, Statuses, Text, Told, flavour};
+use super::told::{Previewed, Text, Told, Verdict, Verdicts, Words, flavour, taken};
 use crate::api::leeboard::{CommentMode, ForkPolicy, StatusMode, UnreachablePolicy};
 use crate::forge::{self, Permission, Pull, Source};
 use crate::git::{Merged, Oid};
@@ -30,7 +31,8 @@ use crate::server::ui;
 /// What branch protection knows the status by, or with an environment's name behind it those of each.
 const CONTEXT: &str = "leeboard/preview";
 
-/// Looks at an open pull request, and tells it what it would change.
+/// Looks at an open pull request, and tells it what it would change. What the forge does not take of that is handed back,
+/// in one sentence.
 ///
 /// # Errors
 /// What keeps it from being told, in one sentence: it is looked at again.
@@ -40,29 +42,30 @@ pub(super) async fn look(
     forge: &forge::Repository,
     pull: &Pull,
     told: &mut Told,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     if pull.is_draft && followed.policy.skip_drafts {
-        return Ok(());
+        return Ok(None);
     }
     let begun = Instant::now();
     let mut link = pull.page.clone();
     let (trial, head) = match admitted(followed, forge, pull).await? {
         Ok(admitted) => admitted,
         Err(status) => {
-            let statuses = each(daemon, followed, &status);
-            return told.judge(forge, pull.head, statuses, link.as_ref()).await.map_err(|error| error.to_string());
+            let verdicts = each(daemon, followed, &status);
+            return taken(told.judge(forge, pull.head, verdicts, link.as_ref()).await);
         }
     };
     // A head that was judged stays so until there is another word.
     let is_known = told.previewed.as_ref().is_some_and(|previewed| *previewed.pull.head == pull.head.to_string());
     if !is_known {
         let pending = each(daemon, followed, &Status::pending());
-        told.judge(forge, pull.head, pending, link.as_ref()).await.map_err(|error| error.to_string())?;
+        // What it does not take now is told once there is a comment.
+        taken(told.judge(forge, pull.head, pending, link.as_ref()).await)?;
     }
     let found = preview(daemon, followed, pull, head, trial).await?;
     let flavour = flavour(forge.forge().kind());
     let notice = |about: &preview::Pull, why: &Notice| notice(flavour, &followed.instance, about, why);
-    let (text, statuses) = match found {
+    let (text, verdicts) = match found {
         Found::Conflict { about, paths } => {
             let files = paths.len();
             let comment = notice(&about, &Notice::Conflict { files: paths });
@@ -77,23 +80,27 @@ pub(super) async fn look(
             let accepted = previewed.accepted.clone();
             told.previewed = Some(previewed);
             // A large one takes a while.
-            let (page, comment, statuses) = tokio::task::block_in_place(|| {
-                written(daemon, followed, flavour, &preview, accepted.as_deref(), begun)
+            let is_app = forge.forge().is_app();
+            let (page, comment, verdicts) = tokio::task::block_in_place(|| {
+                written(daemon, followed, (flavour, is_app), &preview, accepted.as_deref(), begun)
             });
             link = page.or(link);
-            (Text::of(comment, &preview.pull, !preview.is_empty()), statuses)
+            (Text::of(comment, &preview.pull, preview.is_news()), verdicts)
         }
     };
-    if followed.policy.comment == CommentMode::Update {
-        told.say(forge, pull.number, text).await.map_err(|error| error.to_string())?;
-    }
+    // Where nobody may comment the status still speaks, and the other way round.
+    let uncommented = match followed.policy.comment {
+        CommentMode::Update => taken(told.say(forge, pull.number, text).await)?,
+        CommentMode::None => None,
+    };
     followed.keep(pull, told);
-    told.judge(forge, pull.head, statuses, link.as_ref()).await.map_err(|error| error.to_string())
+    let unjudged = taken(told.judge(forge, pull.head, verdicts, link.as_ref()).await)?;
+    Ok(uncommented.or(unjudged))
 }
 
 /// This status, as often as the Environments want one.
-fn each(daemon: &Daemon, followed: &Followed, status: &Status) -> Statuses {
-    contexts(daemon, followed).into_iter().map(|(context, _)| (context, status.clone())).collect()
+fn each(daemon: &Daemon, followed: &Followed, status: &Status) -> Verdicts {
+    contexts(daemon, followed).into_iter().map(|(context, _)| (context, status.clone().into())).collect()
 }
 
 /// What branch protection knows the statuses by, each with its environment when it is of one.
@@ -130,7 +137,8 @@ async fn preview(
     let tree = merge.merged.root();
     Ok(match collect::preview(daemon, &merge, about.clone(), followed.instance.clone(), trial).await {
         Ok(preview) => {
-            let preview = Box::new(Preview { deployed: followed.deployed(pull.number), ..preview });
+            let (deployed, carried) = (followed.deployed(pull.number), carried::steps(daemon, &merge));
+            let preview = Box::new(Preview { deployed, carried, ..preview });
             Found::Preview { preview, tree }
         }
         Err(TooLarge { objects }) => Found::TooLarge { about, objects },
@@ -207,30 +215,36 @@ async fn allowed(followed: &Followed, forge: &forge::Repository, pull: &Pull) ->
 fn written(
     daemon: &Daemon,
     followed: &Followed,
-    flavour: Flavour,
+    (flavour, is_app): (Flavour, bool),
     preview: &Preview,
     accepted: Option<&str>,
     begun: Instant,
-) -> (Option<String>, Comment, Statuses) {
+) -> (Option<String>, Comment, Verdicts) {
     let risks = risk::assess(preview, &Standards::default());
     let masks = Masks::of(preview, Vec::new());
     let page = page(daemon, followed, preview, &risks, &masks);
     let options = Options { took: Some(begun.elapsed()), link: page.clone(), ..Options::new(flavour) };
-    let comment = comment::write(preview, &risks, &masks, &options.lowered_to(followed.policy.max_bytes));
+    let options = options.lowered_to(followed.policy.max_bytes);
+    let comment = comment::write(preview, &risks, &masks, &options);
     let is_accepted = accepted.is_some() && accepted == Data::of(preview).plan.as_deref();
-    let statuses = contexts(daemon, followed).into_iter().map(|(context, environment)| {
-        let status = match environment {
-            None => Status::of(preview, &risks, &masks, &judgement(followed, preview, is_accepted)),
+    let verdict = |preview: &Preview, risks: &[Risk], comment: Option<&Comment>| Verdict {
+        status: Status::of(preview, risks, &masks, &judgement(followed, preview, is_accepted)),
+        words: comment.map(|comment| Words::of(comment, preview, risks, &masks)),
+    };
+    let verdicts = contexts(daemon, followed).into_iter().map(|(context, environment)| {
+        let verdict = match environment {
+            None => verdict(preview, &risks, is_app.then_some(&comment)),
             Some(name) => {
                 let of_it = preview.of_environment(&name);
-                let judgement = judgement(followed, &of_it, is_accepted);
-                Status::of(&of_it, &risk::assess(&of_it, &Standards::default()), &masks, &judgement)
+                let risks = risk::assess(&of_it, &Standards::default());
+                let own = is_app.then(|| comment::write(&of_it, &risks, &masks, &options));
+                verdict(&of_it, &risks, own.as_ref())
             }
         };
-        (context, status)
+        (context, verdict)
     });
-    let statuses = statuses.collect();
-    (page, comment, statuses)
+    let verdicts = verdicts.collect();
+    (page, comment, verdicts)
 }
 
 /// Makes the page that shows all of it; where it is, when there is a way to it.

@@ -4,10 +4,12 @@
 //! for a policy that comes with the pull request: it could ask for anything.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::watched::Watched;
 use crate::api::argo::PreviewRule;
 use crate::live::client::{Cluster, Error, ListOptions};
 use crate::object::{GroupKind, ObjectKey};
@@ -24,6 +26,8 @@ const VERSIONS: [&str; 2] = ["v1", "v1beta1"];
 pub(crate) struct Asked {
     /// The cluster; nothing where it may not be asked.
     pub(crate) cluster: Option<Cluster>,
+    /// What is watched of it; nothing where it is asked once only.
+    pub(crate) watched: Option<Arc<Watched>>,
     /// What dry runs made of the changed objects.
     pub(crate) foreseen: BTreeMap<ObjectKey, Value>,
     /// The rules of each application's project.
@@ -46,7 +50,7 @@ pub(crate) async fn judge_with(environment: &mut EnvironmentPreview, renders: &R
     // Of one that does not answer the comment says so already.
     let cluster = asked.cluster.as_ref().filter(|_| environment.reach == Reach::Compared);
     if let Some(cluster) = cluster {
-        match policies(cluster).await {
+        match policies(cluster, asked.watched.as_deref()).await {
             Ok(policies) => known.policies = policies,
             Err(error) => environment.facts.unread_policies = Some(error.to_string()),
         }
@@ -56,13 +60,18 @@ pub(crate) async fn judge_with(environment: &mut EnvironmentPreview, renders: &R
         return;
     }
     if let Some(cluster) = cluster {
-        surroundings(cluster, environment, &policies, &mut known).await;
+        surroundings(cluster, asked.watched.as_deref(), environment, &policies, &mut known).await;
     }
     tokio::task::block_in_place(|| judge_all(environment, &policies, renders, known));
 }
 
 /// The policies and bindings of a cluster; none where it is too old to have any.
-async fn policies(cluster: &Cluster) -> Result<Vec<Value>, Error> {
+async fn policies(cluster: &Cluster, watched: Option<&Watched>) -> Result<Vec<Value>, Error> {
+    if let Some(watched) = watched
+        && let Some(policies) = watched.policies().await
+    {
+        return Ok(policies);
+    }
     let mut all = Vec::new();
     for kind in [POLICY, BINDING] {
         for version in VERSIONS {
@@ -80,13 +89,18 @@ async fn policies(cluster: &Cluster) -> Result<Vec<Value>, Error> {
 }
 
 /// Reads namespaces, parameters, and the names of kinds. What cannot be read is not known.
-async fn surroundings(cluster: &Cluster, environment: &EnvironmentPreview, policies: &Policies, known: &mut Known) {
+async fn surroundings(
+    cluster: &Cluster,
+    watched: Option<&Watched>,
+    environment: &EnvironmentPreview,
+    policies: &Policies,
+    known: &mut Known,
+) {
     let changes = environment.applications.iter().flat_map(|application| application.outcome.changes());
     let changes: Vec<&Change> = changes.filter(|change| change.is_step()).collect();
     let namespaces: BTreeSet<SmolStr> = changes.iter().filter_map(|change| change.key.namespace.clone()).collect();
     for name in &namespaces {
-        let key = ObjectKey { group: "".into(), kind: "Namespace".into(), namespace: None, name: name.clone() };
-        if let Ok(Some(body)) = cluster.find(&key, "v1").await {
+        if let Some(body) = namespace(cluster, watched, name).await {
             known.around.namespaces.insert(name.clone(), body);
         }
     }
@@ -106,6 +120,16 @@ async fn surroundings(cluster: &Cluster, environment: &EnvironmentPreview, polic
             known.around.found.insert(wanted, found);
         }
     }
+}
+
+async fn namespace(cluster: &Cluster, watched: Option<&Watched>, name: &SmolStr) -> Option<Value> {
+    if let Some(watched) = watched
+        && let Some(found) = watched.namespace(name).await
+    {
+        return found;
+    }
+    let key = ObjectKey { group: "".into(), kind: "Namespace".into(), namespace: None, name: name.clone() };
+    cluster.find(&key, "v1").await.ok().flatten()
 }
 
 async fn parameters(cluster: &Cluster, wanted: &Wanted) -> Result<Vec<Value>, Error> {

@@ -10,12 +10,15 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::kept::Said;
-use crate::forge::{self, State, Status as CommitStatus};
+use crate::forge::{self, Annotation, Done, Level, Report, State, Status as CommitStatus};
 use crate::git::Oid;
 use crate::plan::PlanHash;
+use crate::preview::annotation::annotations;
 use crate::preview::comment::{Comment, Data, Flavour};
+use crate::preview::mask::Masks;
+use crate::preview::risk::{Risk, Severity};
 use crate::preview::status::{self, Status};
-use crate::preview::{Outcome, Preview, Pull};
+use crate::preview::{Outcome, Preview, Pull, Removal};
 
 /// What was told last, as far as this daemon remembers.
 #[derive(Default)]
@@ -26,7 +29,7 @@ pub(super) struct Told {
     /// As it was written.
     pub(super) body: Option<String>,
     /// By what branch protection knows each by.
-    statuses: BTreeMap<String, (Oid, Status)>,
+    statuses: BTreeMap<String, (Oid, Verdict)>,
     /// The tree that was previewed, and at which head.
     pub(super) previewed: Option<Previewed>,
 }
@@ -65,7 +68,10 @@ impl Previewed {
     pub(super) fn of(preview: &Preview, tree: Oid, before: Option<&Previewed>) -> Self {
         let mut reaches = Vec::new();
         for environment in &preview.environments {
-            reaches.extend(environment.applications.iter().map(|one| Reached {
+            // One that moves arrives where it goes to.
+            let moves = |outcome: &Outcome| matches!(outcome, Outcome::Removed(Removal { moves_to: Some(_), .. }));
+            let stay = environment.applications.iter().filter(|one| !moves(&one.outcome));
+            reaches.extend(stay.map(|one| Reached {
                 environment: environment.name.clone(),
                 application: one.name.clone(),
                 goes: matches!(one.outcome, Outcome::Removed(_)),
@@ -86,8 +92,65 @@ impl Previewed {
     }
 }
 
-/// Statuses, each by what branch protection knows it by.
-pub(super) type Statuses = BTreeMap<String, Status>;
+/// Verdicts, each by what branch protection knows it by.
+pub(super) type Verdicts = BTreeMap<String, Verdict>;
+
+/// What is said of a head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// In one line.
+    pub(super) status: Status,
+    /// At length; only GitHub has a place for it.
+    pub(super) words: Option<Words>,
+}
+
+/// A verdict at length.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Words {
+    summary: String,
+    changes: String,
+    annotations: Vec<Annotation>,
+}
+
+impl Words {
+    /// Of a preview and its comment.
+    pub(super) fn of(comment: &Comment, preview: &Preview, risks: &[Risk], masks: &Masks) -> Self {
+        let (summary, changes) = comment.parts();
+        let annotations = annotations(preview, risks, masks).into_iter().map(|one| Annotation {
+            path: one.file,
+            line: one.line,
+            level: match one.severity {
+                Severity::Red => Level::Failure,
+                Severity::Yellow => Level::Warning,
+                Severity::Info => Level::Notice,
+            },
+            message: one.says,
+        });
+        Words { summary: summary.to_owned(), changes: changes.to_owned(), annotations: annotations.collect() }
+    }
+}
+
+impl From<Status> for Verdict {
+    fn from(status: Status) -> Self {
+        Verdict { status, words: None }
+    }
+}
+
+/// What has become of an attempt to tell something: done; or, in a sentence, why the forge does not take it, so that to ask
+/// again does not help.
+///
+/// # Errors
+/// What may be over by the next time.
+pub(super) fn taken(attempt: Result<(), forge::Error>) -> Result<Option<String>, String> {
+    use forge::Error;
+    match attempt {
+        Ok(()) => Ok(None),
+        Err(error @ (Error::Forbidden { .. } | Error::NotFound { .. } | Error::Refused { .. })) => {
+            Ok(Some(error.to_string()))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// A comment to be there.
 pub(super) struct Text {
@@ -147,21 +210,41 @@ impl Told {
         &mut self,
         forge: &forge::Repository,
         head: Oid,
-        statuses: Statuses,
+        verdicts: Verdicts,
         page: Option<&String>,
     ) -> Result<(), forge::Error> {
-        for (context, status) in statuses {
-            let (state, description) = (state(status.state), status.description.clone());
-            let new = (head, status);
+        for (context, verdict) in verdicts {
+            let new = (head, verdict);
             if self.statuses.get(&context) == Some(&new) {
                 continue;
             }
+            let (head, verdict) = &new;
+            let (state, description) = (state(verdict.status.state), verdict.status.description.clone());
             let (context, page) = (context, page.cloned());
-            let put = CommitStatus { commit: head, branch: None, context: context.clone(), state, description, page };
-            forge.put_status(&put).await?;
+            let put = CommitStatus { commit: *head, branch: None, context: context.clone(), state, description, page };
+            deliver(forge, put, verdict.words.as_ref()).await?;
             self.statuses.insert(context, new);
         }
         Ok(())
+    }
+}
+
+/// Says it at length where there is a place for that, else in a line.
+async fn deliver(forge: &forge::Repository, status: CommitStatus, words: Option<&Words>) -> Result<(), forge::Error> {
+    if !forge.forge().is_app() {
+        return forge.put_status(&status).await;
+    }
+    let Words { summary, changes, annotations } = words.cloned().unwrap_or_else(|| Words {
+        summary: status.description.clone(),
+        changes: String::new(),
+        annotations: Vec::new(),
+    });
+    let report = Report { status, summary, text: changes, annotations };
+    match forge.put_report(&report).await {
+        Ok(Done::Yes) => Ok(()),
+        // An App may have been given the right to statuses and not the one to checks.
+        Ok(Done::NotOffered) | Err(forge::Error::Forbidden { .. }) => forge.put_status(&report.status).await,
+        Err(error) => Err(error),
     }
 }
 
@@ -185,3 +268,6 @@ pub(super) fn flavour(kind: forge::Kind) -> Flavour {
         forge::Kind::BitbucketServer => Flavour::BitbucketServer,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use parking_lot::Mutex;
 
+use super::super::super::played::{Played, Reply, say, with};
 use super::super::super::{How, Kind};
-use super::played::{Played, Reply, say};
 use super::token;
 
 const MARKER: &str = "<!-- leeboard:preview v1 instance=hub pr=482 -->";
@@ -114,6 +114,32 @@ async fn a_comment_whose_answer_was_lost_is_not_written_twice() {
         let seen = forge.seen();
         assert_eq!(seen.iter().filter(|line| line.starts_with("POST")).count(), posts, "{what}: {seen:?}");
     }
+}
+
+#[tokio::test]
+async fn our_comment_is_found_on_the_last_page() {
+    const LINKS: [&str; 3] = ["page=2", "page=3", "page=4"];
+    let body = format!("{MARKER}\n### Leeboard\n");
+    let comment = |id: u64, user: u64, body: &str| gitea_comment(id, user, body);
+    let own = body.clone();
+    let script = move |line: &str, _: &str| {
+        if line.ends_with("/user") {
+            return say(200, r#"{"id": 7, "login": "leeboard"}"#);
+        }
+        let page = LINKS.iter().position(|page| line.contains(page)).map_or(0, |at| at + 1);
+        let all = match LINKS.get(page) {
+            Some(_) => comment(page as u64 + 1, 8, &own),
+            None => comment(90, 7, &own),
+        };
+        match LINKS.get(page) {
+            Some(next) => with(200, &[("link", &format!(r#"<https://x/?{next}>; rel="next""#))], &format!("[{all}]")),
+            None => say(200, &format!("[{all}]")),
+        }
+    };
+    let forge = Played::start(script).await;
+    let put = forge.repository(Kind::GitHub, &token()).put_comment(482, None, MARKER, &body).await.unwrap();
+    assert_eq!((put.how, put.comment.id), (How::Unchanged, 90));
+    assert_eq!(forge.seen().iter().filter(|line| line.contains("/comments")).count(), 4, "{:?}", forge.seen());
 }
 
 #[tokio::test]

@@ -1,15 +1,13 @@
 //! How a forge is reached, who we are there, and where a token never goes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::super::super::{Access, App, Credential, Done, Error, Forge, Kind, Report, probe};
-use super::played::{HURRY, Played, say, with};
+use super::super::super::played::{BOT, HURRY, Played, app, say, signs_in, with};
+use super::super::super::{Access, Done, Error, Forge, Kind, Report, probe};
 use super::{status, text, token};
 use crate::git::RepoUrl;
 
@@ -91,27 +89,17 @@ async fn a_token_goes_to_its_forge_alone() {
 
 #[tokio::test]
 async fn an_app_gets_a_token_for_an_hour_and_another_when_it_is_refused() {
-    let account: serde_json::Value =
-        serde_json::from_str(include_str!("../../../../tests/fixtures/google/service-account.json")).unwrap();
-    let key = account["private_key"].as_str().unwrap();
-    let app = App::new("7", None, key.as_bytes()).unwrap();
-    let access = Access { credential: Some(Credential::App(app)), ..Access::default() };
+    let access = app();
     let given = Mutex::new(0);
     let script = move |line: &str, request: &str| {
         let mut given = given.lock();
+        *given += usize::from(line.ends_with("access_tokens"));
+        if let Some(reply) = signs_in(line, request, &format!("ghs_{given}")) {
+            return reply;
+        }
         let header = request.lines().find(|line| line.starts_with("authorization: ")).unwrap_or_default();
-        let is_jwt = header.matches('.').count() == 2;
-        match line.strip_prefix("GET /api/v3/").or(line.strip_prefix("POST /api/v3/")).unwrap() {
-            "app/installations" if is_jwt => say(200, r#"[{"id": 42}]"#),
-            "app/installations/42/access_tokens" if is_jwt => {
-                *given += 1;
-                let ends = Timestamp::now() + Duration::from_secs(3600);
-                say(201, &format!(r#"{{"token": "ghs_{given}", "expires_at": "{ends}"}}"#))
-            }
-            "app" if is_jwt => say(200, r#"{"slug": "leeboard"}"#),
-            "users/leeboard[bot]" | "users/leeboard%5Bbot%5D" => {
-                say(200, r#"{"id": 99, "login": "leeboard[bot]", "type": "Bot"}"#)
-            }
+        match line.split_once("/api/v3/").unwrap().1 {
+            "users/leeboard[bot]" | "users/leeboard%5Bbot%5D" => say(200, BOT),
             "repos/platform/shop/check-runs" if line.starts_with("POST") => say(201, "{}"),
             path if path.contains("/check-runs?") => say(200, &text(Kind::GitHub, "check-runs")),
             // The first token is taken back at once.
@@ -128,7 +116,7 @@ async fn an_app_gets_a_token_for_an_hour_and_another_when_it_is_refused() {
     assert_eq!(tokens, 2, "{:?}", forge.seen());
     let me = repository.forge().myself().await.unwrap();
     assert_eq!((me.id.as_str(), me.login.as_str(), me.is_bot), ("99", "leeboard[bot]", true));
-    let report = Report { status: status(), summary: "short".into(), text: String::new() };
+    let report = Report { status: status(), summary: "short".into(), text: String::new(), annotations: vec![] };
     assert_eq!(repository.put_report(&report).await.unwrap(), Done::Yes);
     assert_eq!(forge.seen().last().unwrap(), "POST /api/v3/repos/platform/shop/check-runs");
     let before = forge.seen().len();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::super::super::played::{HURRY, Played, Reply, in_turn, say, with};
 use super::super::super::{Error, Forge, Kind};
-use super::played::{HURRY, Played, Reply, in_turn, say, with};
 use super::{status, text, token};
 use crate::git::RepoUrl;
 

@@ -1,21 +1,22 @@
-//! [`Played`]: a forge that is a script on loopback.
+//! [`Played`]: a forge that is a script on loopback, for tests.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use super::super::super::budget::Backoff;
-use super::super::super::http::Timing;
-use super::super::super::{Access, Forge, Kind, Repository};
+use super::budget::Backoff;
+use super::http::Timing;
+use super::{Access, App, Credential, Forge, Kind, Repository};
 use crate::git::RepoUrl;
 
 /// A forge that answers as it is told, and remembers what it was asked.
-pub(super) struct Played {
-    pub(super) url: String,
+pub(crate) struct Played {
+    pub(crate) url: String,
     seen: Arc<Mutex<Vec<String>>>,
     task: JoinHandle<()>,
 }
@@ -27,7 +28,7 @@ impl Drop for Played {
 }
 
 impl Played {
-    pub(super) async fn start(script: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Played {
+    pub(crate) async fn start(script: impl Fn(&str, &str) -> Reply + Send + Sync + 'static) -> Played {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let (seen, script): (Arc<Mutex<Vec<String>>>, Arc<Script>) = (Arc::default(), Arc::new(script));
@@ -41,14 +42,14 @@ impl Played {
         Played { url, seen, task }
     }
 
-    pub(super) fn repository(&self, kind: Kind, access: &Access) -> Repository {
+    pub(crate) fn repository(&self, kind: Kind, access: &Access) -> Repository {
         let forge = Arc::new(Forge::with_timing(kind, &self.url, access, HURRY).unwrap());
         let scm = if kind == Kind::BitbucketServer { "scm/PLAT" } else { "platform" };
         forge.repository(&RepoUrl::parse(&format!("{}/{scm}/shop.git", self.url)).unwrap()).unwrap()
     }
 
     /// The first lines of all requests.
-    pub(super) fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().clone()
     }
 }
@@ -56,18 +57,18 @@ impl Played {
 /// What the script answers to a request: its first line, and its body.
 type Script = dyn Fn(&str, &str) -> Reply + Send + Sync;
 
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Status, headers, body.
     Say(u16, Vec<(&'static str, String)>, String),
     /// The request was heard, and the connection ends.
     HangUp,
 }
 
-pub(super) fn say(status: u16, body: &str) -> Reply {
+pub(crate) fn say(status: u16, body: &str) -> Reply {
     Reply::Say(status, vec![], body.into())
 }
 
-pub(super) fn with(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
+pub(crate) fn with(status: u16, headers: &[(&'static str, &str)], body: &str) -> Reply {
     Reply::Say(status, headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(), body.into())
 }
 
@@ -129,3 +130,30 @@ pub(super) fn in_turn(replies: Vec<fn() -> Reply>) -> impl Fn(&str, &str) -> Rep
         reply()
     }
 }
+
+/// Who is a GitHub App. The key is that of a fixture, and nobody's.
+pub(crate) fn app() -> Access {
+    let account: serde_json::Value =
+        serde_json::from_str(include_str!("../../tests/fixtures/google/service-account.json")).unwrap();
+    let app = App::new("7", None, account["private_key"].as_str().unwrap().as_bytes()).unwrap();
+    Access { credential: Some(Credential::App(app)), ..Access::default() }
+}
+
+/// What GitHub answers to an App that signs in with its key; `token` is what it gets for it. `None`: something else is
+/// asked, or without the key.
+pub(crate) fn signs_in(line: &str, request: &str, token: &str) -> Option<Reply> {
+    let header = request.lines().find(|line| line.starts_with("authorization: ")).unwrap_or_default();
+    let is_signed = header.matches('.').count() == 2;
+    match line.split_once("/api/v3/").filter(|_| is_signed)?.1 {
+        "app/installations" => Some(say(200, r#"[{"id": 42}]"#)),
+        "app/installations/42/access_tokens" => {
+            let ends = Timestamp::now() + Duration::from_secs(3600);
+            Some(say(201, &format!(r#"{{"token": "{token}", "expires_at": "{ends}"}}"#)))
+        }
+        "app" => Some(say(200, r#"{"slug": "leeboard"}"#)),
+        _ => None,
+    }
+}
+
+/// What GitHub says of the account of that App.
+pub(crate) const BOT: &str = r#"{"id": 99, "login": "leeboard[bot]", "type": "Bot"}"#;
