@@ -361,6 +361,41 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a carriage return alone in quoted text, and a line behind it that is not indented",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {b: 'x\ry', c: \"x\r\rz\"}\nl:\n- 'x\r- y'\n",
+                ),
+            ],
+            "a:\n  b: x y\n  c: |-\n    x\n    z\napiVersion: e/v1\nkind: C\nl:\n- x - y\nmetadata:\n  name: c\n",
+        ),
+        (
+            "in quoted text behind a carriage return, what ends a document",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: 'x\r--- y'\n"),
+            ],
+            "refused",
+        ),
+        (
+            "in quoted text, what ends a document and is indented",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na:\n  b: 'x\n ... y'\n"),
+            ],
+            "a:\n  b: x ... y\napiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n",
+        ),
+        (
+            "in quoted text, what ends a document and is not indented",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na:\n  b: 'x\n... y'\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }
