@@ -396,6 +396,30 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a key whose file gives it a type of its own",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!b c: d}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is said to be binary",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!!binary YQ==: d}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is said to be text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!!str 2: d, ! e: f}\n"),
+            ],
+            "a:\n  \"2\": d\n  e: f\napiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n",
+        ),
     ];
     check(cases);
 }
