@@ -198,7 +198,11 @@ impl Node {
     fn key_name(&self, mode: Resolve, in_flow: bool) -> Result<Cow<'_, str>, Error> {
         let refused = |found| {
             let key = self.as_str().unwrap_or("?").to_owned();
-            Err(self.error(Problem::KeyNotString { key, found }))
+            let was_quoted = self.text().is_some_and(|text| text.slice(self.span()).starts_with(['"', '\'']));
+            Err(self.error(match was_quoted {
+                true => Problem::KeyWithoutQuotes { key, found },
+                false => Problem::KeyNotString { key, found },
+            }))
         };
         let Some(meaning) = self.resolve(mode)? else { return refused(self.describe()) };
         let text = self.as_str().unwrap_or_default();

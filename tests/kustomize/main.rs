@@ -113,6 +113,16 @@ fn bad_input_is_refused_with_its_place() {
             "g.yaml:1:1: functions run a program and are refused",
         ),
         (
+            &[
+                ("kustomization.yaml", "resources: [web.yaml]\n"),
+                (
+                    "web.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  annotations:\n    'on': a\n    '1': b\n",
+                ),
+            ],
+            "web.yaml:7:5: kustomize writes the key `1` without its quotes, and then it is a number, not a string",
+        ),
+        (
             &[("kustomization.yaml", "helmCharts:\n- name: x\n")],
             "kustomization.yaml:2:3: Helm charts can't be rendered yet",
         ),
