@@ -2,7 +2,8 @@
 //! it says about bad ones tells where and why.
 //!
 //! `fixtures`, `corpus` and `differences` compare with kustomize, `bad_input` tries files that no person writes by intent, `mutations`
-//! those that nobody writes; `incremental` that what is kept between two commits changes no answer.
+//! those that nobody writes; `incremental` that what is kept between two commits changes no answer, `threads` that how many
+//! work on one does not.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
@@ -13,6 +14,7 @@ mod incremental;
 mod mutations;
 #[path = "../harness/corpus.rs"]
 mod source;
+mod threads;
 mod trees;
 
 use leeboard::kustomize::{Options, OverridePatch, OverrideTarget, Overrides};
