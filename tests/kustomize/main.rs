@@ -125,6 +125,17 @@ fn bad_input_is_refused_with_its_place() {
             "web.yaml:7:5: kustomize writes the key `1` without its quotes, and then it is a number, not a string",
         ),
         (
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nlabels:\n- pairs: {a: b}\n  fields:\n  - {path: spec/0/labels}\n",
+                ),
+                ("web.yaml", WEB),
+            ],
+            "web.yaml:6:3: the path `spec/0/labels` leads to an element of a list, and there is a mapping: write what the \
+             field is called",
+        ),
+        (
             &[("kustomization.yaml", "helmCharts:\n- name: x\n")],
             "kustomization.yaml:2:3: Helm charts can't be rendered yet",
         ),
