@@ -142,8 +142,8 @@ impl<'a> Written<'a> {
         if language == Language::Json && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
             return None;
         }
-        let documents = yaml::parse_as(&self.file(), &self.source(), yaml::Resolve::V2).ok()?;
-        json::operations(&documents.first()?.root, language)
+        let document = yaml::parse_first(&self.file(), &self.source(), yaml::Resolve::V2).ok()?;
+        document.map_or_else(|| Some(Vec::new()), |document| json::operations(&document.root, language))
     }
 
     /// What it is, objects or operations.
