@@ -39,7 +39,7 @@ pub use node::{
 };
 pub use number::{float_text, number_from_f64};
 pub use objects::objects;
-pub use parse::{Limits, parse, parse_as, parse_within};
+pub use parse::{Limits, parse, parse_as, parse_first, parse_within};
 pub use parts::is_one_part;
 pub use resolve::{Plain, Resolve, plain};
 pub use text::{Span, Text};

@@ -128,6 +128,57 @@ fn a_kustomization_on_stdin_stands_in_the_working_directory() {
 }
 
 #[test]
+fn flags_of_kustomize_change_nothing_or_are_refused() {
+    let directory = tree("build-overlay");
+    let build = |flags: &str| {
+        let flags = flags.split_whitespace();
+        let output = leeboard(directory.path()).arg("build").args(flags).arg("overlays/dev").output().unwrap();
+        shown(&output, directory.path())
+    };
+    let expected = fs::read_to_string(cases().join("build-overlay/expected")).unwrap();
+    let taken = [
+        "--as-current-user",
+        "-e A=b --env C",
+        "--network-name bridge",
+        "--helm-command helm --helm-kube-version 1.30 --helm-api-versions v1 --helm-debug",
+        "--load-restrictor LoadRestrictionsRootOnly",
+        "--load-restrictor=LoadRestrictionsNone",
+    ];
+    for flags in taken {
+        assert_eq!(build(flags), expected, "{flags}");
+    }
+    let refused = [
+        // flags, why
+        ("--enable-alpha-plugins", "rendering never runs a program"),
+        ("--enable-alpha-plugins --enable-exec", "rendering never runs a program"),
+        ("--enable-exec", "rendering never runs a program"),
+        ("--network", "rendering never runs a program"),
+        ("--mount type=bind,src=/,dst=/host", "rendering never runs a program"),
+        ("--enable-helm", "this version renders no charts"),
+    ];
+    for (flags, why) in refused {
+        let flag = flags.split_whitespace().next().unwrap();
+        let expected = format!("exit 1\n--- stdout\n--- stderr\nerror: `{flag}` is refused: {why}\n");
+        assert_eq!(build(flags), expected, "{flags}");
+    }
+}
+
+#[test]
+fn files_may_lie_beside_the_kustomization_for_those_who_ask() {
+    let directory = tree("build-overlay");
+    fs::write(directory.path().join("overlays/dev/kustomization.yaml"), "resources: [../../base/service.yaml]\n")
+        .unwrap();
+    let build = |flags: &[&str]| {
+        let output = leeboard(directory.path()).args(["build", "overlays/dev"]).args(flags).output().unwrap();
+        (output.status.code(), shown(&output, directory.path()))
+    };
+    let (code, said) = build(&[]);
+    assert!(code == Some(1) && said.contains("lies outside of the directory of its kustomization"), "{said}");
+    let (code, said) = build(&["--load-restrictor", "LoadRestrictionsNone"]);
+    assert!(code == Some(0) && said.contains("kind: Service\n"), "{said}");
+}
+
+#[test]
 fn a_base_may_be_in_another_repository() {
     let base = tree("explain-object");
     fs::remove_dir(base.path().join(".git")).unwrap();

@@ -145,19 +145,19 @@ impl<'a> Build<'a> {
     fn schema(&mut self, target: &Target) -> Result<(), Error> {
         let given = |name: &str| target.kustomization.openapi.iter().find(|(key, _)| key == name).map(|(_, text)| text);
         let (path, version) = (given("path"), given("version"));
-        let documents = path.map(|path| self.loader.documents(&target.directory, path)).transpose()?;
+        let document = path.map(|path| self.loader.document(&target.directory, path)).transpose()?;
         self.met.brings_schema |= path.is_some() || version.is_some();
         if !self.schema.is_none() {
             return Ok(());
         }
-        match (path, documents, version) {
+        match (path, document, version) {
             (Some(path), Some(_), Some(_)) => {
                 Err(Error::at(&path.node, Problem::Exclusive { one: "path", other: "version" }))
             }
-            (Some(path), Some(documents), None) => {
+            (Some(path), Some(document), None) => {
                 // The built-in kinds are known once one that is not among them had to be looked up.
                 let built_in = if self.keeps_built_in() { BuiltIn::Kept } else { BuiltIn::Replaced };
-                let schemas = documents.first().and_then(|document| Schemas::from_openapi(&document.root, built_in));
+                let schemas = document.and_then(|document| Schemas::from_openapi(&document.root, built_in));
                 let wrong = || Error::at(&path.node, Problem::Schema { path: path.value.to_string() });
                 self.schema = GivenSchema::Own(Arc::new(schemas.ok_or_else(wrong)?));
                 Ok(())

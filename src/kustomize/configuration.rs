@@ -9,7 +9,7 @@ use super::load::Loader;
 use super::resource::Gvk;
 use super::transform::specs::{Conflict, References, SECTIONS, Specs};
 use crate::source::TreePath;
-use crate::yaml::{self, Entry, Node};
+use crate::yaml::{self, Document, Entry, Node};
 
 /// How deep the definitions of `crds` may refer to each other.
 const MAX_DEPTH: usize = 32;
@@ -31,8 +31,7 @@ pub(super) fn configurations(
     }
     let mut added = Specs::none();
     for entry in entries {
-        let documents = loader.documents(directory, entry).map_err(|error| vec![error])?;
-        let Some(document) = documents.first() else { continue };
+        let Some(document) = loader.document(directory, entry).map_err(|error| vec![error])? else { continue };
         let specs = Arc::new(read(&document.root)?);
         added = merge(&added, &specs, entry)?;
     }
@@ -85,9 +84,9 @@ pub(super) fn crds(loader: &Loader<'_>, directory: &TreePath, entries: &[Text]) 
             // What begins like JSON must be JSON.
             return Err(vec![Error::of_file(&path, Problem::NotJson { reason: error.to_string() })]);
         }
-        let documents = yaml::parse(&path.to_string().into(), &bytes).map_err(|error| vec![error.into()])?;
-        let Some(definitions) = documents.first().map(|document| &document.root) else { continue };
-        check_definitions(definitions).map_err(|error| vec![error])?;
+        let document = yaml::parse_first(&path.to_string().into(), &bytes, yaml::Resolve::V3);
+        let Some(Document { root: definitions }) = document.map_err(|error| vec![error.into()])? else { continue };
+        check_definitions(&definitions).map_err(|error| vec![error])?;
         for definition in definitions.as_mapping().unwrap_or_default() {
             let Some(name) = definition.name() else { continue };
             let properties = |field: &str| definition.value.get("Schema")?.get("properties")?.get(field);
@@ -97,7 +96,7 @@ pub(super) fn crds(loader: &Loader<'_>, directory: &TreePath, entries: &[Text]) 
             let mut specs = Specs::default();
             let kind = Gvk::new("", "", name.rsplit('.').next().unwrap_or(name));
             let mut budget = MAX_PROPERTIES;
-            walk(&mut specs, &kind, definitions, name, &mut Vec::new(), &mut budget);
+            walk(&mut specs, &kind, &definitions, name, &mut Vec::new(), &mut budget);
             specs.sort();
             all = merge(&all, &Arc::new(specs), entry)?;
         }

@@ -164,6 +164,8 @@ pub enum Problem {
     FieldKind { field: String, of: String, found: &'static str, expected: &'static str },
     #[error("the path `{path}` leads to a field without a name: write what the field is called")]
     FieldName { path: String },
+    #[error("the path `{path}` leads to an element of a list, and there is a mapping: write what the field is called")]
+    FieldElement { path: String },
     #[error("`{path}` is said to be created and not to be created by two field specs")]
     FieldSpecConflict { path: String },
 

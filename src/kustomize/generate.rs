@@ -64,7 +64,7 @@ pub(super) fn generate(
             let secret_type = if args.secret_type.is_empty() { "Opaque".into() } else { args.secret_type.clone() };
             node.insert("type", Node::string(secret_type));
             let encoded = pairs.into_iter().map(|pair| datum(pair.key, Node::string(encode(&pair.value))));
-            node.insert("data", mapping_of(encoded.collect()));
+            node.insert("data", Node::mapping_of(encoded.collect()));
         }
         Generates::ConfigMap => {
             let (mut text, mut binary) = (Vec::new(), Vec::new());
@@ -76,7 +76,7 @@ pub(super) fn generate(
             }
             for (field, entries) in [("data", text), ("binaryData", binary)] {
                 if !entries.is_empty() {
-                    node.insert(field, mapping_of(entries));
+                    node.insert(field, Node::mapping_of(entries));
                 }
             }
         }
@@ -96,18 +96,10 @@ fn written(text: String) -> Node {
     Node::scalar(text, style)
 }
 
-fn mapping_of(entries: Vec<Entry>) -> Node {
-    let mut node = Node::mapping();
-    if let Some(place) = node.as_mapping_mut() {
-        *place = entries;
-    }
-    node
-}
-
 /// An entry of data, labels or annotations. Its key is written without quotes: one that reads as something else than a string is refused at the
 /// end of the build, as kustomize does.
 fn datum(key: impl Into<SmolStr>, value: Node) -> Entry {
-    Entry { key: Node::plain(key), value }
+    Entry::plain(key, value)
 }
 
 /// Base64; what is longer than a line of 70 characters is broken into such lines, each with a line break.
@@ -171,7 +163,7 @@ fn unite(new: &mut Resource, old: &Resource, behavior: Behavior) -> Result<(), E
             metadata.remove(field);
             if !pairs.is_empty() {
                 let entries = pairs.into_iter().map(|(key, value)| datum(key, Node::string(value)));
-                metadata.insert(field, mapping_of(entries.collect()));
+                metadata.insert(field, Node::mapping_of(entries.collect()));
             }
         }
     }

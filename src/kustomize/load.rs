@@ -107,8 +107,7 @@ impl<'a> Loader<'a> {
             return Err(Error::of_file(directory, problem));
         }
         let bytes = self.files().read(&path).map_err(|error| Error::of_file(&path, Problem::Source(error)))?;
-        let documents = yaml::parse_as(&path.to_string().into(), &bytes, yaml::Resolve::V2)?;
-        match documents.into_iter().next() {
+        match yaml::parse_first(&path.to_string().into(), &bytes, yaml::Resolve::V2)? {
             Some(document) => Ok((path, document.root)),
             None => Err(Error::of_file(&path, Problem::EmptyKustomization)),
         }
@@ -190,13 +189,13 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// The documents of a file.
+    /// The first document of a file, unless it is empty: what follows is never read.
     ///
     /// # Errors
     /// Those of [`Loader::read`], and when it is not YAML.
-    pub(super) fn documents(&self, directory: &TreePath, entry: &Text) -> Result<Vec<Document>, Error> {
+    pub(super) fn document(&self, directory: &TreePath, entry: &Text) -> Result<Option<Document>, Error> {
         let (path, bytes) = self.read(directory, entry)?;
-        Ok(yaml::parse(&path.to_string().into(), &bytes)?)
+        Ok(yaml::parse_first(&path.to_string().into(), &bytes, yaml::Resolve::V3)?)
     }
 
     /// The objects of a file.

@@ -15,7 +15,7 @@ use super::resource::{Resource, settle_marks};
 use super::selector::Matcher;
 use super::set::Set;
 use crate::source::TreePath;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, Entry, Node};
 use json::{Language, Operation};
 use schema::Schemas;
 
@@ -142,8 +142,8 @@ impl<'a> Written<'a> {
         if language == Language::Json && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
             return None;
         }
-        let documents = yaml::parse_as(&self.file(), &self.source(), yaml::Resolve::V2).ok()?;
-        json::operations(&documents.first()?.root, language)
+        let document = yaml::parse_first(&self.file(), &self.source(), yaml::Resolve::V2).ok()?;
+        document.map_or_else(|| Some(Vec::new()), |document| json::operations(&document.root, language))
     }
 
     /// What it is, objects or operations.
@@ -306,13 +306,16 @@ impl Prepared {
                     resource.make_room_for_notes();
                     // The object is written as JSON and read again: nothing is shared any more.
                     resource.shared.clear();
-                    let applied = resource.with_open_notes(|resource| json::apply(&mut resource.node, operations));
+                    let applied = resource.with_open_notes(|resource| {
+                        json::apply(&mut resource.node, operations)?;
+                        if let Some(metadata) = resource.node.get_mut("metadata")
+                            && metadata.get("annotations").is_some_and(can_not_be_set)
+                        {
+                            metadata.remove("annotations");
+                        }
+                        Ok(())
+                    });
                     errors.extend(applied.err());
-                    if let Some(metadata) = resource.node.get_mut("metadata")
-                        && metadata.get("annotations").is_some_and(|annotations| !annotations.is_mapping())
-                    {
-                        metadata.remove("annotations");
-                    }
                     renamed |= resource.id() != id;
                 }
                 if renamed {
@@ -440,6 +443,12 @@ impl Prepared {
     }
 }
 
+/// True for labels and annotations that kustomize takes for none when it sets them again: what is no mapping, and one that
+/// has an entry without a name.
+fn can_not_be_set(marks: &Node) -> bool {
+    marks.as_mapping().is_none_or(|entries| entries.iter().any(Entry::is_nameless))
+}
+
 /// Makes strings of all labels and annotations; without any, the field goes, so that a null does not remove anything.
 fn settle_all_marks(node: &mut Node) {
     let Some(metadata) = node.get_mut("metadata") else { return };
@@ -448,7 +457,7 @@ fn settle_all_marks(node: &mut Node) {
         if let Some(entries) = marks.as_mapping_mut() {
             settle_marks(entries);
         }
-        if marks.as_mapping().is_none_or(|entries| entries.is_empty()) {
+        if can_not_be_set(marks) || marks.as_mapping().is_some_and(<[_]>::is_empty) {
             metadata.remove(field);
         }
     }

@@ -1,11 +1,14 @@
 //! Fields by the paths of field specs: the walk to them, and what is written there.
 
+mod step;
+
 use smol_str::SmolStr;
 
 use super::entry::FieldSpec;
 use super::error::{Error, Problem};
 use super::resource::Gvk;
 use crate::yaml::{self, Document, Entry, Node, Plain, Resolve, ScalarStyle, Span, plain, push_entry};
+pub(super) use step::Step;
 
 /// What is made where the last field of a path is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,7 @@ impl Place {
                 Error::at(&at, problem)
             }
             Failure::NoName(at) => Error::at(&at, Problem::FieldName { path: self.spec.path.to_string() }),
+            Failure::NoList(at) => Error::at(&at, Problem::FieldElement { path: self.spec.path.to_string() }),
             Failure::Change(error) => *error,
         })
     }
@@ -91,6 +95,8 @@ enum Failure {
     Scalar(Box<Node>),
     /// The path goes on below a mapping with a field that has no name.
     NoName(Box<Node>),
+    /// The path goes on below a mapping with what only a list has.
+    NoList(Box<Node>),
     Change(Box<Error>),
 }
 
@@ -112,13 +118,13 @@ fn visit(
     if !node.is_mapping() {
         return Err(Failure::Scalar(Box::new(node.clone())));
     }
-    let (name, is_list) = match part.strip_suffix("[]") {
-        Some(name) => (name, true),
-        None => (part.as_str(), false),
+    let (part, is_list) = part.strip_suffix("[]").map_or((part.as_str(), false), |part| (part, true));
+    let name = match Step::new(part) {
+        Step::Field(name) => name,
+        Step::Stay => return visit(node, rest, make, change),
+        Step::Element => return Err(Failure::NoList(Box::new(node.clone()))),
+        Step::Nameless => return Err(Failure::NoName(Box::new(node.clone()))),
     };
-    if name.is_empty() {
-        return Err(Failure::NoName(Box::new(node.clone())));
-    }
     let wanted = match (is_list, make, rest.is_empty()) {
         (true, _, _) => Some(Node::sequence(Vec::new())),
         (false, Make::Nothing, _) => None,
@@ -137,7 +143,11 @@ fn visit(
             }
         }
         (false, Some(wanted)) if !is_list => {
-            node.insert(name, wanted);
+            // Its name is written without quotes: one that reads as something else than a string is refused at the end of the
+            // build, as kustomize does.
+            if let Some(entries) = node.as_mapping_mut() {
+                push_entry(entries, Entry::plain(name, wanted));
+            }
             node.get_mut(name)
         }
         (false, _) => None,
@@ -344,7 +354,7 @@ pub(super) fn write_mark(node: &mut Node, key: &SmolStr, value: &SmolStr) -> Wri
         return Written::Changed;
     }
     if let Some(entries) = node.as_mapping_mut() {
-        push_entry(entries, Entry { key: Node::plain(key.clone()), value: Node::string(value.clone()) });
+        push_entry(entries, Entry::plain(key.clone(), Node::string(value.clone())));
     }
     Written::Made
 }

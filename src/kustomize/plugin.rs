@@ -220,12 +220,11 @@ fn value_add(loader: &Loader<'_>, directory: &TreePath, fields: &mut Fields<'_>)
     let value = if value.is_empty() { directory.file_name().into() } else { value };
     let mut targets = value_targets(fields);
     if let Some(path) = fields.filled("targetFilePath") {
-        match loader.documents(directory, &path) {
-            Ok(documents) => {
-                if let Some(document) = documents.first() {
-                    targets.extend(value_targets(&mut fields.open_item(&document.root, "targets", &[])));
-                }
+        match loader.document(directory, &path) {
+            Ok(Some(document)) => {
+                targets.extend(value_targets(&mut fields.open_item(&document.root, "targets", &[])));
             }
+            Ok(None) => {}
             Err(error) => fields.push(error),
         }
     }
@@ -295,12 +294,9 @@ pub(super) fn replacements(
             errors.push(Error::at(&path.node, Problem::Exclusive { one: "path", other: "source" }));
             continue;
         }
-        match loader.documents(directory, path) {
-            Ok(documents) => {
-                let Some(document) = documents.first() else {
-                    errors.push(Error::at(&path.node, Problem::EmptyPatch));
-                    continue;
-                };
+        match loader.document(directory, path) {
+            Ok(None) => errors.push(Error::at(&path.node, Problem::EmptyPatch)),
+            Ok(Some(document)) => {
                 let items = document.root.as_sequence().unwrap_or(std::slice::from_ref(&document.root));
                 for item in items {
                     let mut fields = Fields::open(item, "a replacement", &[], Unknown::Ignored, &mut errors);

@@ -15,7 +15,7 @@ use super::place::bare;
 use super::story::Story;
 use crate::error::Origin;
 use crate::object::{Object, ObjectKey, split_api_version};
-use crate::yaml::{Borrowed, Entry, Node, Resolve, emit, has_duplicate_keys};
+use crate::yaml::{Borrowed, Content, Entry, Node, Resolve, ScalarStyle, emit, has_duplicate_keys};
 
 /// Group, version and kind. In a rule an empty part stands for any.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -521,7 +521,8 @@ impl Resource {
     }
 }
 
-/// Makes strings of labels or annotations. Of one that is there twice the last one holds.
+/// Makes strings of labels or annotations, and names them anew, without quotes or a type: a name that reads as something
+/// else than a string is refused at the end of the build, as kustomize does. Of one that is there twice the last one holds.
 pub(super) fn settle_marks(marks: &mut Vec<Entry>) {
     if has_duplicate_keys(marks) {
         let mut seen = HashSet::new();
@@ -530,6 +531,10 @@ pub(super) fn settle_marks(marks: &mut Vec<Entry>) {
         marks.retain(|_| is_last.next().unwrap_or(true));
     }
     for entry in marks {
+        if let Content::Scalar(key) = &mut entry.key.content {
+            key.style = ScalarStyle::Plain;
+        }
+        entry.key.set_tag(None);
         entry.value = Node::string(written_text(&entry.value)).at_place_of(&entry.value);
     }
 }

@@ -95,6 +95,14 @@ pub enum Problem {
         /// What it is.
         found: &'static str,
     },
+    /// A quoted key that a transformer has written anew, and that is no string without its quotes.
+    #[error("kustomize writes the key `{key}` without its quotes, and then it is {found}, not a string")]
+    KeyWithoutQuotes {
+        /// The key.
+        key: String,
+        /// What it is.
+        found: &'static str,
+    },
     /// A comment between a key and what has become empty.
     #[error(
         "kustomize can't read what it writes for `{key}`: a comment comes to stand behind the key, and its value is empty"
@@ -153,6 +161,7 @@ impl Error {
         Some(match &self.problem {
             Problem::DuplicateKey { .. } => "Remove one of the two.",
             Problem::KeyNotString { .. } => "Put the key into quotes.",
+            Problem::KeyWithoutQuotes { .. } => "Choose a name that needs no quotes.",
             Problem::LeadingTab => "Put the text into quotes, or another line in front of it.",
             Problem::Separator => "Put what follows `---` on a line of its own.",
             Problem::Directive => "Remove this line.",
@@ -165,7 +174,7 @@ impl Error {
     fn label(&self) -> &'static str {
         match &self.problem {
             Problem::DuplicateKey { .. } => "second definition",
-            Problem::KeyNotString { .. } => "not a string",
+            Problem::KeyNotString { .. } | Problem::KeyWithoutQuotes { .. } => "not a string",
             Problem::UnknownAnchor { .. } => "unknown anchor",
             Problem::TooMany { by_alias: true, .. } => "expanded here",
             _ => "",

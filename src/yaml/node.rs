@@ -192,6 +192,11 @@ impl Node {
         Node::new(Content::Mapping(Mapping::default()))
     }
 
+    /// A mapping of these entries.
+    pub fn mapping_of(entries: Vec<Entry>) -> Self {
+        Node::new(Content::Mapping(Mapping { entries, ..Mapping::default() }))
+    }
+
     /// A sequence of these items.
     pub fn sequence(items: Vec<Node>) -> Self {
         Node::new(Content::Sequence(Sequence { items, style: CollectionStyle::Block }))
@@ -497,6 +502,11 @@ impl Entry {
     /// An entry that no file says.
     pub fn new(key: impl Into<SmolStr>, value: Node) -> Self {
         Entry { key: Node::key(key.into()), value }
+    }
+
+    /// The same with a key without quotes, which means what the reader takes it for.
+    pub fn plain(key: impl Into<SmolStr>, value: Node) -> Self {
+        Entry { key: Node::plain(key), value }
     }
 
     /// True when the key is this scalar.

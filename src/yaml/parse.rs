@@ -70,29 +70,52 @@ pub fn parse_as(file: &Arc<str>, bytes: &[u8], mode: Resolve) -> Result<Vec<Docu
 /// # Errors
 /// The first problem of the file.
 pub fn parse_within(limits: Limits, file: &Arc<str>, bytes: &[u8], mode: Resolve) -> Result<Vec<Document>, Error> {
+    let text = open(limits, file, bytes)?;
+    let mut nodes = 0;
+    let mut documents = Vec::new();
+    for part in split(&text)? {
+        documents.extend(document(&text, part, limits, mode, &mut nodes)?);
+    }
+    Ok(documents)
+}
+
+/// The first document of a file, of which nothing else is read; `None` when it is empty.
+///
+/// # Errors
+/// The first problem of that document.
+pub fn parse_first(file: &Arc<str>, bytes: &[u8], mode: Resolve) -> Result<Option<Document>, Error> {
+    let text = open(Limits::default(), file, bytes)?;
+    document(&text, parts::first(&text), Limits::default(), mode, &mut 0)
+}
+
+/// The text of a file that is not too large.
+fn open(limits: Limits, file: &Arc<str>, bytes: &[u8]) -> Result<Arc<Text>, Error> {
     if bytes.len() > limits.bytes {
         let problem = Problem::TooLarge { bytes: bytes.len(), limit: limits.bytes };
         return Err(Error { problem, origin: Origin::file(Arc::clone(file)), line: None });
     }
     let text = Arc::new(Text::new(file, decode(file, bytes)?));
     refuse_control_characters(&text)?;
-    let mut nodes = 0;
-    let mut documents = Vec::new();
-    for part in split(&text)? {
-        let mut builder = Builder::new(&text, part.start, limits, mode, nodes);
-        if let Some(root) = builder.short_way(text.slice(part)) {
-            nodes = builder.nodes;
-            documents.push(Document { root });
-            continue;
-        }
-        let new = || Builder::new(&text, part.start, limits, mode, nodes);
-        let (read, root) = long_way(text.slice(part), new);
-        nodes = read;
-        if let Some(root) = root?.filter(|root| !root.is_null()) {
-            documents.push(Document { root });
-        }
+    Ok(text)
+}
+
+/// The document of a part, unless it is empty; `nodes`: how many the file has had by then.
+fn document(
+    text: &Arc<Text>,
+    part: Span,
+    limits: Limits,
+    mode: Resolve,
+    nodes: &mut usize,
+) -> Result<Option<Document>, Error> {
+    let mut builder = Builder::new(text, part.start, limits, mode, *nodes);
+    if let Some(root) = builder.short_way(text.slice(part)) {
+        *nodes = builder.nodes;
+        return Ok(Some(Document { root }));
     }
-    Ok(documents)
+    let new = || Builder::new(text, part.start, limits, mode, *nodes);
+    let (read, root) = long_way(text.slice(part), new);
+    *nodes = read;
+    Ok(root?.filter(|root| !root.is_null()).map(|root| Document { root }))
 }
 
 /// What the parser makes of a part, or of a copy in which it finds what go-yaml finds in the part; and how many nodes there

@@ -72,6 +72,35 @@ pub(super) fn end_before_content(part: &str) -> Option<usize> {
     None
 }
 
+/// The first document of a file as go-yaml finds it when it reads no other one: it begins with a `---` or with anything but
+/// comments, and ends in front of the next `---`.
+pub(super) fn first(text: &Text) -> Span {
+    /// The one directive that says nothing new; it stands in front of a `---`.
+    const VERSION: &str = "%YAML 1.1";
+    let all = text.as_str();
+    let start = if all.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let (mut has_begun, mut has_version) = (false, false);
+    let mut span = Span { start: to_u32(start), end: to_u32(all.len()) };
+    let mut at = start;
+    for line in all.get(start..).unwrap_or_default().split_inclusive('\n') {
+        let is_separator =
+            line.strip_prefix("---").is_some_and(|rest| rest.trim_start().len() < rest.len() || rest.is_empty());
+        if is_separator && has_begun {
+            span.end = to_u32(at);
+            break;
+        }
+        if is_separator {
+            span.start = to_u32(at);
+        }
+        let content = line.trim();
+        let is_version = !has_version && line.trim_end() == VERSION;
+        has_version |= is_version;
+        has_begun |= !content.is_empty() && !content.starts_with('#') && !is_version;
+        at += line.len();
+    }
+    span
+}
+
 /// The parts between the lines that start with `---`. The file's first line is none of these: its `---` is the parser's.
 pub(super) fn split(text: &Text) -> Result<Vec<Span>, Error> {
     let all = text.as_str();

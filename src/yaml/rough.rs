@@ -181,15 +181,17 @@ impl Lexer<'_> {
 
     /// One byte of quoted text; behind a line break, the next line is looked at.
     fn step_over_line(&mut self, parent: usize) {
-        let is_break = self.peek() == Some(b'\n');
+        let is_break = self.is_at_break();
         self.step();
         if !is_break {
             return;
         }
         let line = self.line;
         let blanks = self.text.get(line..).unwrap_or_default().iter().take_while(|byte| **byte == b' ').count();
-        let first = self.text.get(line + blanks);
-        if blanks <= parent && !matches!(first, Some(b'\n' | b'\r') | None) {
+        let rest = self.text.get(line + blanks..).unwrap_or_default();
+        // These are no part of quoted text to go-yaml either.
+        let is_indicator = blanks == 0 && (rest.starts_with(b"---") || rest.starts_with(b"...")) && self.is_blank_at(3);
+        if blanks <= parent && !matches!(rest.first(), Some(b'\n' | b'\r') | None) && !is_indicator {
             self.found.hanging.push(Hanging { line, blanks: parent + 1 - blanks });
         }
     }
@@ -203,7 +205,7 @@ impl Lexer<'_> {
     }
 
     fn step(&mut self) {
-        let is_break = self.peek() == Some(b'\n');
+        let is_break = self.is_at_break();
         self.at += 1;
         if is_break {
             self.line = self.at;
@@ -240,10 +242,18 @@ impl Lexer<'_> {
     }
 
     fn skip_line(&mut self) {
-        while self.peek().is_some_and(|byte| byte != b'\n') {
+        while self.peek().is_some() && !self.is_at_break() {
             self.at += 1;
         }
         self.step();
+    }
+
+    /// A carriage return ends a line, too.
+    fn is_at_break(&self) -> bool {
+        match self.peek() {
+            Some(b'\r') => self.text.get(self.at + 1) != Some(&b'\n'),
+            next => next == Some(b'\n'),
+        }
     }
 
     /// In bytes: compared with indentation only.

@@ -198,11 +198,16 @@ impl Node {
     fn key_name(&self, mode: Resolve, in_flow: bool) -> Result<Cow<'_, str>, Error> {
         let refused = |found| {
             let key = self.as_str().unwrap_or("?").to_owned();
-            Err(self.error(Problem::KeyNotString { key, found }))
+            let was_quoted = self.text().is_some_and(|text| text.slice(self.span()).starts_with(['"', '\'']));
+            Err(self.error(match was_quoted {
+                true => Problem::KeyWithoutQuotes { key, found },
+                false => Problem::KeyNotString { key, found },
+            }))
         };
         let Some(meaning) = self.resolve(mode)? else { return refused(self.describe()) };
         let text = self.as_str().unwrap_or_default();
         match (mode, meaning) {
+            (Resolve::V3, Plain::Text | Plain::Decoded(_)) if self.has_own_type() => refused("text of another type"),
             (_, Plain::Text) => {
                 if mode == Resolve::V3 {
                     self.refuse_control_characters(text)?;
@@ -226,6 +231,11 @@ impl Node {
             }
             (_, meaning) => refused(meaning.describe()),
         }
+    }
+
+    /// True for a tag other than that of text, which its file has.
+    fn has_own_type(&self) -> bool {
+        self.text().is_some() && self.tag().is_some_and(|tag| !matches!(tag, "!" | "!!str"))
     }
 
     /// kustomize passes each value through JSON and back; the reader on the way back refuses these.

@@ -6,6 +6,7 @@ mod marks;
 mod names;
 mod operations;
 mod patches;
+mod paths;
 mod reading;
 mod replacements;
 

@@ -2,7 +2,8 @@
 //! it says about bad ones tells where and why.
 //!
 //! `fixtures`, `corpus` and `differences` compare with kustomize, `bad_input` tries files that no person writes by intent, `mutations`
-//! those that nobody writes; `incremental` that what is kept between two commits changes no answer.
+//! those that nobody writes; `incremental` that what is kept between two commits changes no answer, `threads` that how many
+//! work on one does not.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
@@ -13,6 +14,7 @@ mod incremental;
 mod mutations;
 #[path = "../harness/corpus.rs"]
 mod source;
+mod threads;
 mod trees;
 
 use leeboard::kustomize::{Options, OverridePatch, OverrideTarget, Overrides};
@@ -111,6 +113,27 @@ fn bad_input_is_refused_with_its_place() {
                 ),
             ],
             "g.yaml:1:1: functions run a program and are refused",
+        ),
+        (
+            &[
+                ("kustomization.yaml", "resources: [web.yaml]\n"),
+                (
+                    "web.yaml",
+                    "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web\n  annotations:\n    'on': a\n    '1': b\n",
+                ),
+            ],
+            "web.yaml:7:5: kustomize writes the key `1` without its quotes, and then it is a number, not a string",
+        ),
+        (
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [web.yaml]\nlabels:\n- pairs: {a: b}\n  fields:\n  - {path: spec/0/labels}\n",
+                ),
+                ("web.yaml", WEB),
+            ],
+            "web.yaml:6:3: the path `spec/0/labels` leads to an element of a list, and there is a mapping: write what the \
+             field is called",
         ),
         (
             &[("kustomization.yaml", "helmCharts:\n- name: x\n")],

@@ -252,9 +252,10 @@ fn merge_fields(dest: &mut Node, patch: &mut Patch<'_>, schema: Schema<'_>) -> R
             Outcome::Keep | Outcome::Clear => continue,
         };
         settle_untyped(&mut value);
-        // The comment behind a key stays behind where the key is new.
+        // The comment behind a key stays behind where the key is new, and so does its type.
         let mut key = entry.key.clone();
         key.forget_comments();
+        key.set_tag(None);
         entries.push(Entry { key, value });
     }
     Ok(())

@@ -48,7 +48,7 @@ pub(in crate::kustomize) fn apply(
             if !resource.gvk().is_selected_by(&place.spec.gvk) {
                 continue;
             }
-            place.visit(&mut resource.node, Make::Nothing, &mut |node| {
+            place.visit(&mut resource.node, Make::Scalar, &mut |node| {
                 check_scalar(node, &place.spec.path, &id.gvk)?;
                 let old = node.as_str().unwrap_or_default();
                 let new = match affix {

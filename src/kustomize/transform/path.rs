@@ -182,9 +182,7 @@ pub(in crate::kustomize) fn visit(
                     let made = if field.is_empty() {
                         untyped(value.clone())
                     } else {
-                        let mut made = Node::mapping();
-                        made.insert(field.clone(), untyped(value.clone()));
-                        made
+                        Node::mapping_of(vec![Entry::plain(field.clone(), untyped(value.clone()))])
                     };
                     if !is_match(&made, field, pattern) {
                         return Lookup::Wrong;
@@ -216,7 +214,7 @@ fn visit_field(
         && let Some(entries) = node.as_mapping_mut()
     {
         // The key gets no quotes, whatever it reads as.
-        entries.push(Entry { key: Node::plain(name.clone()), value: made_for(rest.first(), value) });
+        entries.push(Entry::plain(name.clone(), made_for(rest.first(), value)));
     }
     match node.get_mut(name) {
         // Who wants to make fields below a null that is written makes none, and is not told.

@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::specs::Specs;
 use crate::in_order;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::Place;
+use crate::kustomize::place::{Place, Step};
 use crate::kustomize::resource::Gvk;
 use crate::kustomize::set::Set;
 use crate::yaml::Node;
@@ -53,6 +53,11 @@ impl Shape {
             return;
         };
         let part = part.strip_suffix("[]").unwrap_or(part);
+        let part = match Step::new(part) {
+            Step::Field(name) => name,
+            Step::Stay => return self.add(rest),
+            Step::Element | Step::Nameless => part,
+        };
         let at = self.below.iter().position(|(known, _)| known == part).unwrap_or_else(|| {
             self.below.push((part.into(), Shape::default()));
             self.below.len() - 1
@@ -79,9 +84,11 @@ impl Shape {
             return Err(Error::at(node, problem));
         }
         for (name, shape) in &self.below {
-            if name.is_empty() {
-                let path = way.iter().copied().chain([""]).collect::<Vec<&str>>().join("/");
-                return Err(Error::at(node, Problem::FieldName { path }));
+            let path = || way.iter().copied().chain([name.as_str()]).collect::<Vec<&str>>().join("/");
+            match Step::new(name) {
+                Step::Nameless => return Err(Error::at(node, Problem::FieldName { path: path() })),
+                Step::Element => return Err(Error::at(node, Problem::FieldElement { path: path() })),
+                Step::Field(_) | Step::Stay => {}
             }
             if let Some(value) = node.get(name) {
                 way.push(name);

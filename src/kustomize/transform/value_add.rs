@@ -5,10 +5,10 @@ use smol_str::SmolStr;
 use super::namespace::{Namespace, Subjects};
 use crate::kustomize::entry::Selector;
 use crate::kustomize::error::{Error, Problem};
-use crate::kustomize::place::{split, untyped, write_text};
+use crate::kustomize::place::{Step, split, untyped, write_text};
 use crate::kustomize::selector::Matcher;
 use crate::kustomize::set::Set;
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node, push_entry};
 
 /// A value and the fields that it goes to.
 #[derive(Clone, Debug)]
@@ -42,7 +42,9 @@ impl ValueAdd {
                 subjects: Subjects::Default,
                 unset_only: false,
             };
-            let path = split(&target.field_path);
+            // Blanks and nothing name no field.
+            let path: Vec<SmolStr> =
+                split(&target.field_path).into_iter().filter(|part| !part.trim().is_empty()).collect();
             for at in selected {
                 let Some(resource) = set.one_mut(at) else { continue };
                 if target.field_path == "metadata/namespace" {
@@ -59,16 +61,17 @@ impl ValueAdd {
     fn write(&self, node: &mut Node, path: &[SmolStr], target: &Target) -> Result<(), Error> {
         let mut place = node;
         for (at, part) in path.iter().enumerate() {
-            let last = at + 1 == path.len();
             if place.is_null() {
                 // kustomize makes the field, but nobody holds it.
                 return Ok(());
             }
-            if !place.is_mapping() {
-                return Err(wrong(place, target, "a mapping"));
-            }
-            let made = || if last { untyped("") } else { Node::mapping() };
-            let Some(next) = place.get_or_insert_with(part.clone(), made) else { return Ok(()) };
+            let next = match Step::new(part) {
+                Step::Stay | Step::Nameless => Some(place),
+                Step::Element => element(place, part, target)?,
+                Step::Field(name) => field(place, name, path.get(at + 1), target)?,
+            };
+            // There is no such element.
+            let Some(next) = next else { return Ok(()) };
             place = next;
         }
         if !place.is_scalar() {
@@ -83,6 +86,69 @@ impl ValueAdd {
         write_text(place, value);
         Ok(())
     }
+}
+
+/// The field of a mapping, which is made for what follows in the path when it is missing.
+fn field<'a>(
+    place: &'a mut Node,
+    name: &str,
+    next: Option<&SmolStr>,
+    target: &Target,
+) -> Result<Option<&'a mut Node>, Error> {
+    if !place.is_mapping() {
+        return Err(wrong(place, target, "a mapping"));
+    }
+    let Some(entries) = place.as_mapping_mut() else { return Ok(None) };
+    let at = entries.iter().position(|entry| entry.is_under(name)).unwrap_or_else(|| {
+        push_entry(entries, Entry::plain(name, made_for(next)));
+        entries.len() - 1
+    });
+    Ok(entries.get_mut(at).map(|entry| &mut entry.value))
+}
+
+/// What is made of a field that is missing, by what follows in the path.
+fn made_for(next: Option<&SmolStr>) -> Node {
+    match next.map(|part| part.trim()) {
+        None => untyped(""),
+        // Only what stands in a list by its number or by what it holds makes one of it.
+        Some(part) if part.starts_with('[') || part.parse::<i64>().is_ok() => Node::sequence(Vec::new()),
+        Some(_) => Node::mapping(),
+    }
+}
+
+/// The element of a list that a part of the path means; `None` beyond the end.
+fn element<'a>(place: &'a mut Node, part: &str, target: &Target) -> Result<Option<&'a mut Node>, Error> {
+    match place.as_sequence_mut().and_then(|items| position(items, part.trim())) {
+        None => Err(wrong(place, target, "a list with such an element")),
+        Some(at) => Ok(place.as_sequence_mut().and_then(|items| items.get_mut(at))),
+    }
+}
+
+/// The number of that element, which is made when it is to hold something and there is none that does.
+fn position(items: &mut Vec<Node>, part: &str) -> Option<usize> {
+    if let Ok(number) = part.parse::<i64>() {
+        return usize::try_from(number).ok();
+    }
+    if part == "-" {
+        return items.len().checked_sub(1);
+    }
+    let (field, value) = part.strip_prefix('[')?.strip_suffix(']')?.split_once('=')?;
+    let holds = |item: &Node| {
+        if field.is_empty() {
+            item.as_str() == Some(value)
+        } else {
+            item.get(field).and_then(Node::as_str) == Some(value)
+        }
+    };
+    let found = items.iter().position(holds);
+    Some(found.unwrap_or_else(|| {
+        items.push(if field.is_empty() {
+            untyped(value)
+        } else {
+            Node::mapping_of(vec![Entry::plain(field, untyped(value))])
+        });
+        items.len() - 1
+    }))
 }
 
 fn wrong(node: &Node, target: &Target, expected: &'static str) -> Error {

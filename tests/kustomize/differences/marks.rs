@@ -236,6 +236,109 @@ fn marks_once_differed() {
             ],
             "apiVersion: e/v1\nkind: C\nmetadata:\n  labels:\n    a: b\n  name: c\n",
         ),
+        (
+            "the name of an annotation that is text only because of its quotes",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c, annotations: {\"1\": x}}\na: {b: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "one that YAML 1.1 takes for a bool, and labels",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c, annotations: {\"on\": x, \"=\": y}, labels: {\"1\": x, \"true\": y}}\na: {b: c}\n",
+                ),
+            ],
+            "a:\n  b: c\napiVersion: e/v1\nkind: C\nmetadata:\n  annotations:\n    =: \"y\"\n    \"on\": x\n  labels:\n    \"1\": x\n    \"true\": \"y\"\n  name: c\n",
+        ),
+        (
+            "one that an operation adds",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml, target: {kind: C}}]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {l: m}, annotations: {n: o}}\na: {b: c}\n",
+                ),
+                ("p.yaml", "- {op: add, path: /metadata/annotations/1e3, value: x}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "one that is taken away before the end",
+            &[
+                ("kustomization.yaml", "resources: [b]\npatches: [{path: p.yaml, target: {kind: C}}]\n"),
+                ("p.yaml", "- {op: remove, path: /metadata/annotations}\n"),
+                ("b/kustomization.yaml", "resources: [c.yaml]\nnamePrefix: p-\n"),
+                ("b/c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c, annotations: {\"1\": x}}\na: {b: c}\n"),
+            ],
+            "a:\n  b: c\napiVersion: e/v1\nkind: C\nmetadata:\n  name: p-c\n",
+        ),
+        (
+            "such a label of a patch with a target",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml, target: {kind: C}}]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {l: m}, annotations: {n: o}}\na: {b: c}\n",
+                ),
+                ("p.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {\"true\": x}}\na: {b: c}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the same of a patch without one",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml}]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {l: m}}\na: {b: c}\n"),
+                ("p.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {\"true\": x}}\na: {b: c}\n"),
+            ],
+            "a:\n  b: c\napiVersion: e/v1\nkind: C\nmetadata:\n  labels:\n    l: m\n    \"true\": x\n  name: c\n",
+        ),
+        (
+            "one of a pod's annotations",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\ncommonAnnotations: {q: r}\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: v1\nkind: ReplicationController\nmetadata: {name: c}\nspec: {template: {metadata: {annotations: {\"1\": x}}}}\n",
+                ),
+            ],
+            "apiVersion: v1\nkind: ReplicationController\nmetadata:\n  annotations:\n    q: r\n  name: c\nspec:\n  template:\n    metadata:\n      annotations:\n        \"1\": x\n        q: r\n",
+        ),
+        (
+            "labels and annotations of a patch with a target, of which some have no name",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml, target: {kind: C}}]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {l: m}, annotations: {n: o}}\na: {b: c}\n",
+                ),
+                (
+                    "p.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {\"\": x, y: z}, annotations: {p: q}}\na: {b: c}\n",
+                ),
+            ],
+            "a:\n  b: c\napiVersion: e/v1\nkind: C\nmetadata:\n  annotations:\n    \"n\": o\n    p: q\n  labels:\n    l: m\n  name: c\n",
+        ),
+        (
+            "annotations of which one has no name when operations have passed by",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [c.yaml]\nbuildMetadata: [originAnnotations]\npatches: [{path: p.yaml, target: {kind: C}}]\n",
+                ),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c, labels: {\"\": x}, annotations: {\"\": y, z: a}}\na: {b: c}\n",
+                ),
+                ("p.yaml", "- {op: add, path: /a/d, value: e}\n"),
+            ],
+            "a:\n  b: c\n  d: e\napiVersion: e/v1\nkind: C\nmetadata:\n  annotations:\n    config.kubernetes.io/origin: |\n      configuredIn: kustomization.yaml\n      configuredBy:\n        apiVersion: builtin\n        kind: PatchTransformer\n  labels:\n    \"\": x\n  name: c\n",
+        ),
     ];
     check(cases);
 }

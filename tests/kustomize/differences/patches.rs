@@ -669,6 +669,36 @@ fn patches_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a key that is new to a mapping loses its type",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml}]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {b: c}\n"),
+                ("p.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!!str 2: d}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "one that is text without its type as well",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml}]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {b: c}\n"),
+                (
+                    "p.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!!binary YQ==: d, !!null x: {y: z}, '2': f}\n",
+                ),
+            ],
+            "a:\n  \"2\": f\n  YQ==: d\n  b: c\n  x:\n    \"y\": z\napiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n",
+        ),
+        (
+            "keys of a mapping that is new keep theirs",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: p.yaml}]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {b: c}\n"),
+                ("p.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\nd: {!!str 2: d}\n"),
+            ],
+            "a:\n  b: c\napiVersion: e/v1\nd:\n  \"2\": d\nkind: C\nmetadata:\n  name: c\n",
+        ),
     ];
     check(cases);
 }

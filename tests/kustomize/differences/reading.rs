@@ -361,6 +361,159 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a carriage return alone in quoted text, and a line behind it that is not indented",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                (
+                    "c.yaml",
+                    "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {b: 'x\ry', c: \"x\r\rz\"}\nl:\n- 'x\r- y'\n",
+                ),
+            ],
+            "a:\n  b: x y\n  c: |-\n    x\n    z\napiVersion: e/v1\nkind: C\nl:\n- x - y\nmetadata:\n  name: c\n",
+        ),
+        (
+            "in quoted text behind a carriage return, what ends a document",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: 'x\r--- y'\n"),
+            ],
+            "refused",
+        ),
+        (
+            "in quoted text, what ends a document and is indented",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na:\n  b: 'x\n ... y'\n"),
+            ],
+            "a:\n  b: x ... y\napiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n",
+        ),
+        (
+            "in quoted text, what ends a document and is not indented",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na:\n  b: 'x\n... y'\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key whose file gives it a type of its own",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!b c: d}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is said to be binary",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!!binary YQ==: d}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "a key that is said to be text",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: e/v1\nkind: C\nmetadata: {name: c}\na: {!!str 2: d, ! e: f}\n"),
+            ],
+            "a:\n  \"2\": d\n  e: f\napiVersion: e/v1\nkind: C\nmetadata:\n  name: c\n",
+        ),
+        (
+            "an empty document in front of a kustomization",
+            &[
+                ("kustomization.yaml", "---\n---\nresources: [c.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "comments in front of one, and a document that is no YAML behind it",
+            &[
+                ("kustomization.yaml", "# a\n\n--- # b\nresources: [c.yaml]\n---\n[\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "an empty document in front of a configuration",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nnamePrefix: p-\nconfigurations: [x.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                ("x.yaml", "null\n---\nnamePrefix: [{path: data/a, kind: ConfigMap}]\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: p-c\n",
+        ),
+        (
+            "one that is no YAML behind it",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nnamePrefix: p-\nconfigurations: [x.yaml]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                ("x.yaml", "namePrefix: [{path: data/a, kind: ConfigMap}]\n--- a\n[\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: p-b\nkind: ConfigMap\nmetadata:\n  name: p-c\n",
+        ),
+        (
+            "an empty document in front of replacements",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nreplacements: [{path: x.yaml}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                (
+                    "x.yaml",
+                    "---\n# a\n---\nsource: {kind: ConfigMap, fieldPath: data.a}\ntargets: [{select: {kind: ConfigMap}, fieldPaths: [data.z], options: {create: true}}]\n",
+                ),
+            ],
+            "refused",
+        ),
+        (
+            "one that is no YAML behind them",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\nreplacements: [{path: x.yaml}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                (
+                    "x.yaml",
+                    "source: {kind: ConfigMap, fieldPath: data.a}\ntargets: [{select: {kind: ConfigMap}, fieldPaths: [data.z], options: {create: true}}]\n---\n[\n",
+                ),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\n  z: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "an empty document in front of operations",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: x.yaml, target: {kind: ConfigMap}}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                ("x.yaml", "~\n---\n- {op: add, path: /data/q, value: r}\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "one that is no YAML behind them, and the version of YAML in front",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: x.yaml, target: {kind: ConfigMap}}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                ("x.yaml", "%YAML 1.1\n---\n- {op: add, path: /data/q, value: r}\n---\n[\n"),
+            ],
+            "apiVersion: v1\ndata:\n  a: b\n  q: r\nkind: ConfigMap\nmetadata:\n  name: c\n",
+        ),
+        (
+            "another version",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: x.yaml, target: {kind: ConfigMap}}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                ("x.yaml", "%YAML 1.2\n---\n- {op: add, path: /data/q, value: r}\n"),
+            ],
+            "refused",
+        ),
+        (
+            "the version twice",
+            &[
+                ("kustomization.yaml", "resources: [c.yaml]\npatches: [{path: x.yaml, target: {kind: ConfigMap}}]\n"),
+                ("c.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"),
+                ("x.yaml", "%YAML 1.1\n%YAML 1.1\n---\n- {op: add, path: /data/q, value: r}\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }
