@@ -13,6 +13,7 @@ mod facts;
 mod plan;
 mod scans;
 mod see;
+mod signatures;
 mod tell;
 pub(super) mod wish;
 

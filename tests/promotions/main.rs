@@ -10,6 +10,7 @@ mod harness;
 mod pulls;
 mod refusals;
 mod scans;
+mod signatures;
 #[allow(dead_code, reason = "the bench asks it more")]
 mod stage;
 #[path = "../forge/world.rs"]
