@@ -7,8 +7,8 @@
 //!
 //! Read [`track`] (which commit has been where, and for how long), [`candidate`] (what comes next), [`gate`] (may it enter),
 //! then [`machine`] (one promotion from its beginning to its end). [`graph`] refuses environments that lead in a circle,
-//! [`vulnerability`] judges what scanners have found, [`window`] knows when a branch is closed, [`message`] writes what git and
-//! people read.
+//! [`vulnerability`] judges what scanners have found, [`signature`] who has signed what, [`window`] knows when a branch is closed,
+//! [`message`] writes what git and people read.
 //!
 //! New versions come in otherwise: [`image`] chooses one of those that a registry has, [`edit`] writes it into a file and leaves
 //! every other byte as it was.
@@ -21,6 +21,7 @@ pub mod graph;
 pub mod image;
 pub mod machine;
 pub mod message;
+pub mod signature;
 pub mod track;
 pub mod vulnerability;
 pub mod window;

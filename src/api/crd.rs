@@ -139,19 +139,20 @@ fn environment() -> Value {
         require(&mut spec, &format!("{gates}.metric.templateRef"), &["name"]);
         require(&mut spec, &format!("{gates}.alarms.alertmanager"), &["url", "matchers"]);
         require(&mut spec, &format!("{gates}.alarms.pagerduty"), &["serviceIDs", "secretName"]);
+        signature(&mut spec, &format!("{gates}.signature"));
         validate(
             &mut spec,
             gates,
             "[has(self.soak), has(self.approval), has(self.job), has(self.checks), has(self.webhook), has(self.metric), \
-             has(self.alarms), has(self.vulnerabilities)].filter(kind, kind).size() == 1",
-            "write exactly one kind: soak, approval, job, checks, webhook, metric, alarms or vulnerabilities",
+             has(self.alarms), has(self.vulnerabilities), has(self.signature)].filter(kind, kind).size() == 1",
+            "write exactly one kind: soak, approval, job, checks, webhook, metric, alarms, vulnerabilities or signature",
         );
     }
     validate(
         &mut spec,
         "promotion.after[]",
-        "!has(self.soak) && !has(self.approval) && !has(self.vulnerabilities)",
-        "write soak, approval and vulnerabilities in `gates`: they are about what is not deployed yet",
+        "!has(self.soak) && !has(self.approval) && !has(self.vulnerabilities) && !has(self.signature)",
+        "write soak, approval, vulnerabilities and signature in `gates`: they are about what is not deployed yet",
     );
     for (field, rule, message) in ENVIRONMENT_RULES {
         validate(&mut spec, field, rule, message);
@@ -178,6 +179,37 @@ fn environment() -> Value {
         fields: vec![("spec", spec), ("status", status)],
         description: "An environment branch, a cluster directory in it, and the cluster that it is for.",
     })
+}
+
+/// Who has to have signed images. What cosign calls keyless has a name here for one reason: who writes it is told that it does
+/// not count, instead of having it dropped.
+fn signature(spec: &mut Value, path: &str) {
+    require(spec, path, &["keys"]);
+    for (field, items) in [("images", 64), ("keys", 16)] {
+        at(spec, &format!("{path}.{field}")).insert("maxItems".into(), items.into());
+    }
+    at(spec, &format!("{path}.keys")).insert("minItems".into(), 1.into());
+    for (field, length) in [("images[]", 1024), ("keys[].pem", 8192), ("keys[].secretName", 253), ("keys[].key", 253)] {
+        at(spec, &format!("{path}.{field}")).insert("maxLength".into(), length.into());
+    }
+    validate(
+        spec,
+        &format!("{path}.keys[]"),
+        "has(self.pem) != has(self.secretName) && (!has(self.key) || has(self.secretName))",
+        "write either `pem`, or `secretName` and perhaps `key`",
+    );
+    if let Some(Value::Object(fields)) = at(spec, path).get_mut("properties") {
+        for field in ["identity", "issuer"] {
+            let text = json!({"description": "Refused: signatures without a key are not verified.", "type": "string"});
+            fields.insert(field.into(), text);
+        }
+    }
+    validate(
+        spec,
+        path,
+        "!has(self.identity) && !has(self.issuer)",
+        "signatures without a key (keyless) are not verified: name public keys in `keys`",
+    );
 }
 
 /// Field, what must hold, and how to write it.

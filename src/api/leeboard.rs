@@ -1,6 +1,7 @@
 //! Leeboard's own kinds: `Environment`, the front door; and what carries commits from one to the next.
 
 pub mod promotion;
+pub mod signatures;
 pub mod vulnerabilities;
 
 mod images;

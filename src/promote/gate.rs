@@ -102,6 +102,8 @@ pub enum Kind {
     Alarms,
     /// [`Gate::vulnerabilities`].
     Vulnerabilities,
+    /// [`Gate::signature`].
+    Signature,
 }
 
 impl Kind {
@@ -116,6 +118,7 @@ impl Kind {
             Kind::Metric => "metric",
             Kind::Alarms => "alarms",
             Kind::Vulnerabilities => "vulnerabilities",
+            Kind::Signature => "signature",
         }
     }
 
@@ -130,6 +133,7 @@ impl Kind {
             gate.metric.as_ref().map(|_| Kind::Metric),
             gate.alarms.as_ref().map(|_| Kind::Alarms),
             gate.vulnerabilities.as_ref().map(|_| Kind::Vulnerabilities),
+            gate.signature.as_ref().map(|_| Kind::Signature),
         ];
         let mut written = written.into_iter().flatten();
         let first = written.next()?;

@@ -96,6 +96,20 @@ impl Registries {
         }
     }
 
+    /// What a tag stands for at the moment; `None` when there is no such tag.
+    ///
+    /// # Errors
+    /// When the registry does not tell.
+    pub async fn tagged(
+        &self,
+        repository: &Repository,
+        tag: &Tag,
+        keychain: &Keychain,
+    ) -> Result<Option<Manifest>, Error> {
+        let found = self.fetch(repository, tag.as_str(), format!("tag {tag}"), keychain).await?;
+        Ok(found.map(|(manifest, _)| manifest))
+    }
+
     /// What a digest stands for.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 //! Environments that ask for them at about the same time.
 
 mod look;
+mod signed;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -14,6 +14,7 @@ mod plan;
 mod pulls;
 mod scans;
 mod see;
+mod signatures;
 mod tell;
 pub(super) mod wish;
 

@@ -177,13 +177,18 @@ pub fn merge_patch(before: &Value, after: &Value) -> Option<Value> {
     }
 }
 
-/// The images of an object's containers, wherever its pod template stands.
+/// The images of an object's containers and volumes, wherever its pod template stands.
 pub fn images(body: &Value, found: &mut std::collections::BTreeSet<String>) {
     match body {
         Value::Object(map) => {
             for (key, value) in map {
-                if let (true, Value::Array(containers)) = (key == "containers" || key == "initContainers", value) {
-                    let images = containers.iter().filter_map(|container| container.get("image")?.as_str());
+                let pointer = match key.as_str() {
+                    "containers" | "initContainers" | "ephemeralContainers" => Some("/image"),
+                    "volumes" => Some("/image/reference"),
+                    _ => None,
+                };
+                if let (Some(pointer), Value::Array(items)) = (pointer, value) {
+                    let images = items.iter().filter_map(|item| item.pointer(pointer)?.as_str());
                     found.extend(images.map(str::to_owned));
                 }
                 images(value, found);
@@ -231,9 +236,11 @@ mod tests {
     #[test]
     fn images_are_found_in_any_pod_template() {
         let body = json!({"spec": {"jobTemplate": {"spec": {"template": {"spec": {
-            "initContainers": [{"name": "i", "image": "init:1"}], "containers": [{"name": "c", "image": "web:2"}, {"name": "d"}]}}}}}});
+            "initContainers": [{"name": "i", "image": "init:1"}], "containers": [{"name": "c", "image": "web:2"}, {"name": "d"}],
+            "ephemeralContainers": [{"name": "e", "image": "shell:3"}],
+            "volumes": [{"name": "v", "image": {"reference": "model:4"}}, {"name": "w", "emptyDir": {}}]}}}}}});
         let mut found = std::collections::BTreeSet::new();
         images(&body, &mut found);
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["init:1", "web:2"]);
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["init:1", "model:4", "shell:3", "web:2"]);
     }
 }

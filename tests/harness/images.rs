@@ -88,6 +88,35 @@ impl Images {
         artifact_digest
     }
 
+    /// Pushes what cosign has written for an image as a tag: a folder under `tests/fixtures/signatures`.
+    pub async fn sign_by_tag(&self, repository: &str, digest: &str, folder: &str) {
+        self.blob(repository, &signed(folder, "tag-config.json")).await;
+        self.blob(repository, &signed(folder, "payload.json")).await;
+        let tag = format!("manifests/{}.sig", digest.replacen(':', "-", 1));
+        self.put(repository, &tag, OF_IMAGE, signed(folder, "tag.json")).await;
+    }
+
+    /// The same of what refers to the image.
+    pub async fn sign_by_bundle(&self, repository: &str, digest: &str, folder: &str) {
+        self.blob(repository, "{}").await;
+        self.blob(repository, &signed(folder, "bundle.json")).await;
+        let referrer = signed(folder, "referrer.json");
+        self.put(repository, &format!("manifests/{}", sha256(referrer.as_bytes())), OF_IMAGE, referrer).await;
+        let tag = format!("manifests/{}", digest.replacen(':', "-", 1));
+        self.put(repository, &tag, OF_INDEX, signed(folder, "referrers.json")).await;
+    }
+
+    /// Pushes a tag as cosign does, with a payload of whatever length.
+    pub async fn claim_by_tag(&self, repository: &str, digest: &str, payload: &str) {
+        let mut manifest = self.image(repository, &json!({"of": digest})).await;
+        manifest["layers"] = json!([{
+            "mediaType": "application/vnd.dev.cosign.simplesigning.v1+json",
+            "digest": self.blob(repository, payload).await, "size": payload.len(),
+            "annotations": {"dev.cosignproject.cosign/signature": "MAA="},
+        }]);
+        self.put_manifest(repository, &format!("{}.sig", digest.replacen(':', "-", 1)), OF_IMAGE, &manifest).await;
+    }
+
     /// The manifest of an image with this configuration, which is there then.
     async fn image(&self, repository: &str, config: &Value) -> Value {
         let config = config.to_string();
@@ -137,6 +166,12 @@ impl Images {
     fn url(&self, repository: &str, path: &str) -> String {
         format!("http://{}/v2/{repository}/{path}", self.registry.host())
     }
+}
+
+/// What cosign has written.
+fn signed(folder: &str, file: &str) -> String {
+    let path = format!("{}/tests/fixtures/signatures/{folder}/{file}", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(path).unwrap()
 }
 
 fn sha256(bytes: &[u8]) -> String {

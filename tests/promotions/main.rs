@@ -11,6 +11,7 @@ mod outages;
 mod pulls;
 mod refusals;
 mod scans;
+mod signatures;
 #[allow(dead_code, reason = "the bench asks it more")]
 mod stage;
 #[path = "../forge/world.rs"]

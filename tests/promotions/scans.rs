@@ -16,7 +16,7 @@ fn objects(digest: &str) -> String {
 }
 
 /// The shop with a pod of this image.
-fn with_image(image: &str) -> String {
+pub fn with_image(image: &str) -> String {
     format!(
         "{}---
 apiVersion: apps/v1

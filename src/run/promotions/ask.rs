@@ -140,13 +140,13 @@ impl About<'_> {
         if let Some(approval) = &gate.approval {
             return self.approval(approval).await;
         }
-        if let Some(vulnerabilities) = &gate.vulnerabilities {
-            // Waivers and reports may come by the branch alone.
+        if gate.vulnerabilities.is_some() || gate.signature.is_some() {
+            // Images, waivers and reports may come by the branch alone.
             let base = self.planned.map(|planned| planned.base.to_string()).unwrap_or_default();
             let is_of_base = |known: &&GateStatus| known.evidence.get("base") == Some(&base);
             let answer = match self.still_so(before.filter(is_of_base)) {
                 Some(known) => known,
-                None => self.about_it(self.vulnerabilities(vulnerabilities).await).with("base", base),
+                None => self.about_it(self.images(gate).await).with("base", base),
             };
             return answer.binding();
         }
@@ -161,6 +161,15 @@ impl About<'_> {
             Gate { alarms: Some(alarms), .. } => self.alarms(alarms, before, after).await,
             _ => Answer::fail("no kind is written"),
         })
+    }
+
+    /// What is said of the images: nobody can leave that out.
+    async fn images(&self, gate: &Gate) -> Answer {
+        match gate {
+            Gate { vulnerabilities: Some(vulnerabilities), .. } => self.vulnerabilities(vulnerabilities).await,
+            Gate { signature: Some(signature), .. } => self.signature(signature).await,
+            _ => Answer::fail("no kind is written"),
+        }
     }
 
     /// The answer, with what it is an answer to.

@@ -60,15 +60,8 @@ impl About<'_> {
             }
         };
         let mut wanted: Vec<Image> = planned.images.wanted.iter().map(|name| Image::new(name)).collect();
-        // What a tag means is asked once, and is then what the answer is about.
-        for image in wanted.iter_mut().filter(|image| image.digest.is_none()) {
-            match self.subject.daemon.images.digest(&image.name).await {
-                Ok(digest) => image.digest = digest.and_then(|digest| Digest::parse(digest.as_str())),
-                Err(why) => {
-                    let message = format!("{}: its digest is not known: {why}", image.name);
-                    return Answer::error(message).again(later);
-                }
-            }
+        if let Err(why) = self.resolve(&mut wanted).await {
+            return Answer::error(why).again(later);
         }
         let deployed: Vec<Image> = planned.images.deployed.iter().map(|name| Image::new(name)).collect();
         let mut found = Found::default();
@@ -109,8 +102,17 @@ impl About<'_> {
             // A person can write a waiver: into the commit that comes next.
             Verdict::NeedsWaiver(_) | Verdict::Refuse(_) => Answer::fail(message),
         };
-        let pinned: Vec<String> = wanted.iter().take(SHOWN).map(Image::pinned).collect();
-        answer.with("images", pinned.join(" ")).with("reports", found.reports.len().to_string())
+        answer.with("images", pinned(&wanted)).with("reports", found.reports.len().to_string())
+    }
+
+    /// What a tag means is asked once, and is then what the answer is about.
+    pub(super) async fn resolve(&self, images: &mut [Image]) -> Result<(), String> {
+        for image in images.iter_mut().filter(|image| image.digest.is_none()) {
+            let digest = self.subject.daemon.images.digest(&image.name).await;
+            let digest = digest.map_err(|why| format!("{}: its digest is not known: {why}", image.name))?;
+            image.digest = digest.and_then(|digest| Digest::parse(digest.as_str()));
+        }
+        Ok(())
     }
 
     fn critical_waivers(&self) -> CriticalWaivers {
@@ -191,6 +193,11 @@ impl About<'_> {
             received: Some(self.subject.now),
         });
     }
+}
+
+/// Images by their digests, as the evidence has them.
+pub(super) fn pinned(images: &[Image]) -> String {
+    images.iter().take(SHOWN).map(Image::pinned).collect::<Vec<String>>().join(" ")
 }
 
 /// What files of the repository say, as the commit to be deployed has them.

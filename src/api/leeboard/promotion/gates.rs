@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::super::signatures::SignatureGate;
 use super::super::vulnerabilities::VulnerabilityGate;
 use crate::api::flagger::ThresholdRange;
 use crate::api::{duration, is_false};
@@ -48,6 +49,9 @@ pub struct Gate {
     /// What scanners have found in the images may be deployed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vulnerabilities: Option<VulnerabilityGate>,
+    /// The images are signed with a key that is named here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureGate>,
 }
 
 /// Of [`Gate::soak`].
