@@ -121,6 +121,7 @@ fn rendered(files: &Recording<'_>, request: &Request<'_>, bases: &Bases) -> Resu
                 files.note_commit();
             }
             let rendered = kustomize::build_recorded(files, &path, &options, bases)?;
+            kustomization::refuse_nameless(&rendered.objects)?;
             (rendered.objects, rendered.warnings)
         }
         SourceType::Directory => {

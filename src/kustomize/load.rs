@@ -357,7 +357,7 @@ fn drop_quoted_merges(node: &mut Node) {
 }
 
 /// # Errors
-/// When the node is no object, or has no kind or name.
+/// When the node is no object, or has no kind or name. A list needs no name.
 pub(super) fn check(node: &Node) -> Result<(), Error> {
     if !node.is_mapping() {
         return Err(Error::at(node, Problem::NotAnObject { found: node.describe() }));
@@ -368,7 +368,8 @@ pub(super) fn check(node: &Node) -> Result<(), Error> {
     if !filled(node.get("kind")) {
         return Err(Error::at(node, Problem::MissingIdentity { field: "kind" }));
     }
-    if !filled(node.get("metadata").and_then(|metadata| metadata.get("name"))) {
+    let is_list = node.get("kind").and_then(Node::as_str).is_some_and(|kind| kind.ends_with("List"));
+    if !is_list && !filled(node.get("metadata").and_then(|metadata| metadata.get("name"))) {
         let at = node.nearest(&["metadata".into()]);
         return Err(Error::at(at, Problem::MissingIdentity { field: "metadata.name" }));
     }

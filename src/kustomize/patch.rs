@@ -427,7 +427,10 @@ impl Prepared {
         // kustomize writes both again, and forgets that they are strings.
         let rewrite = |resource: &mut Resource, field: &str, text: &SmolStr| {
             let place = resource.node.get_mut("metadata").and_then(|metadata| metadata.get_mut(field));
-            place.filter(|place| place.is_scalar()).map(|place| write_text(place, text.clone())).is_some()
+            let place = place.filter(|place| place.is_scalar());
+            place
+                .map(|place| if text.is_empty() { *place = Node::string("") } else { write_text(place, text.clone()) })
+                .is_some()
         };
         if !self.allow_name_change && !rewrite(resource, "name", &name) && !name.is_empty() {
             resource.set_name(&name);

@@ -464,9 +464,18 @@ impl Resource {
     /// object at the end of a build.
     ///
     /// # Errors
-    /// When one of them has no name: kustomize panics.
+    /// When there is no room for any, or one of them has no name: kustomize panics.
     pub(super) fn settle_annotations(&mut self) -> Result<(), Error> {
-        let Some(metadata) = self.node.get_mut("metadata") else { return Ok(()) };
+        let has_notes = self.has_notes();
+        // A list without a name may have none.
+        let Some(metadata) = self.node.get_or_insert_with("metadata", Node::mapping) else { return Ok(()) };
+        if metadata.is_null() && has_notes {
+            *metadata = Node::mapping();
+        } else if !metadata.is_mapping() && !metadata.is_null() {
+            let (found, field) = (metadata.describe(), "metadata".into());
+            let problem = Problem::FieldKind { field, of: "the object".into(), found, expected: "a mapping" };
+            return Err(Error::at(metadata, problem));
+        }
         let Some(annotations) = metadata.get_mut("annotations") else { return Ok(()) };
         let empty = match annotations.as_mapping_mut() {
             Some(entries) => {

@@ -4,7 +4,27 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::build_environment::Variables;
 use crate::api::argo::{Kustomize, KustomizePatch, KustomizeSelector};
+use crate::error::Diagnostic;
 use crate::kustomize::{Options, OverridePatch, OverrideTarget, Overrides};
+use crate::object::Object;
+
+/// kustomize lets a list go without a name, and no cluster takes one.
+///
+/// # Errors
+/// One problem for each object without a name.
+pub(super) fn refuse_nameless(objects: &[Object]) -> Result<(), Vec<Diagnostic>> {
+    let nameless = objects.iter().filter(|object| object.key.name.is_empty());
+    let problems: Vec<Diagnostic> = nameless
+        .map(|object| {
+            let problem = Diagnostic::new(format!("an object of kind `{}` has no `metadata.name`", object.key.kind));
+            match &object.origin {
+                Some(origin) => problem.at(origin.clone()),
+                None => problem,
+            }
+        })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
 
 /// What to build, with the variables of the build environment put in where Argo CD does: into images, labels, and
 /// annotations that ask for it.

@@ -117,7 +117,8 @@ fn what_is_wrong_is_told_with_its_place() {
     let no_name = "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n";
     let unclosed = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b\n";
     type Tree<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(Tree<'_>, serde_json::Value, &[&str]); 14] = [
+    let list: Tree<'_> = &[("kustomization.yaml", "resources: [a.yaml]"), ("a.yaml", "apiVersion: v1\nkind: AList\n")];
+    let cases: [(Tree<'_>, serde_json::Value, &[&str]); 15] = [
         // files                                 source                  a part of each problem
         (&[("x.yaml", no_name)], json!({}), &["x.yaml:3:1: `metadata.name` is missing"]),
         (&[("x.yaml", unclosed), ("y.yaml", no_name)], json!({}), &["x.yaml:3:11: invalid YAML", "y.yaml:3:1"]),
@@ -131,6 +132,7 @@ fn what_is_wrong_is_told_with_its_place() {
         (&[("a.yaml", &a)], json!({"path": "../other"}), &["`../other` lies outside"]),
         (&[("a.yaml", &a)], json!({"directory": {"include": "{a"}}), &["`directory.include` is no pattern"]),
         (&[("Chart.yaml", "")], json!({}), &["Chart.yaml: `.` is a Helm chart"]),
+        (list, json!({}), &["a.yaml:1:1: an object of kind `AList` has no `metadata.name`"]),
         (&[("a.yaml", &a)], json!({"plugin": {}}), &["a config-management plugin"]),
         (&[("a.yaml", &a)], json!({"kustomize": {}, "helm": {}}), &["sources defined: Kustomize,Helm"]),
     ];

@@ -514,6 +514,68 @@ fn reading_once_differed() {
             ],
             "refused",
         ),
+        (
+            "a list without items, and without a name",
+            &[("kustomization.yaml", "resources: [l.yaml]\n"), ("l.yaml", "apiVersion: e/v1\nkind: WList\n")],
+            "apiVersion: e/v1\nkind: WList\nmetadata: {}\n",
+        ),
+        (
+            "the same with empty metadata, and another object beside it",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\n"),
+                (
+                    "l.yaml",
+                    "apiVersion: e/v1\nkind: WList\nmetadata:\n---\napiVersion: e/v1\nkind: W\nmetadata: {name: w}\n",
+                ),
+            ],
+            "apiVersion: e/v1\nkind: W\nmetadata:\n  name: w\n---\napiVersion: e/v1\nkind: WList\nmetadata: null\n",
+        ),
+        (
+            "a namespace, labels and a prefix for one",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [l.yaml]\nnamespace: s\nnamePrefix: p-\nlabels: [{pairs: {a: b}}]\n",
+                ),
+                ("l.yaml", "apiVersion: e/v1\nkind: WList\nspec: {a: b}\n"),
+            ],
+            "apiVersion: e/v1\nkind: WList\nmetadata:\n  labels:\n    a: b\n  namespace: s\nspec:\n  a: b\n",
+        ),
+        (
+            "a patch for one gives it no name",
+            &[
+                (
+                    "kustomization.yaml",
+                    "resources: [l.yaml]\npatches: [{target: {kind: WList}, patch: \"{apiVersion: e/v1, kind: WList, metadata: {name: z}, a: b}\"}]\n",
+                ),
+                ("l.yaml", "apiVersion: e/v1\nkind: WList\n"),
+            ],
+            "a: b\napiVersion: e/v1\nkind: WList\nmetadata:\n  name: \"\"\n",
+        ),
+        (
+            "a prefix for one whose metadata is null",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\nnamePrefix: p-\n"),
+                ("l.yaml", "apiVersion: e/v1\nkind: WList\nmetadata: null\n"),
+            ],
+            "apiVersion: e/v1\nkind: WList\nmetadata: {}\n",
+        ),
+        (
+            "one whose metadata is text",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\n"),
+                ("l.yaml", "apiVersion: e/v1\nkind: WList\nmetadata: a\n"),
+            ],
+            "refused",
+        ),
+        (
+            "two of them",
+            &[
+                ("kustomization.yaml", "resources: [l.yaml]\n"),
+                ("l.yaml", "apiVersion: e/v1\nkind: WList\n---\napiVersion: e/v1\nkind: WList\n"),
+            ],
+            "refused",
+        ),
     ];
     check(cases);
 }
