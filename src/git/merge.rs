@@ -45,6 +45,19 @@ impl Mirror {
         }
     }
 
+    /// The files in which two trees differ, by their paths.
+    ///
+    /// # Errors
+    /// When one of them is not here.
+    pub async fn differing(&self, one: Oid, other: Oid) -> Result<Vec<String>, Error> {
+        let (store, url) = (self.store()?, self.url().clone());
+        blocking(&url, move || {
+            let repository = store.repository()?;
+            differing(&repository, one, other).map_err(|error| store.fault(&error))
+        })
+        .await
+    }
+
     /// True when a commit has another one in its history, or is that one.
     ///
     /// # Errors
@@ -52,6 +65,16 @@ impl Mirror {
     pub fn holds(&self, commit: Oid, ancestor: Oid) -> Result<bool, Error> {
         Ok(commit == ancestor || self.store()?.descends(commit, ancestor)?)
     }
+}
+
+fn differing(repository: &Repository, one: Oid, other: Oid) -> Result<Vec<String>, git2::Error> {
+    let tree = |id: Oid| repository.find_tree(id.libgit2());
+    let diff = repository.diff_tree_to_tree(Some(&tree(one)?), Some(&tree(other)?), None)?;
+    let path = |delta: git2::DiffDelta<'_>| {
+        let (new, old) = (delta.new_file(), delta.old_file());
+        Some(String::from_utf8_lossy(new.path_bytes().or(old.path_bytes())?).into_owned())
+    };
+    Ok(diff.deltas().filter_map(path).collect())
 }
 
 /// The merge's commit, or the paths in conflict. The same two give the same commit, whenever they are merged.

@@ -20,7 +20,10 @@ pub enum Closing {
         differences: Vec<(String, String)>,
     },
     /// It was merged, and the result is another tree than the one that was previewed.
-    MergedDifferently,
+    MergedDifferently {
+        /// The files that are others, as far as they are known.
+        files: Vec<String>,
+    },
     /// It was merged, and its sync failed.
     Failed {
         /// Where.
@@ -83,8 +86,18 @@ fn news(closing: &Closing) -> String {
             }
             text
         }
-        Closing::MergedDifferently => {
-            "### Leeboard: The merge result differs from what was previewed (base moved)\n".to_owned()
+        Closing::MergedDifferently { files } => {
+            let mut text = "### Leeboard: The merge result differs from what was previewed (base moved)\n".to_owned();
+            if !files.is_empty() {
+                text.push_str("\nThese files are others:\n\n");
+            }
+            for file in files.iter().take(MOST) {
+                text.push_str(&format!("- {}\n", escape::code(file)));
+            }
+            if files.len() > MOST {
+                text.push_str(&format!("- and {} more\n", files.len() - MOST));
+            }
+            text
         }
         Closing::Failed { environment, reason } => {
             format!("### Leeboard: Not deployed to {}\n\n{}\n", name(environment), escape::code(reason))
@@ -131,9 +144,9 @@ mod tests {
                 "Deployed with differences from the preview:\n\n- `dev/eu-1`: `` `@all` was there ``",
             ),
             (
-                Closing::MergedDifferently,
+                Closing::MergedDifferently { files: vec!["apps/`web`.yaml".into()] },
                 "### Leeboard: The merge result differs from what was previewed (base moved)",
-                "",
+                "These files are others:\n\n- `` apps/`web`.yaml ``",
             ),
             (
                 Closing::Failed { environment: "dev".into(), reason: "web: 1 of 2 pods ready".into() },

@@ -46,7 +46,11 @@ async fn another_cluster_is_asked_for_what_changes_and_for_nothing_else() {
         (seen.method.to_string(), path, seen.uri.contains("dryRun=All"))
     });
     let asked: Vec<(String, String, bool)> = asked.collect();
-    assert_eq!(asked, [("GET".to_owned(), path.clone(), false), ("PATCH".to_owned(), path, true)]);
+    // A look that another one has taken the place of has asked, too.
+    assert!(!asked.is_empty());
+    for look in asked.chunks(2) {
+        assert_eq!(look, [("GET".to_owned(), path.clone(), false), ("PATCH".to_owned(), path.clone(), true)]);
+    }
 
     // Nothing is claimed of a cluster that does not answer.
     proxy.set_gone(true);

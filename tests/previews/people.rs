@@ -84,6 +84,8 @@ async fn only_a_new_comment_of_who_may_is_heard_and_only_a_new_head_brings_a_del
     stage.revive().await;
     let last = stage.comment(pull, |body| body.contains("differs from what was previewed")).await;
     assert_eq!(last["id"], again["id"]);
+    let told = last["body"].as_str().unwrap();
+    assert!(told.contains("These files are others:\n\n- `web.yaml`\n"), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,7 +76,9 @@ async fn merged(
     };
     let tree = mirror.snapshot_at(commit).map_err(|error| error.to_string())?.root();
     if tree != previewed.tree {
-        return Ok(Closing::MergedDifferently);
+        // A preview of an earlier life may be gone.
+        let files = mirror.differing(previewed.tree, tree).await.unwrap_or_default();
+        return Ok(Closing::MergedDifferently { files });
     }
     let merge = Landed { daemon, followed, mirror, commit };
     let (mut arrivals, mut differences): (Vec<Arrival>, Vec<(String, String)>) = (Vec::new(), Vec::new());
