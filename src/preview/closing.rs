@@ -146,7 +146,7 @@ mod tests {
             (
                 Closing::MergedDifferently { files: vec!["apps/`web`.yaml".into()] },
                 "### Leeboard: The merge result differs from what was previewed (base moved)",
-                "These files are others:\n\n- `` apps/`web`.yaml ``",
+                "These files are others:\n\n- ``apps/`web`.yaml``",
             ),
             (
                 Closing::Failed { environment: "dev".into(), reason: "web: 1 of 2 pods ready".into() },

@@ -148,10 +148,12 @@ async fn a_protected_branch_is_asked_by_a_pull_request_and_foreign_commits_stay(
     });
     one.await;
     // Somebody mends something on its branch.
+    let before = pipeline.promotions("prod").await[0]["status"]["plan"]["hash"].clone();
     let theirs = pipeline.write("leeboard/promote/prod", "apps/shop/shop.yaml", &shop_text());
     pipeline
         .until("prod", &commit, "is planned anew", |one| {
-            one["status"]["message"].as_str().is_some_and(|text| text.contains("waits for a merge"))
+            one["status"]["plan"]["hash"] != before
+                && one["status"]["message"].as_str().is_some_and(|text| text.contains("waits for a merge"))
         })
         .await;
     pipeline.merge(number, "merge").await;
